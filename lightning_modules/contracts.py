@@ -1,0 +1,47 @@
+"""The two dictionaries in which the rooms meet: the batch and the step output."""
+
+from typing import NotRequired, TypedDict
+
+from torch import Tensor
+
+
+class Batch(TypedDict):
+    """What a data module yields.
+
+    Attributes:
+        image: RGB, (B, 3, H, W), float32 in [0, 1].
+        clip: Name of each frame's clip.
+        index: Number of each frame in its clip, (B,), int64.
+        mask: Ground truth, (B, 1, H', W'), bool, evaluation splits only.
+        annotated: Which frames have ground truth, (B,), bool, evaluation splits only.
+    """
+
+    image: Tensor
+    clip: list[str]
+    index: Tensor
+    mask: NotRequired[Tensor]
+    annotated: NotRequired[Tensor]
+
+
+class StepOutput(TypedDict, total=False):
+    """What a step returns; all but the loss is detached.
+
+    Attributes:
+        loss: Scalar.
+        composite: The reconstructed frame, (B, 3, H, W).
+        hole: What stage 1 hid, (B, 1, H, W).
+        background: The inpainted frame, (B, 3, H, W); absent at inference.
+        mask: Soft mask of the subject, (B, 1, H, W), in [0, 1].
+        box: (B, 4), (cx, cy, sx, sy) in [-1, 1].
+        confidence: Probability of that box's cell, (B,).
+        probability: Of every cell, (B, h, w).
+    """
+
+    loss: Tensor
+    composite: Tensor
+    hole: Tensor
+    background: Tensor
+    mask: Tensor
+    box: Tensor
+    confidence: Tensor
+    probability: Tensor

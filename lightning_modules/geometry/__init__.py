@@ -1,0 +1,28 @@
+"""Boxes and the spatial transformer."""
+
+from lightning_modules.geometry.boxes import (
+    box_area,
+    box_mask,
+    cell_centres,
+    clip_to_frame,
+    decode_boxes,
+    grow,
+    live_cells,
+    require_boxes,
+)
+from lightning_modules.geometry.spatial_transformer import crop, crop_matrix, focal_bump, paste
+
+__all__ = [
+    "box_area",
+    "box_mask",
+    "cell_centres",
+    "clip_to_frame",
+    "crop",
+    "crop_matrix",
+    "decode_boxes",
+    "focal_bump",
+    "grow",
+    "live_cells",
+    "paste",
+    "require_boxes",
+]

@@ -1,0 +1,113 @@
+"""Boxes on the detector's grid: decoding, area, growing, clipping, rasterising.
+
+Convention: a box is ``(cx, cy, sx, sy)``, centre and half-extent in [-1, 1], x right, y down, ±1 on the outer pixel
+edges of the frame. So ``sx`` is also the box's width as a fraction of the frame's width.
+"""
+
+import torch
+from torch import Tensor
+
+
+def require_boxes(box: Tensor) -> None:
+    """Refuse anything that is not a batch of boxes.
+
+    Raises:
+        ValueError: If ``box`` is not (B, 4).
+    """
+    if box.ndim != 2 or box.shape[-1] != 4:
+        raise ValueError(f"box has shape {tuple(box.shape)}; expected (B, 4), each row (cx, cy, sx, sy) in [-1, 1].")
+
+
+def cell_centres(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
+    """Centres of the cells of an ``h x w`` grid over the frame, row by row.
+
+    Returns:
+        (h * w, 2), float32, x then y in [-1, 1].
+    """
+    height, width = grid
+    y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) * 2 / height - 1
+    x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) * 2 / width - 1
+    return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=-1)
+
+
+def live_cells(grid: tuple[int, int], device: torch.device | None = None) -> Tensor:
+    """Which cells may be chosen: all but the outer ring (36 of 64 on the paper's 8x8 grid).
+
+    Returns:
+        (h * w,), bool.
+
+    Raises:
+        ValueError: If the ring leaves no cell.
+    """
+    height, width = grid
+    if height < 3 or width < 3:
+        raise ValueError(f"a {height}x{width} grid has no cell inside its outer ring; use at least 3x3.")
+    live = torch.zeros(height, width, dtype=torch.bool, device=device)
+    live[1:-1, 1:-1] = True
+    return live.flatten()
+
+
+def decode_boxes(raw: Tensor, s_min: float = 0.2, s_max: float = 0.8, max_offset: float = 1.5) -> Tensor:
+    """Turn the detector's raw maps into one box per cell (Sec. 3.2, implementation details).
+
+    ``size = s_min + (s_max - s_min) * sigmoid(z_size)``; ``offset = tanh(z_offset) * max_offset * cell width``;
+    the centre is clamped to the frame ("discard those outside the image").
+
+    Args:
+        raw: Offset x, offset y, size x, size y before their squashing, (B, 4, h, w), float32.
+        s_min: Smallest size, a fraction of the frame's width or height.
+        s_max: Largest size, likewise.
+        max_offset: Largest offset of a centre from its cell's centre, in cells.
+
+    Returns:
+        One box per cell, (B, h * w, 4).
+
+    Raises:
+        ValueError: If ``raw`` has not four channels, or not ``0 < s_min < s_max <= 1``.
+    """
+    if raw.ndim != 4 or raw.shape[1] != 4:
+        raise ValueError(f"raw boxes have shape {tuple(raw.shape)}; expected (B, 4, h, w).")
+    if not 0 < s_min < s_max <= 1:
+        raise ValueError(f"s_min={s_min}, s_max={s_max}: expected 0 < s_min < s_max <= 1 (fractions of the frame).")
+    height, width = raw.shape[-2:]
+    offset, size = raw.flatten(2).transpose(1, 2).split(2, dim=-1)  # each (B, h * w, 2)
+    cell_size = raw.new_tensor([2 / width, 2 / height])
+    centre = cell_centres((height, width), raw.device) + offset.tanh() * max_offset * cell_size
+    return torch.cat([centre.clamp(-1, 1), s_min + (s_max - s_min) * size.sigmoid()], dim=-1)
+
+
+def box_area(box: Tensor) -> Tensor:
+    """Area as a fraction of the frame, ``sx * sy``; (..., 4) -> (...)."""
+    return box[..., 2] * box[..., 3]
+
+
+def grow(box: Tensor, factor: float) -> Tensor:
+    """Scale both sides about the centre; (..., 4) -> (..., 4)."""
+    return torch.cat([box[..., :2], box[..., 2:] * factor], dim=-1)
+
+
+def clip_to_frame(box: Tensor) -> Tensor:
+    """Cut off what lies outside the frame; (..., 4) -> (..., 4)."""
+    low = (box[..., :2] - box[..., 2:]).clamp(-1, 1)
+    high = (box[..., :2] + box[..., 2:]).clamp(-1, 1)
+    return torch.cat([(low + high) / 2, (high - low) / 2], dim=-1)
+
+
+def box_mask(box: Tensor, size: tuple[int, int]) -> Tensor:
+    """Rasterise boxes: 1 where a pixel's centre lies inside (not differentiable).
+
+    Args:
+        box: (B, 4).
+        size: Frame (height, width) in pixels.
+
+    Returns:
+        (B, 1, height, width), same dtype as ``box``.
+    """
+    require_boxes(box)
+    height, width = size
+    y = (torch.arange(height, device=box.device, dtype=box.dtype) + 0.5) * 2 / height - 1
+    x = (torch.arange(width, device=box.device, dtype=box.dtype) + 0.5) * 2 / width - 1
+    cx, cy, sx, sy = box.detach().unbind(-1)
+    inside_x = (x[None] - cx[:, None]).abs() <= sx[:, None]  # (B, width)
+    inside_y = (y[None] - cy[:, None]).abs() <= sy[:, None]  # (B, height)
+    return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).to(box.dtype)

@@ -1,0 +1,39 @@
+"""The hand-over from stage 1 to stage 2: an inpainter from a checkpoint of :class:`InpaintingModule`."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from torch import Tensor
+
+
+class HandoverError(RuntimeError):
+    """The inpainter's checkpoint is missing, unreadable or of another kind."""
+
+
+def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
+    """Read an inpainter's size and weights from a stage-1 checkpoint.
+
+    Args:
+        path: A checkpoint that ``make train-inpaint`` wrote.
+
+    Returns:
+        The U-Net's channels, and the state dict of :class:`~lightning_modules.networks.Inpainter`.
+
+    Raises:
+        HandoverError: If the file is missing, cannot be read or is no stage-1 checkpoint.
+    """
+    if not Path(path).is_file():
+        raise HandoverError(f"inpainter checkpoint {path} does not exist; train stage 1 first: make train-inpaint DATA=...")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise HandoverError(f"inpainter checkpoint {path} cannot be read ({reason}); train stage 1 again.") from error
+    prefix = "inpainter."
+    state = checkpoint.get("state_dict", {}) if isinstance(checkpoint, dict) else {}
+    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    channels = checkpoint.get("hyper_parameters", {}).get("channels") if isinstance(checkpoint, dict) else None
+    if channels is None or not weights:
+        raise HandoverError(f"{path} is not a checkpoint of InpaintingModule; give the last.ckpt that make train-inpaint wrote.")
+    return list(channels), weights

@@ -1,0 +1,91 @@
+"""Stage 1: learn to repaint a hidden region from its surroundings (Sec. 3.2; appendix A.1)."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from lightning_modules.contracts import Batch, StepOutput
+from lightning_modules.geometry import box_mask
+from lightning_modules.losses import ReconstructionLoss
+from lightning_modules.losses.reconstruction import squared_error
+from lightning_modules.networks import Inpainter
+from lightning_modules.sampling import random_holes
+from lightning_modules.schedule import ScheduleName, scheduled
+
+
+class InpaintingModule(pl.LightningModule):
+    """Hide a random rectangle of each frame and repaint it.
+
+    The pixel term is normalised by the hole's area; a small term keeps the visible part, which steadies training.
+    The loss never sees a label.
+
+    Args:
+        channels: Channels of the U-Net's stages.
+        hole_side: Smallest and largest side of a hole, fractions of the frame.
+        visible_weight: Weight of the pixel error outside the hole.
+        pixel_weight: Weight of the pixel term.
+        perceptual_weight: Weight of the perceptual term.
+        perceptual_net: ``alex``, ``vgg``, ``squeeze``, or ``None`` for pixels alone.
+        learning_rate: Adam's.
+        lr_schedule: ``constant`` (paper) or ``cosine``.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (8, 16, 32, 64, 128, 256),
+        hole_side: Sequence[float] = (0.3, 0.5),
+        visible_weight: float = 0.1,
+        pixel_weight: float = 1.0,
+        perceptual_weight: float = 2.0,
+        perceptual_net: str | None = "alex",
+        learning_rate: float = 1e-3,
+        lr_schedule: ScheduleName = "constant",
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.inpainter = Inpainter(channels).to(memory_format=torch.channels_last)
+        self.reconstruction = ReconstructionLoss(pixel_weight, perceptual_weight, perceptual_net)
+        self.hole_side = (hole_side[0], hole_side[1])
+        self.visible_weight = visible_weight
+        self.learning_rate, self.lr_schedule = learning_rate, lr_schedule
+
+    def forward(self, image: Tensor, hole: Tensor) -> Tensor:
+        """Repaint the hole; (B, 3, H, W) in [0, 1] and (B, 1, H, W) -> (B, 3, H, W)."""
+        composite: Tensor = self.inpainter(image, hole)
+        return composite
+
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        """One step on random holes."""
+        return self._step(batch, "train", None)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        """The same holes in every epoch, so that epochs can be compared."""
+        return self._step(batch, "val", torch.Generator().manual_seed(batch_idx))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        """As in validation."""
+        return self._step(batch, "test", torch.Generator().manual_seed(batch_idx))
+
+    def _step(
+        self, batch: Batch, stage: Literal["train", "val", "test"], generator: torch.Generator | None
+    ) -> StepOutput:
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
+        size = (image.shape[-2], image.shape[-1])
+        hole = box_mask(random_holes(len(image), self.hole_side, image.device, generator), size)  # (B, 1, H, W)
+        painted = self.inpainter.predict(image, hole)
+        composite = torch.lerp(image, painted, hole)  # B = I(x) * hole + x * (1 - hole)
+        area = hole.mean(dim=(1, 2, 3)).clamp_min(1 / hole[0].numel())
+        terms = {name: (value / area).mean() for name, value in self.reconstruction.terms(composite, image).items()}
+        terms["visible"] = self.visible_weight * (squared_error(painted, image) * (1 - hole)).mean()
+        loss = torch.stack(list(terms.values())).sum()
+        logged = {f"{stage}/loss": loss} | {f"{stage}/loss_{name}": value for name, value in terms.items()}
+        self.log_dict(logged, batch_size=len(image), sync_dist=stage != "train")
+        return {"loss": loss, "composite": composite.detach(), "hole": hole}
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's union
+        """Adam, 1e-3 in the paper."""
+        optimizer = torch.optim.Adam(self.inpainter.parameters(), lr=self.learning_rate)
+        return scheduled(optimizer, self.lr_schedule, self.trainer.estimated_stepping_batches)

@@ -1,0 +1,60 @@
+"""Weak priors on the box, the confidence and the mask (Sec. 3.2; appendix, Eq. 7)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+MaskPrior = Literal["none", "l1", "l2", "v"]
+
+
+def box_prior(box: Tensor, size: float | Sequence[float] = 0.4) -> Tensor:
+    """Squared distance of the batch-mean size from a target and of the batch-mean centre from the frame's centre.
+
+    On means: each single box stays free to be large, small or off-centre.
+
+    Args:
+        box: (B, 4).
+        size: Target half-extent, one number or (width, height), as fractions of the frame.
+
+    Returns:
+        Scalar.
+    """
+    mean = box.mean(dim=0)
+    return mean[:2].square().sum() + (mean[2:] - mean.new_tensor(size)).square().sum()
+
+
+def confidence_prior(probability: Tensor) -> Tensor:
+    """``p^2`` of the sampled cells, against early collapse; (...) -> scalar."""
+    return probability.square().mean()
+
+
+def mask_prior(mask: Tensor, kind: MaskPrior = "v", level: float = 0.005) -> Tensor:
+    """Prior on the mean mask value ``m`` of each window.
+
+    ``l1`` is m, ``l2`` is m^2, ``v`` is ``|m - level| + level`` (7): it pushes m above the level first and keeps it
+    sparse later.
+
+    Args:
+        mask: (B, 1, h, w) in [0, 1].
+        kind: ``none``, ``l1``, ``l2`` or ``v``.
+        level: The paper's lambda; it sweeps 0.001, 0.0025, 0.005 and 0.01.
+
+    Returns:
+        (B,).
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
+    mean = mask.mean(dim=(1, 2, 3))
+    match kind:
+        case "none":
+            return torch.zeros_like(mean)
+        case "l1":
+            return mean
+        case "l2":
+            return mean.square()
+        case "v":
+            return (mean - level).abs() + level
+    raise ValueError(f"mask_prior={kind!r}: expected none, l1, l2 or v.")

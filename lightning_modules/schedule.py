@@ -1,0 +1,25 @@
+"""The learning-rate schedule both stages share."""
+
+from typing import Any, Literal
+
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+ScheduleName = Literal["constant", "cosine"]
+
+
+def scheduled(optimizer: Optimizer, name: ScheduleName, steps: float) -> Any:  # noqa: ANN401  Lightning's union
+    """What ``configure_optimizers`` returns: constant (the paper) or cosine to zero over the whole run, per step.
+
+    Raises:
+        ValueError: If the name is unknown, or a cosine is wanted for a run without an end.
+    """
+    if name == "constant":
+        return optimizer
+    if name != "cosine":
+        raise ValueError(f"lr_schedule={name!r}: expected constant or cosine.")
+    if steps == float("inf"):
+        raise ValueError("lr_schedule=cosine needs an end: set trainer.max_steps or trainer.max_epochs.")
+    schedule = CosineAnnealingLR(optimizer, T_max=max(1, int(steps)))
+    return OptimizerLRSchedulerConfig(optimizer=optimizer, lr_scheduler={"scheduler": schedule, "interval": "step"})

@@ -1,0 +1,312 @@
+"""Stage 2: detect, crop, segment and recompose over the frozen inpainter (Sec. 3, Fig. 2)."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from lightning_modules.contracts import Batch, StepOutput
+from lightning_modules.geometry import box_area, box_mask, crop, focal_bump, grow, live_cells, paste
+from lightning_modules.handover import HandoverError, read_inpainter
+from lightning_modules.losses import (
+    MaskPrior,
+    ReconstructionLoss,
+    background_objective,
+    box_prior,
+    confidence_prior,
+    foreground_objective,
+    mask_prior,
+    pixel_distance,
+)
+from lightning_modules.networks import Detector, Inpainter, Proposals, Synthesis
+from lightning_modules.sampling import EstimatorName, sample_cells
+from lightning_modules.schedule import ScheduleName, scheduled
+
+Mode = Literal["separate", "joint", "background_only"]
+
+
+class SegmentationModule(pl.LightningModule):
+    """Detector and segmenter trained by background prediction; inference takes one image.
+
+    A checkpoint of this module is complete: the inpainter's weights and size are in it, not the path they came from.
+
+    Args:
+        inpainter_ckpt: Stage-1 checkpoint; needed to train, not to load a trained model.
+        inpainter_channels: Size of the U-Net; read from the checkpoint when that is given.
+        detector_backbone: torchvision ResNet of ``D``.
+        detector_width: Channels of ``D`` relative to the original.
+        detector_weights: Name of torchvision weights, path to a state dict, or ``None``.
+        detector_size: ``D`` resizes the frame to this (height, width); 128x128 gives an 8x8 grid.
+        synthesis_backbone: torchvision ResNet of the encoder of ``S``.
+        synthesis_width: Channels of that encoder relative to the original.
+        synthesis_weights: As ``detector_weights``.
+        synthesis_stride: Total stride of that encoder, 8, 16 or 32.
+        crop_size: (height, width) in pixels of what ``S`` sees and returns.
+        decoder_channels: Channels of the decoder's stages.
+        code_size: Length of the fully connected code.
+        tiled_size: Length of the tiled code.
+        s_min: Smallest box, a fraction of the frame.
+        s_max: Largest box, a fraction of the frame.
+        hole_growth: The hole is the box times this (paper: 1.1 in the text, 1.2 in the appendix).
+        focal: Apply the focal bump to the crop and to the mask.
+        mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
+        estimator: Estimator of O: ``importance``, ``uniform``, ``exact`` or ``leave_one_out``.
+        samples: Draws per frame for O.
+        background_estimator: Estimator of G; ``None`` reuses the draws of O, as the paper does.
+        background_samples: Draws per frame for G.
+        epsilon: Floor of the sampling distribution, Eq. (5).
+        background_weight: Weight of G.
+        pixel_weight: Weight of the pixel term of L.
+        perceptual_weight: Weight of the perceptual term of L.
+        perceptual_net: ``alex``, ``vgg``, ``squeeze``, or ``None`` for pixels alone.
+        box_prior_weight: Weight of the box prior.
+        box_prior_size: Its target, one number or (width, height).
+        confidence_prior_weight: Weight of the confidence prior.
+        mask_prior: ``none``, ``l1``, ``l2`` or ``v``.
+        mask_prior_weight: Weight of the mask prior.
+        mask_prior_level: lambda of the ``v`` prior.
+        learning_rate: Adam's, for ``D`` and the encoder of ``S``.
+        decoder_learning_rate: Adam's, for the decoder of ``S``.
+        lr_schedule: ``constant`` (paper) or ``cosine``.
+
+    Raises:
+        HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
+    """
+
+    inpainter_ready: Tensor
+    bump: Tensor
+
+    def __init__(
+        self,
+        inpainter_ckpt: str | None = None,
+        inpainter_channels: Sequence[int] | None = None,
+        detector_backbone: str = "resnet18",
+        detector_width: float = 1.0,
+        detector_weights: str | None = "IMAGENET1K_V1",
+        detector_size: Sequence[int] = (128, 128),
+        synthesis_backbone: str = "resnet50",
+        synthesis_width: float = 1.0,
+        synthesis_weights: str | None = "IMAGENET1K_V1",
+        synthesis_stride: int = 32,
+        crop_size: Sequence[int] = (128, 128),
+        decoder_channels: Sequence[int] = (256, 128, 64, 32),
+        code_size: int = 600,
+        tiled_size: int = 128,
+        s_min: float = 0.2,
+        s_max: float = 0.8,
+        hole_growth: float = 1.2,
+        focal: bool = True,
+        mode: Mode = "separate",
+        estimator: EstimatorName = "importance",
+        samples: int = 1,
+        background_estimator: EstimatorName | None = None,
+        background_samples: int = 1,
+        epsilon: float = 0.001,
+        background_weight: float = 1.0,
+        pixel_weight: float = 1.0,
+        perceptual_weight: float = 2.0,
+        perceptual_net: str | None = "alex",
+        box_prior_weight: float = 1.0,
+        box_prior_size: float | Sequence[float] = 0.4,
+        confidence_prior_weight: float = 0.1,
+        mask_prior: MaskPrior = "v",
+        mask_prior_weight: float = 0.1,
+        mask_prior_level: float = 0.005,
+        learning_rate: float = 1e-3,
+        decoder_learning_rate: float = 1e-4,
+        lr_schedule: ScheduleName = "constant",
+    ) -> None:
+        super().__init__()
+        weights = None
+        if inpainter_ckpt is not None:
+            found, weights = read_inpainter(inpainter_ckpt)
+            if inpainter_channels is not None and list(inpainter_channels) != found:
+                raise HandoverError(
+                    f"{inpainter_ckpt} holds an inpainter of {found} channels, but inpainter_channels is "
+                    f"{list(inpainter_channels)}; leave inpainter_channels out, or train stage 1 again."
+                )
+            inpainter_channels = found
+        inpainter_channels = list(inpainter_channels or (8, 16, 32, 64, 128, 256))
+        self.save_hyperparameters(ignore=["inpainter_ckpt"])
+        self.hparams["inpainter_channels"] = inpainter_channels  # what was read, so that a checkpoint is complete
+        self.inpainter = Inpainter(inpainter_channels)
+        if weights is not None:
+            _load_exactly(self.inpainter, weights, str(inpainter_ckpt))
+        self.inpainter.requires_grad_(False).eval()
+        self.register_buffer("inpainter_ready", torch.tensor(inpainter_ckpt is not None))
+
+        window = (crop_size[0], crop_size[1])
+        frame = (detector_size[0], detector_size[1])
+        self.detector = Detector(detector_backbone, detector_width, detector_weights, frame, s_min, s_max)
+        self.synthesis = Synthesis(
+            window, synthesis_backbone, synthesis_width, synthesis_weights, synthesis_stride, code_size, tiled_size,
+            decoder_channels,
+        )  # fmt: skip
+        self.reconstruction = ReconstructionLoss(pixel_weight, perceptual_weight, perceptual_net)
+        self.crop_size = window
+        bump = focal_bump(window) if focal else torch.ones(1, 1, *window)
+        self.register_buffer("bump", bump, persistent=False)
+        for network in (self.inpainter, self.detector, self.synthesis):
+            network.to(memory_format=torch.channels_last)
+
+    def train(self, mode: bool = True) -> Self:
+        """Everything but the inpainter, whose batch-norm statistics must not drift."""
+        super().train(mode)
+        self.inpainter.eval()
+        return self
+
+    def forward(self, image: Tensor) -> StepOutput:
+        """Find and segment the subject; (B, 3, H, W) in [0, 1] -> ``mask``, ``box``, ``confidence``, ``probability``."""
+        image = image.contiguous(memory_format=torch.channels_last)
+        proposals = self.detector(image)
+        box, confidence = proposals.best()
+        mask, _ = self._foreground(image, box)[:2]
+        return self._described(proposals, box, confidence) | {"mask": mask}
+
+    def on_fit_start(self) -> None:
+        """Refuse to train over a random inpainter.
+
+        Raises:
+            HandoverError: If no stage-1 checkpoint was ever given.
+        """
+        if not self.inpainter_ready:
+            raise HandoverError("stage 2 needs a trained inpainter: run make train-inpaint, then pass its last.ckpt as inpainter_ckpt.")
+
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        """O, G and the priors on drawn proposals, in one forward and backward pass."""
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
+        terms, output = self.objectives(image)
+        return self._finish(terms, output, len(image), "train")
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        """O and G at the most probable box; no label enters."""
+        return self._evaluate(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        """As in validation."""
+        return self._evaluate(batch, "test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        """See :meth:`forward`."""
+        output: StepOutput = self(batch["image"])
+        return output
+
+    def objectives(self, image: Tensor) -> tuple[dict[str, Tensor], StepOutput]:
+        """All weighted terms of the training loss, with the gradient routing of Sec. 3.2.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+
+        Returns:
+            The terms by name, scalars, and the (detached) step output for the first draw.
+        """
+        h = self.hparams
+        joint = h["mode"] == "joint"
+        proposals = self.detector(image)
+        live = live_cells(proposals.grid, image.device)
+        drawn = sample_cells(proposals.probability, live, h["estimator"], h["samples"], h["epsilon"])
+        box = proposals.at(drawn.cell)  # (B, K, 4)
+        draws = box.shape[1]
+        repeated, flat = image.repeat_interleave(draws, 0), box.flatten(0, 1)  # (B * K, ...)
+        background = self._inpaint(repeated, flat)
+        terms = {}
+        mask = foreground = window_mask = None
+        if h["mode"] != "background_only":
+            mask, foreground, window_mask = self._foreground(repeated, flat)
+            composite = torch.lerp(background, foreground, mask)  # F, Eq. (1)
+            loss = self.reconstruction(composite, repeated).view(-1, draws)
+            terms["foreground"] = foreground_objective(drawn, loss, joint).mean()
+            terms["prior_mask"] = h["mask_prior_weight"] * mask_prior(
+                window_mask, h["mask_prior"], h["mask_prior_level"]
+            ).mean()
+
+        if h["background_estimator"] is None:
+            seen, error, area = drawn, self._background_error(background, repeated).view(-1, draws), box_area(box)
+        else:
+            seen = sample_cells(
+                proposals.probability, live, h["background_estimator"], h["background_samples"], h["epsilon"]
+            )
+            area_box = proposals.at(seen.cell)
+            error = torch.stack([self._background_error(self._inpaint(image, b), image) for b in area_box.unbind(1)], 1)
+            area = box_area(area_box)
+        free_area = h["mode"] != "separate"
+        terms["background"] = h["background_weight"] * background_objective(seen, error, area, free_area).mean()
+        terms["prior_box"] = h["box_prior_weight"] * box_prior(flat, h["box_prior_size"])
+        drawn_probability = proposals.probability.gather(1, drawn.cell)
+        terms["prior_confidence"] = h["confidence_prior_weight"] * confidence_prior(drawn_probability)
+
+        output = self._described(proposals, box[:, 0], drawn_probability[:, 0])
+        output["background"] = background.detach()[::draws]
+        if mask is not None and foreground is not None:
+            output["mask"] = mask.detach()[::draws]
+            output["composite"] = composite.detach()[::draws]
+        return terms, output
+
+    def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> StepOutput:
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
+        proposals = self.detector(image)
+        box, confidence = proposals.best()
+        mask, foreground, _ = self._foreground(image, box)
+        background = self._inpaint(image, box)
+        composite = torch.lerp(background, foreground, mask)
+        density = self._background_error(background, image) / box_area(box)
+        terms = {"foreground": self.reconstruction(composite, image).mean(), "background": -density.mean()}
+        output = self._described(proposals, box, confidence)
+        output |= {"mask": mask, "composite": composite, "background": background}
+        return self._finish(terms, output, len(image), stage)
+
+    def _foreground(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mask and foreground in the frame, and the mask in its window."""
+        window = crop(image, box, self.crop_size)
+        foreground, mask = self.synthesis((window * self.bump).contiguous(memory_format=torch.channels_last))
+        mask = mask * self.bump
+        frame = paste(torch.cat([mask, foreground], 1), box, (image.shape[-2], image.shape[-1]))  # (B, 4, H, W)
+        return frame[:, :1], frame[:, 1:], mask
+
+    @torch.no_grad()
+    def _inpaint(self, image: Tensor, box: Tensor) -> Tensor:
+        """``I(I, b)``: the frame with the grown box repainted; a constant for both objectives."""
+        hole = box_mask(grow(box, self.hparams["hole_growth"]), (image.shape[-2], image.shape[-1]))
+        composite: Tensor = self.inpainter(image, hole)
+        return composite
+
+    @torch.no_grad()
+    def _background_error(self, background: Tensor, image: Tensor) -> Tensor:
+        """The pixel loss of Eq. (6), mean over the frame, (B,)."""
+        return pixel_distance(background, image)
+
+    @staticmethod
+    def _described(proposals: Proposals, box: Tensor, confidence: Tensor) -> StepOutput:
+        probability = proposals.probability.detach().unflatten(1, proposals.grid)
+        return {"box": box.detach(), "confidence": confidence.detach(), "probability": probability}
+
+    def _finish(
+        self, terms: dict[str, Tensor], output: StepOutput, count: int, stage: Literal["train", "val", "test"]
+    ) -> StepOutput:
+        loss = torch.stack(list(terms.values())).sum()
+        logged = {f"{stage}/loss": loss} | {f"{stage}/loss_{name}": value for name, value in terms.items()}
+        logged[f"{stage}/confidence"] = output["confidence"].mean()
+        logged[f"{stage}/box_width"], logged[f"{stage}/box_height"] = output["box"][:, 2:].mean(dim=0)
+        if "mask" in output:
+            logged[f"{stage}/mask_mean"] = output["mask"].mean()
+        self.log_dict(logged, batch_size=count, sync_dist=stage != "train")
+        return output | {"loss": loss}
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's union
+        """Adam: 1e-3 for ``D`` and the encoder of ``S``, 1e-4 for its decoder (paper)."""
+        fast = [*self.detector.parameters(), *self.synthesis.encoder_parameters()]
+        groups = [
+            {"params": fast, "lr": self.hparams["learning_rate"], "name": "detector_encoder"},
+            {"params": self.synthesis.decoder_parameters(), "lr": self.hparams["decoder_learning_rate"], "name": "decoder"},
+        ]
+        return scheduled(torch.optim.Adam(groups), self.hparams["lr_schedule"], self.trainer.estimated_stepping_batches)
+
+
+def _load_exactly(inpainter: Inpainter, weights: dict[str, Tensor], path: str) -> None:
+    """Load strictly into the network."""
+    try:
+        inpainter.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise HandoverError(f"{path} does not fit this version's Inpainter; train stage 1 again.") from error

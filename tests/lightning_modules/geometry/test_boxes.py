@@ -1,0 +1,87 @@
+"""Boxes: decoding, the live cells, growing, clipping, rasterising."""
+
+import pytest
+import torch
+
+from lightning_modules.geometry import (
+    box_area,
+    box_mask,
+    cell_centres,
+    clip_to_frame,
+    decode_boxes,
+    grow,
+    live_cells,
+    require_boxes,
+)
+
+
+def test_cell_centres_run_row_by_row() -> None:
+    expected = torch.tensor([[-0.5, -2 / 3], [0.5, -2 / 3], [-0.5, 0.0], [0.5, 0.0], [-0.5, 2 / 3], [0.5, 2 / 3]])
+    torch.testing.assert_close(cell_centres((3, 2)), expected)
+
+
+def test_live_cells_leave_36_of_64() -> None:
+    live = live_cells((8, 8)).view(8, 8)
+    assert live.sum() == 36
+    assert not live[0].any() and not live[-1].any() and not live[:, 0].any() and not live[:, -1].any()
+
+
+def test_live_cells_refuse_a_grid_that_is_all_ring() -> None:
+    with pytest.raises(ValueError, match="at least 3x3"):
+        live_cells((2, 8))
+
+
+def test_zero_maps_decode_to_cell_centres_and_middle_size() -> None:
+    box = decode_boxes(torch.zeros(1, 4, 8, 8), 0.2, 0.8)
+    torch.testing.assert_close(box[0, :, :2], cell_centres((8, 8)))
+    torch.testing.assert_close(box[0, :, 2:], torch.full((64, 2), 0.5))
+
+
+def test_offsets_reach_one_and_a_half_cells_and_stay_in_the_frame() -> None:
+    raw = torch.zeros(1, 4, 8, 8)
+    raw[:, 0], raw[:, 2] = 50.0, -50.0
+    box = decode_boxes(raw, 0.2, 0.8)[0].view(8, 8, 4)
+    torch.testing.assert_close(box[3, 2, 0], torch.tensor((2 + 0.5) / 4 - 1 + 1.5 * 0.25))
+    assert box[..., 0].max() == 1  # the last column would leave the frame: clamped
+    torch.testing.assert_close(box[..., 2], torch.full((8, 8), 0.2))
+
+
+def test_decoding_has_gradients_in_all_four_maps() -> None:
+    raw = torch.zeros(1, 4, 5, 5, requires_grad=True)
+    decode_boxes(raw)[0, 12].sum().backward()
+    assert raw.grad is not None
+    assert (raw.grad[0, :, 2, 2] != 0).all()
+    assert raw.grad.count_nonzero() == 4
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.5), (0.5, 0.5), (0.2, 1.1)])
+def test_impossible_sizes_are_refused(low: float, high: float) -> None:
+    with pytest.raises(ValueError, match="s_min"):
+        decode_boxes(torch.zeros(1, 4, 8, 8), low, high)
+
+
+def test_wrong_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(1, 5, 8, 8\)"):
+        decode_boxes(torch.zeros(1, 5, 8, 8))
+
+
+def test_area_and_growth() -> None:
+    box = torch.tensor([[0.1, 0.2, 0.5, 0.25]])
+    torch.testing.assert_close(box_area(box), torch.tensor([0.125]))
+    torch.testing.assert_close(grow(box, 1.2), torch.tensor([[0.1, 0.2, 0.6, 0.3]]))
+
+
+def test_clipping_keeps_the_visible_part() -> None:
+    box = clip_to_frame(torch.tensor([[0.9, 0.0, 0.3, 0.5]]))  # x from .6 to 1.2
+    torch.testing.assert_close(box, torch.tensor([[0.8, 0.0, 0.2, 0.5]]))
+
+
+def test_box_mask_of_a_hand_drawn_case() -> None:
+    mask = box_mask(torch.tensor([[0.5, -0.5, 0.5, 0.5]]), (4, 4))
+    expected = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]])
+    assert torch.equal(mask[0, 0].int(), expected.int())
+
+
+def test_require_boxes_tells_the_shape() -> None:
+    with pytest.raises(ValueError, match=r"\(3, 5\)"):
+        require_boxes(torch.zeros(3, 5))

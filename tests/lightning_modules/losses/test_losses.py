@@ -1,0 +1,118 @@
+"""Losses: values by hand, gradients, refusals."""
+
+import pytest
+import torch
+
+from lightning_modules.losses import (
+    PerceptualDistance,
+    ReconstructionLoss,
+    background_objective,
+    box_prior,
+    confidence_prior,
+    foreground_objective,
+    mask_prior,
+    pixel_distance,
+    squared_error,
+)
+from lightning_modules.sampling import Samples
+
+
+def test_pixel_distance_is_in_units_of_imagenets_deviation() -> None:
+    target = torch.zeros(2, 3, 4, 4)
+    prediction = target.clone()
+    prediction[0, :, 0, 0] = torch.tensor([0.229, 0.224, 0.225])  # one deviation in one pixel of 16
+    torch.testing.assert_close(pixel_distance(prediction, target), torch.tensor([1 / 16, 0.0]))
+    assert squared_error(prediction, target).shape == (2, 1, 4, 4)
+
+
+def test_pixel_distance_refuses_other_shapes() -> None:
+    with pytest.raises(ValueError, match="differ in shape"):
+        pixel_distance(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 5))
+
+
+def test_the_perceptual_distance_is_frozen_and_leaves_no_trace_in_checkpoints() -> None:
+    distance = PerceptualDistance("alex", random_trunk=True)
+    holder = torch.nn.ModuleDict({"distance": distance, "conv": torch.nn.Conv2d(3, 3, 1)}).train()
+    assert not any(module.training for module in distance.modules())
+    assert not any(p.requires_grad for p in distance.parameters())
+    assert set(holder.state_dict()) == {"conv.weight", "conv.bias"}
+    holder.load_state_dict(holder.state_dict(), strict=True)
+
+
+def test_the_perceptual_distance_is_zero_for_equal_images_and_has_a_gradient_for_others() -> None:
+    distance = PerceptualDistance("alex", random_trunk=True)
+    image = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(distance(image, image), torch.zeros(2))
+    other = torch.rand(2, 3, 64, 64, requires_grad=True)
+    distance(other, image).sum().backward()
+    assert other.grad is not None and other.grad.abs().sum() > 0
+
+
+def test_an_unknown_perceptual_net_is_refused() -> None:
+    with pytest.raises(ValueError, match="alex, vgg, squeeze"):
+        PerceptualDistance("resnet")
+
+
+def test_the_reconstruction_loss_is_the_weighted_sum() -> None:
+    loss = ReconstructionLoss(3.0, 2.0, None)
+    a, b = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    torch.testing.assert_close(loss(a, b), 3 * pixel_distance(a, b))
+    assert set(loss.terms(a, b)) == {"pixel"}
+
+
+def test_the_box_prior_acts_on_batch_means() -> None:
+    balanced = torch.tensor([[-0.5, 0.2, 0.3, 0.4], [0.5, -0.2, 0.5, 0.4]])
+    torch.testing.assert_close(box_prior(balanced, 0.4), torch.tensor(0.0))
+    torch.testing.assert_close(box_prior(balanced, (0.5, 0.2)), torch.tensor(0.1**2 + 0.2**2))
+    moved = balanced + torch.tensor([0.1, 0.0, 0.0, 0.0])
+    torch.testing.assert_close(box_prior(moved, 0.4), torch.tensor(0.01))
+
+
+def test_the_confidence_prior_is_the_mean_square() -> None:
+    torch.testing.assert_close(confidence_prior(torch.tensor([0.5, 1.0])), torch.tensor(0.625))
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("none", 0.0), ("l1", 0.2), ("l2", 0.04), ("v", 0.2)])
+def test_mask_priors_by_hand(kind: str, expected: float) -> None:
+    value = mask_prior(torch.full((1, 1, 4, 4), 0.2), kind, 0.05)  # type: ignore[arg-type]
+    torch.testing.assert_close(value, torch.tensor([expected]))
+
+
+def test_the_v_prior_pushes_up_below_its_level_and_down_above() -> None:
+    for mean, sign in ((0.001, -1), (0.5, 1)):
+        mask = torch.full((1, 1, 4, 4), mean, requires_grad=True)
+        mask_prior(mask, "v", 0.005).sum().backward()
+        assert mask.grad is not None and (mask.grad.sign() == sign).all()
+    torch.testing.assert_close(mask_prior(torch.full((1, 1, 2, 2), 0.005), "v", 0.005), torch.tensor([0.005]))
+
+
+def test_an_unknown_mask_prior_is_refused() -> None:
+    with pytest.raises(ValueError, match="l3"):
+        mask_prior(torch.zeros(1, 1, 2, 2), "l3")  # type: ignore[arg-type]
+
+
+def drawn() -> tuple[Samples, torch.Tensor]:
+    weight = torch.tensor([[0.5, 1.5]], requires_grad=True)
+    return Samples(torch.tensor([[3, 4]]), weight), weight
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_o_reaches_the_loss_always_and_p_only_jointly(joint: bool) -> None:
+    samples, weight = drawn()
+    loss = torch.tensor([[2.0, 4.0]], requires_grad=True)
+    value = foreground_objective(samples, loss, joint)
+    torch.testing.assert_close(value, torch.tensor([7.0]))
+    value.sum().backward()
+    assert loss.grad is not None
+    assert (weight.grad is not None) == joint
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_g_reaches_p_always_and_the_area_only_jointly(joint: bool) -> None:
+    samples, weight = drawn()
+    error, area = torch.tensor([[0.2, 0.4]], requires_grad=True), torch.tensor([[0.1, 0.2]], requires_grad=True)
+    value = background_objective(samples, error, area, joint)
+    torch.testing.assert_close(value, torch.tensor([-4.0]))
+    value.sum().backward()
+    assert weight.grad is not None and error.grad is None
+    assert (area.grad is not None) == joint

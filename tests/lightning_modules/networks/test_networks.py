@@ -1,0 +1,146 @@
+"""The networks: run, refuse, shapes, values, gradients."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import resnet18
+
+from lightning_modules.geometry import live_cells
+from lightning_modules.networks import Detector, Inpainter, Synthesis
+from lightning_modules.networks.backbone import ResNetTrunk
+
+
+def small_synthesis() -> Synthesis:
+    return Synthesis((32, 32), "resnet18", 0.125, None, 16, code_size=20, tiled_size=8, channels=(16, 8))
+
+
+@pytest.mark.parametrize("size", [(32, 48), (37, 50)])
+def test_the_inpainter_keeps_the_frame_and_its_visible_part(size: tuple[int, int]) -> None:
+    image, hole = torch.rand(2, 3, *size), torch.zeros(2, 1, *size)
+    hole[..., 5:20, 8:30] = 1
+    composite = Inpainter((4, 8, 8))(image, hole)
+    assert composite.shape == image.shape
+    torch.testing.assert_close(composite * (1 - hole), image * (1 - hole))
+    assert not torch.allclose(composite * hole, image * hole)
+
+
+def test_what_lies_in_the_hole_never_reaches_the_inpainter() -> None:
+    network = Inpainter((4, 8)).eval()
+    hole = torch.zeros(1, 1, 16, 16)
+    hole[..., 4:12, 4:12] = 1
+    image = torch.rand(1, 3, 16, 16)
+    other = image * (1 - hole) + torch.rand(1, 3, 16, 16) * hole
+    assert torch.equal(network.predict(image, hole), network.predict(other, hole))
+
+
+def test_the_inpainter_refuses_sizes_that_disagree_and_one_stage() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Inpainter((4, 8))(torch.rand(1, 3, 16, 16), torch.rand(1, 1, 8, 8))
+    with pytest.raises(ValueError, match="two stages"):
+        Inpainter((4,))
+
+
+def test_the_paper_profile_of_the_inpainter_has_six_stages() -> None:
+    assert Inpainter().stride == 32
+
+
+def test_the_detector_gives_an_8x8_grid_with_a_masked_ring_and_starts_uniform() -> None:
+    proposals = Detector(width=0.125)(torch.rand(2, 3, 96, 128))
+    assert proposals.grid == (8, 8)
+    assert proposals.box.shape == (2, 64, 4)
+    torch.testing.assert_close(proposals.probability.sum(1), torch.ones(2))
+    ring = ~live_cells((8, 8))
+    assert proposals.probability[:, ring].abs().max() == 0
+    assert proposals.probability[:, ~ring].min() > 0.5 / 36
+    assert proposals.probability.max() < 2 / 36
+
+
+def test_chosen_cells_give_their_own_boxes() -> None:
+    proposals = Detector(width=0.125)(torch.rand(2, 3, 64, 64))
+    cell = torch.tensor([[9, 10], [20, 9]])
+    assert torch.equal(proposals.at(cell)[1, 0], proposals.box[1, 20])
+    box, confidence = proposals.best()
+    row = proposals.probability[0].argmax()
+    assert torch.equal(box[0], proposals.box[0, row]) and confidence[0] == proposals.probability[0, row]
+
+
+def test_boxes_stay_in_float32_under_autocast() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        proposals = Detector(width=0.125)(torch.rand(1, 3, 64, 64))
+    assert proposals.box.dtype == proposals.probability.dtype == torch.float32
+
+
+def test_probabilities_and_boxes_have_gradients_down_to_the_first_layer() -> None:
+    for choose in (lambda p: p.probability[:, 27].sum(), lambda p: p.box[:, 27].sum()):
+        detector = Detector(width=0.125)
+        choose(detector(torch.rand(2, 3, 64, 64))).backward()
+        first = next(detector.parameters())
+        assert first.grad is not None and first.grad.abs().sum() > 0
+
+
+def test_synthesis_returns_a_foreground_and_a_mask_of_the_crop() -> None:
+    foreground, mask = small_synthesis()(torch.rand(2, 3, 32, 32))
+    assert foreground.shape == (2, 3, 32, 32) and mask.shape == (2, 1, 32, 32)
+    for output in (foreground, mask):
+        assert 0 <= output.min() and output.max() <= 1
+
+
+def test_synthesis_divides_all_its_parameters_between_encoder_and_decoder() -> None:
+    network = small_synthesis()
+    parts = [*network.encoder_parameters(), *network.decoder_parameters()]
+    assert {id(p) for p in parts} == {id(p) for p in network.parameters()}
+    assert len(parts) == len(list(network.parameters()))
+
+
+def test_synthesis_has_gradients_everywhere() -> None:
+    network = small_synthesis()
+    foreground, mask = network(torch.rand(2, 3, 32, 32))
+    (foreground.mean() + mask.mean()).backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_synthesis_refuses_a_crop_that_cannot_be_halved() -> None:
+    with pytest.raises(ValueError, match="multiple of 4"):
+        Synthesis((30, 30), "resnet18", 0.125, None, 16, channels=(16, 8))
+
+
+@pytest.mark.parametrize(("stride", "channels"), [(8, 128), (16, 256), (32, 512)])
+def test_the_trunk_is_cut_at_its_stride(stride: int, channels: int) -> None:
+    trunk = ResNetTrunk("resnet18", 1.0, stride)
+    assert trunk.channels == channels
+    assert trunk(torch.rand(1, 3, 64, 64)).shape == (1, channels, 64 // stride, 64 // stride)
+
+
+def test_the_full_trunk_equals_torchvision_on_normalised_images(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    reference = resnet18(weights=None).eval()
+    torch.save(reference.state_dict(), tmp_path / "net.pth")
+    trunk = ResNetTrunk("resnet18", 1.0, 32, str(tmp_path / "net.pth")).eval()
+    image = torch.rand(1, 3, 64, 64)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    expected = reference.fc(reference.avgpool(trunk(image)).flatten(1))
+    torch.testing.assert_close(expected, reference((image - mean) / std))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "vgg16"}, "not a ResNet"),
+        ({"stride": 4}, "stride=4"),
+        ({"width": 0.5, "weights": "IMAGENET1K_V1"}, "need width 1.0"),
+        ({"name": "resnet50", "width": 0.5}, "resnet50"),
+        ({"weights": "NO_SUCH"}, "NO_SUCH"),
+    ],
+)
+def test_the_trunk_refuses_what_it_cannot_do(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ResNetTrunk(**arguments)  # type: ignore[arg-type]
+
+
+def test_weight_files_that_are_missing_or_of_another_net_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="do not exist"):
+        ResNetTrunk("resnet18", weights=str(tmp_path / "none.pth"))
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "part.pth")
+    with pytest.raises(RuntimeError, match="do not fit resnet18"):
+        ResNetTrunk("resnet18", weights=str(tmp_path / "part.pth"))
