@@ -1,0 +1,176 @@
+"""SegmentationModule: every cell of the routing table from ``.grad``, the frozen inpainter, inference."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_modules import InpaintingModule, SegmentationModule
+from lightning_modules.handover import HandoverError, read_inpainter
+
+SMALL = {
+    "inpainter_channels": (4, 8),
+    "detector_width": 0.125,
+    "detector_weights": None,
+    "detector_size": (64, 64),
+    "synthesis_backbone": "resnet18",
+    "synthesis_width": 0.125,
+    "synthesis_weights": None,
+    "synthesis_stride": 16,
+    "crop_size": (32, 32),
+    "decoder_channels": (16, 8),
+    "code_size": 20,
+    "tiled_size": 8,
+    "s_min": 0.3,
+    "epsilon": 0.01,
+    "perceptual_net": None,
+}
+
+
+def module(**arguments: object) -> SegmentationModule:
+    torch.manual_seed(0)
+    made = SegmentationModule(**(SMALL | arguments))  # type: ignore[arg-type]
+    made.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    return made
+
+
+def images() -> Tensor:
+    return torch.rand(3, 3, 36, 48, generator=torch.Generator().manual_seed(1))
+
+
+def gradients(term: str, **arguments: object) -> dict[str, bool]:
+    """Which variables of Sec. 3.2 a term's backward pass reaches."""
+    net = module(**arguments)
+    kept: dict[str, Tensor] = {}
+
+    def keep(_: nn.Module, __: object, proposals: object) -> None:
+        for name in ("probability", "box"):
+            kept[name] = getattr(proposals, name)
+            kept[name].retain_grad()
+
+    net.detector.register_forward_hook(keep)
+    terms, _ = net.objectives(images())
+    terms[term].backward()
+
+    def reached(tensors: list[Tensor]) -> bool:
+        return any(t.grad is not None and bool(t.grad.abs().sum() > 0) for t in tensors)
+
+    return {
+        "p": reached([kept["probability"]]),
+        "b": reached([kept["box"]]),
+        "S": reached(list(net.synthesis.parameters())),
+        "I": reached(list(net.inpainter.parameters())),
+    }
+
+
+ROUTES = [
+    ("separate", "foreground", {"p": False, "b": True, "S": True, "I": False}),
+    ("separate", "background", {"p": True, "b": False, "S": False, "I": False}),
+    ("joint", "foreground", {"p": True, "b": True, "S": True, "I": False}),
+    ("joint", "background", {"p": True, "b": True, "S": False, "I": False}),
+    ("background_only", "background", {"p": True, "b": True, "S": False, "I": False}),
+]
+
+
+@pytest.mark.parametrize(("mode", "term", "expected"), ROUTES)
+@pytest.mark.parametrize("estimators", [{}, {"background_estimator": "leave_one_out", "background_samples": 3}])
+def test_who_learns_from_which(mode: str, term: str, expected: dict[str, bool], estimators: dict[str, object]) -> None:
+    assert gradients(term, mode=mode, **estimators) == expected
+
+
+def test_one_backward_pass_gives_the_sum_of_both_objectives() -> None:
+    def run(choose: Callable[[dict[str, Tensor]], Tensor]) -> Tensor:
+        net = module()
+        torch.manual_seed(5)
+        terms, _ = net.objectives(images())
+        choose(terms).backward()
+        grad = net.detector.head.weight.grad
+        assert grad is not None
+        return grad
+
+    both = run(lambda t: t["foreground"] + t["background"])
+    torch.testing.assert_close(both, run(lambda t: t["foreground"]) + run(lambda t: t["background"]))
+
+
+def test_the_exact_estimator_of_o_equals_the_mean_of_many_draws() -> None:
+    net = module().eval()
+    with torch.no_grad():
+        net.hparams["estimator"] = "exact"
+        exact = net.objectives(images())[0]
+        net.hparams["estimator"] = "importance"
+        net.hparams["samples"] = 400
+        drawn = net.objectives(images())[0]
+    for name in ("foreground", "background"):
+        torch.testing.assert_close(drawn[name], exact[name], rtol=0.05, atol=0)
+
+
+def test_background_only_has_no_foreground_term() -> None:
+    terms, output = module(mode="background_only").objectives(images())
+    assert "foreground" not in terms and "mask" not in output
+
+
+def test_the_inpainter_stays_frozen_in_training_mode() -> None:
+    net = module().train()
+    before = {k: v.clone() for k, v in net.inpainter.state_dict().items()}
+    terms, _ = net.objectives(images())
+    torch.stack(list(terms.values())).sum().backward()
+    assert not any(m.training for m in net.inpainter.modules()) and net.detector.training
+    assert all(torch.equal(v, before[k]) for k, v in net.inpainter.state_dict().items())
+
+
+def test_inference_takes_images_alone() -> None:
+    out = module().eval()(images())
+    assert set(out) == {"mask", "box", "confidence", "probability"}
+    assert out["mask"].shape == (3, 1, 36, 48) and out["probability"].shape == (3, 4, 4)
+    assert 0 <= out["mask"].min() and out["mask"].max() <= 1
+
+
+def test_validation_is_deterministic_and_complete() -> None:
+    net = module().eval()
+    batch = {"image": images(), "clip": ["a"] * 3, "index": torch.arange(3)}
+    first, second = (net.validation_step(batch, 0) for _ in range(2))  # type: ignore[arg-type]
+    assert torch.equal(first["loss"], second["loss"])
+    assert {"mask", "box", "confidence", "probability", "composite", "background"} <= set(first)
+
+
+def test_the_learning_rates_are_the_papers() -> None:
+    net = module()
+    net._trainer = type("Trainer", (), {"estimated_stepping_batches": 10})()  # type: ignore[assignment]
+    rates = {group["name"]: group["lr"] for group in net.configure_optimizers().param_groups}
+    assert rates == {"detector_encoder": 1e-3, "decoder": 1e-4}
+
+
+def test_training_over_a_random_inpainter_is_refused() -> None:
+    with pytest.raises(HandoverError, match="make train-inpaint"):
+        module().on_fit_start()
+
+
+def stage_1(path: Path) -> str:
+    net = InpaintingModule(channels=(4, 8), perceptual_net=None)
+    torch.save({"state_dict": net.state_dict(), "hyper_parameters": dict(net.hparams)}, path)
+    return str(path)
+
+
+def test_the_inpainters_size_and_weights_come_from_its_checkpoint(tmp_path: Path) -> None:
+    path = stage_1(tmp_path / "last.ckpt")
+    channels, weights = read_inpainter(path)
+    net = module(inpainter_channels=None, inpainter_ckpt=path)
+    assert channels == [4, 8] == net.hparams["inpainter_channels"]
+    assert all(torch.equal(value, weights[key]) for key, value in net.inpainter.state_dict().items())
+    assert bool(net.inpainter_ready) and "inpainter_ckpt" not in net.hparams
+
+
+def test_unusable_inpainter_checkpoints_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(HandoverError, match="does not exist; train stage 1 first: make train-inpaint"):
+        read_inpainter(str(tmp_path / "none.ckpt"))
+    (tmp_path / "broken.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(HandoverError, match="cannot be read"):
+        read_inpainter(str(tmp_path / "broken.ckpt"))
+    torch.save({"state_dict": {"detector.x": torch.zeros(1)}}, tmp_path / "other.ckpt")
+    with pytest.raises(HandoverError, match="not a checkpoint of InpaintingModule"):
+        read_inpainter(str(tmp_path / "other.ckpt"))
+    path = stage_1(tmp_path / "last.ckpt")
+    with pytest.raises(HandoverError, match=r"\[4, 8\]"):
+        module(inpainter_channels=(4, 8, 8), inpainter_ckpt=path)
