@@ -1,0 +1,175 @@
+"""MaskMetrics: feeds, computes and logs the measures of masks and boxes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from callbacks.metrics import SegmentationScores
+
+LOGGED_IN_VALIDATION = (
+    "j_mean",
+    "f_measure",
+    "precision",
+    "recall",
+    "hit_rate",
+    "best_j_mean",
+    "best_threshold",
+)
+
+BLOB_SIGMA = 0.25
+"""Standard deviation of the centred blob, as a share of each of the frame's axes."""
+
+
+class MaskMetrics(pl.Callback):
+    """Measure masks and boxes against the annotation in validation and test (paper, Sec. 4, Tables 1 and 2).
+
+    It acts on batches with ``mask`` whose step returned ``mask`` and ``box``, and on their ``annotated`` frames only.
+    Validation logs ``val/j_mean``, ``val/f_measure``, ``val/precision``, ``val/recall``, ``val/hit_rate``,
+    ``val/best_j_mean`` and ``val/best_threshold``, and leaves out what is slow. Test logs every number as ``test/...``
+    and keeps all of them in :attr:`results`.
+
+    Two floors, measured by the same code, say what a prediction that has looked at nothing scores: ``whole_frame``
+    (mask of ones, box of the frame) and ``centred_blob`` (a Gaussian of 0.25 of each axis about the centre, worth
+    exp(-r^2 / 2), and the tight box of its mask at the fixed threshold). Their confidence is 1 throughout.
+
+    Attributes:
+        results: After a test epoch, as plain numbers: the keys of :class:`~callbacks.metrics.SegmentationScores`, its
+            ``clips`` by name, and ``floors`` with ``whole_frame`` and ``centred_blob``. Empty if nothing was annotated.
+
+    Args:
+        threshold: The fixed threshold, in (0, 1).
+        grid_step: Distance of the thresholds among which the best is sought (the paper's is 0.05).
+        boundary: Compute the boundary F in test, which takes most of the time.
+    """
+
+    def __init__(self, threshold: float = 0.5, grid_step: float = 0.05, boundary: bool = True) -> None:
+        """Set up one measure for validation, and three for test: the prediction's and the floors'."""
+        super().__init__()
+        self.threshold = threshold
+        self.results: dict[str, Any] = {}
+        self.validation = SegmentationScores(threshold, grid_step, boundary=False, ranking=False)
+        self.test = SegmentationScores(threshold, grid_step, boundary)
+        self.floors = {
+            "whole_frame": SegmentationScores(threshold, grid_step, boundary),
+            "centred_blob": SegmentationScores(threshold, grid_step, boundary),
+        }
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the last epoch, and the sanity check."""
+        self.validation.to(pl_module.device).reset()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the annotated frames of one validation batch."""
+        frames = _annotated_frames(outputs, batch)
+        if frames:
+            self.validation.update(**frames)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the numbers that steer the training."""
+        results = _compute(self.validation)
+        if results:
+            pl_module.log_dict({f"val/{name}": results[name] for name in LOGGED_IN_VALIDATION}, sync_dist=True)
+
+    def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the last test."""
+        self.results = {}
+        for scores in (self.test, *self.floors.values()):
+            scores.to(pl_module.device).reset()
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the annotated frames of one test batch, as predicted and as the floors would have it."""
+        frames = _annotated_frames(outputs, batch)
+        if frames:
+            self.test.update(**frames)
+            truth = frames["truth"]
+            for name, (mask, box) in floor_predictions(truth, self.threshold).items():
+                confidence = torch.ones(len(truth), device=truth.device)
+                self.floors[name].update(mask, truth, box, confidence, frames["clip"], frames["index"])
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the test's numbers and keep them in :attr:`results`."""
+        results = _compute(self.test)
+        floors = {name: _compute(scores) for name, scores in self.floors.items()}
+        if results:
+            for floor in floors.values():
+                del floor["clips"]
+            self.results = {**results, "floors": floors}
+            numbers = {f"test/{name}": float(value) for name, value in results.items() if name != "clips"}
+            pl_module.log_dict(numbers, sync_dist=True)
+
+
+def floor_predictions(truth: Tensor, threshold: float) -> dict[str, tuple[Tensor, Tensor]]:
+    """Predict without looking at the frame.
+
+    Args:
+        truth: True masks, (B, 1, H, W); only the shape and device matter.
+        threshold: Where the blob's mask is cut to find its box, in (0, 1).
+
+    Returns:
+        By floor: the soft mask, (B, 1, H, W), and the box (cx, cy, sx, sy), (B, 4).
+    """
+    frames, _, height, width = truth.shape
+    x = (torch.arange(width, device=truth.device) + 0.5) / width - 0.5  # shares of the frame, 0 at its centre
+    y = (torch.arange(height, device=truth.device) + 0.5) / height - 0.5
+    blob = torch.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * BLOB_SIGMA**2))  # (H, W)
+    inside = blob >= threshold
+    extent = torch.stack([inside.any(0).float().mean(), inside.any(1).float().mean()])  # (2,): sx, sy
+    box = torch.cat([torch.zeros_like(extent), extent])
+    whole = torch.tensor([0.0, 0.0, 1.0, 1.0], device=truth.device)
+    return {
+        "whole_frame": (torch.ones(truth.shape, device=truth.device), whole.expand(frames, 4)),
+        "centred_blob": (blob.expand(truth.shape), box.expand(frames, 4)),
+    }
+
+
+def _annotated_frames(outputs: object, batch: object) -> dict[str, Any]:
+    """Select the arguments of :meth:`SegmentationScores.update` from a step; empty if there is nothing to measure."""
+    if not isinstance(outputs, Mapping) or not isinstance(batch, Mapping):
+        return {}
+    if "mask" not in batch or not {"mask", "box"} <= outputs.keys():
+        return {}
+    truth = batch["mask"]
+    keep = batch["annotated"] if "annotated" in batch else torch.ones(len(truth), dtype=torch.bool)
+    rows = keep.nonzero().flatten().to(truth.device)
+    if not len(rows):
+        return {}
+    confidence = outputs["confidence"] if "confidence" in outputs else torch.ones(len(truth), device=truth.device)
+    return {
+        "prediction": outputs["mask"][rows],
+        "truth": truth[rows].bool(),
+        "box": outputs["box"][rows],
+        "confidence": confidence[rows],
+        "clip": [batch["clip"][row] for row in rows.tolist()],
+        "index": batch["index"].to(truth.device)[rows],
+    }
+
+
+def _compute(scores: SegmentationScores) -> dict[str, Any]:
+    """Gather and average; every process has to come here, also one that saw no annotated frame."""
+    scores.share_names()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*was called before the ``update`` method.*")
+        results: dict[str, Any] = scores.compute()
+    return results

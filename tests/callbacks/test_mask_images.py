@@ -1,0 +1,186 @@
+"""MaskImages: which frames are drawn, the sheet on disk, and what W&B receives offline."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pytorch_lightning.loggers import WandbLogger
+
+from callbacks import MaskImages, MaskMetrics
+from callbacks.mask_images import chosen_rows, draw_detection, panels, save_picture, sheet
+
+CLIPS = {"bear": 6, "camel": 6}
+
+
+def picture(path: Path) -> NDArray[np.uint8]:
+    """Read a PNG as an array (H, W, 3)."""
+    return np.asarray(Image.open(path))
+
+
+def test_chosen_rows_cover_the_split() -> None:
+    """The frames lie evenly over the batches, one per clip where clips are equally long, and never repeat."""
+    batches = [chosen_rows(batch, 4, 8, 4) for batch in range(8)]
+    assert batches == [[], [0], [], [0], [], [0], [], [0]]
+    chosen = [4 * batch + row for batch in range(3) for row in chosen_rows(batch, 4, 3, 12)]
+    assert chosen == list(range(12))
+    assert [chosen_rows(batch, 4, float("inf"), 2) for batch in range(3)] == [[0], [0], []]
+    assert chosen_rows(0, 2, 1, 12) == [0, 1]
+
+
+def test_sheets(toy: ModuleType, tmp_path: Path) -> None:
+    """Without a logger the sheets are written, one row a frame, whole and under their names only."""
+    data = toy.loader(toy.ToyFrames(CLIPS))
+    trainer = toy.trainer(tmp_path, [MaskImages(every_n_epochs=2, num_images=3)], max_epochs=4, num_sanity_val_steps=1)
+    trainer.fit(toy.ToyModule(), data, data)
+    trainer.test(toy.ToyModule(), data, verbose=False)
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    assert names == ["test_sheet.png", "val_epoch_0002.png", "val_epoch_0004.png"]
+    row = 192 + 2  # a panel is 256 wide, and 24 x 32 in shape
+    assert picture(tmp_path / "images" / names[1]).shape == (22 + 3 * row + 2, 6 * 258 + 2, 3)
+    assert picture(tmp_path / "images" / names[0]).shape == (22 + 9 * row + 2, 6 * 258 + 2, 3)
+    assert (picture(tmp_path / "images" / names[1]) == picture(tmp_path / "images" / names[2])).all()
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_painter_sheet(toy: ModuleType, tmp_path: Path, masks: bool) -> None:
+    """The painter's output becomes frame, frame with the hole, composite, in a folder of choice."""
+    data = toy.loader(toy.ToyFrames(CLIPS, masks=masks))
+    folder = tmp_path / "elsewhere"
+    trainer = toy.trainer(tmp_path, [MaskImages(directory=str(folder))])
+    trainer.validate(toy.ToyModule(painter=True), data, verbose=False)
+    assert picture(folder / "val_epoch_0001.png").shape[1] == 3 * 258 + 2
+    assert not (tmp_path / "images").exists()
+
+
+def toy_frame() -> dict[str, Any]:
+    """Make a black frame with a box in its right half, and a detector sure of its upper left cell."""
+    probability = torch.zeros(8, 8)
+    probability[0, 0] = 1
+    black = torch.zeros(3, 64, 128)
+    return {
+        "clip": "bear",
+        "index": 3,
+        "image": black,
+        "composite": black,
+        "mask": torch.ones(1, 64, 128),
+        "box": torch.tensor([0.5, 0.0, 0.25, 0.5]),
+        "probability": probability,
+    }
+
+
+def test_detection_is_drawn_in_place() -> None:
+    """The dot lies on its cell, the line starts there and ends at the box's centre, the box at its edges."""
+    drawn = draw_detection(torch.zeros(3, 64, 128, dtype=torch.uint8), toy_frame())
+    blue, green = drawn[2] > 200, drawn[1] > 200
+    assert drawn[:, 5, 6][2] > drawn[:, 5, 6][1]  # beside the centre of cell (0, 0): (8, 4)
+    assert not blue[:, 20:].any()
+    assert green[32, 96] and green[18, 52]  # the line's end, and half way
+    assert green[16:48, 80].all() and green[16, 80:112].all()
+    untouched = draw_detection(torch.zeros(3, 8, 8, dtype=torch.uint8), {"box": torch.full((4,), float("nan"))})
+    assert not untouched.any()
+
+
+def test_panels_follow_the_output() -> None:
+    """Columns that the output lacks are left out; a row without truth leaves its place black."""
+    frame = toy_frame()
+    assert list(panels(frame)) == ["frame and box", "composite", "soft mask", "overlay"]
+    both = sheet([frame, {**frame, "truth": torch.ones(1, 128, 256)}])
+    assert both.shape == (3, 22 + 2 * 130 + 2, 5 * 258 + 2)
+    assert not both[:, 30:140, -200:-100].any() and (both[:, 160:270, -200:-100] == 255).all()
+
+
+def test_broken_numbers_are_drawn_too() -> None:
+    """NaN in the outputs does not stop the picture: it is what one wants to look at."""
+    frame = {key: value * float("nan") if torch.is_tensor(value) else value for key, value in toy_frame().items()}
+    assert sheet([frame]).dtype == torch.uint8
+
+
+def test_save_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails leaves the earlier picture as it was, and no other file."""
+    path = tmp_path / "deep" / "sheet.png"
+    save_picture(torch.zeros(3, 4, 4, dtype=torch.uint8), path)
+    before = path.read_bytes()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_picture(torch.ones(3, 4, 4, dtype=torch.uint8), path)
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_refuses() -> None:
+    """Numbers below one are refused with a way out."""
+    with pytest.raises(ValueError, match="every_n_epochs=0"):
+        MaskImages(every_n_epochs=0)
+
+
+def wandb_history(path: Path) -> list[dict[str, Any]]:
+    """Read the logged rows of an offline run: 7-byte header, 32 KiB blocks, chunks of crc, length, kind."""
+    from wandb.proto import wandb_internal_pb2
+
+    def records() -> Iterator[Any]:
+        data, position, part = path.read_bytes(), 7, b""
+        while position + 7 <= len(data):
+            left = 32768 - position % 32768
+            if left < 7:
+                position += left
+                continue
+            _, length, kind = struct.unpack_from("<IHB", data, position)
+            part, position = part + data[position + 7 : position + 7 + length], position + 7 + length
+            if kind in (1, 4):
+                record = wandb_internal_pb2.Record()
+                record.ParseFromString(part)
+                part = b""
+                yield record
+
+    return [
+        {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
+        for record in records()
+        if record.WhichOneof("record_type") == "history"
+    ]
+
+
+def test_wandb_offline(toy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline W&B gets the sheet, and each frame with its two masks and its box in fractions, step by Lightning."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    import wandb
+
+    logger = WandbLogger(project="test", save_dir=tmp_path, offline=True)
+    data = toy.loader(toy.ToyFrames(CLIPS))
+    trainer = toy.trainer(tmp_path, [MaskImages(num_images=2), MaskMetrics()], logger=logger, max_epochs=2)
+    try:
+        trainer.fit(toy.ToyModule(), data, data)
+        trainer.test(toy.ToyModule(), data, verbose=False)
+    finally:
+        wandb.finish()
+    (path,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    for _ in range(50):  # W&B's own process may close the file a moment after finish() has returned
+        rows = wandb_history(path)
+        keys = {key for row in rows for key in row}
+        if "test/masks/count" in keys:
+            break
+        time.sleep(0.2)
+    assert {"val/j_mean", "test/best_boundary_f", "val/sheet/count", "test/sheet/count", "test/masks/count"} <= keys
+    shown = [row for row in rows if "val/masks/count" in row]
+    assert [row["val/masks/count"] for row in shown] == [2, 2]
+    assert [row["trainer/global_step"] for row in shown] == [3, 7]  # the metrics' own step
+    assert shown[0]["val/masks/captions"] == shown[1]["val/masks/captions"] == ["bear 30", "camel 30"]
+    assert {name for masks in shown[0]["val/masks/all_masks"] for name in masks} == {"prediction", "ground_truth"}
+    boxes = path.parent / "files" / shown[0]["val/masks/all_boxes"][0]["prediction"]["path"]
+    stored = json.loads(boxes.read_text())
+    position = stored["box_data"][0]["position"]
+    assert 0 <= position["minX"] < position["maxX"] <= 1 and 0 <= position["minY"] < position["maxY"] <= 1

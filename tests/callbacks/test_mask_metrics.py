@@ -1,0 +1,98 @@
+"""MaskMetrics in a Trainer: what it logs and keeps, and when it stays out of the way."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from pytorch_lightning.loggers import CSVLogger
+
+from callbacks import MaskMetrics
+from callbacks.mask_metrics import floor_predictions
+from callbacks.metrics import tight_boxes
+
+LOGGED = {"j_mean", "f_measure", "precision", "recall", "hit_rate", "best_j_mean", "best_threshold"}
+FIXED = {"j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate"}
+KEYS = FIXED | {f"best_{name}" for name in FIXED} | {"best_threshold", "average_precision", "frames"}
+CLIPS = {"bear": 6, "camel": 5}
+
+
+def test_fit_logs_validation(toy: ModuleType, tmp_path: Path) -> None:
+    """Validation during training logs the seven numbers; the sanity check leaves nothing behind."""
+    logger = CSVLogger(tmp_path)
+    data = toy.loader(toy.ToyFrames(CLIPS))
+    metrics = MaskMetrics()
+    trainer = toy.trainer(tmp_path, [metrics], logger=logger, max_epochs=2, num_sanity_val_steps=1)
+    trainer.fit(toy.ToyModule(), data, data)
+    assert trainer.callback_metrics.keys() == {f"val/{name}" for name in LOGGED}
+    assert metrics.validation.compute()["frames"] == 11
+    assert "val/j_mean" in (Path(logger.log_dir) / "metrics.csv").read_text()
+    assert metrics.results == {}
+
+
+def test_results(toy: ModuleType, tmp_path: Path) -> None:
+    """A test keeps every number, by clip and for both floors, as plain JSON, and logs them."""
+    metrics = MaskMetrics()
+    trainer = toy.trainer(tmp_path, [metrics])
+    trainer.test(toy.ToyModule(), toy.loader(toy.ToyFrames(CLIPS)), verbose=False)
+    results = metrics.results
+    assert results.keys() == KEYS | {"clips", "floors"}
+    assert results["clips"].keys() == CLIPS.keys()
+    assert results["floors"].keys() == {"whole_frame", "centred_blob"}
+    assert all(table.keys() == KEYS for table in (*results["clips"].values(), *results["floors"].values()))
+    assert json.loads(json.dumps(results)) == results
+    assert trainer.callback_metrics.keys() == {f"test/{name}" for name in KEYS}
+    mean = sum(results["clips"][name]["j_mean"] for name in CLIPS) / 2
+    assert results["j_mean"] == pytest.approx(mean) and results["frames"] == 11
+    assert results["best_j_mean"] >= results["j_mean"]
+    whole = results["floors"]["whole_frame"]
+    assert whole["recall"] < 1  # frames without subject score 0
+    assert whole["j_mean"] == pytest.approx(whole["precision"])
+
+
+def test_only_annotated_frames_count(toy: ModuleType, tmp_path: Path) -> None:
+    """Frames that are not annotated are left out, not taken for empty ones."""
+    metrics = MaskMetrics()
+    frames = toy.ToyFrames(CLIPS, annotated=lambda position: position in (0, 1, 7))
+    toy.trainer(tmp_path, [metrics]).test(toy.ToyModule(), toy.loader(frames), verbose=False)
+    assert metrics.results["frames"] == 3
+    assert {name: table["frames"] for name, table in metrics.results["clips"].items()} == {"bear": 2, "camel": 1}
+
+
+@pytest.mark.parametrize("case", ["no masks", "none annotated", "painter"])
+def test_stays_out_of_the_way(toy: ModuleType, tmp_path: Path, case: str) -> None:
+    """Without annotation, or with the painter's output, nothing is logged and nothing breaks."""
+    frames = toy.ToyFrames(CLIPS, annotated=lambda position: case != "none annotated", masks=case != "no masks")
+    metrics = MaskMetrics()
+    trainer = toy.trainer(tmp_path, [metrics])
+    module = toy.ToyModule(painter=case == "painter")
+    trainer.validate(module, toy.loader(frames), verbose=False)
+    assert not trainer.callback_metrics
+    trainer.test(module, toy.loader(frames), verbose=False)
+    assert not trainer.callback_metrics and metrics.results == {}
+
+
+def test_without_boundary(toy: ModuleType, tmp_path: Path) -> None:
+    """The slow measure can be left out; its keys go with it."""
+    metrics = MaskMetrics(boundary=False)
+    toy.trainer(tmp_path, [metrics]).test(toy.ToyModule(), toy.loader(toy.ToyFrames(CLIPS)), verbose=False)
+    assert metrics.results.keys() == KEYS - {"boundary_f", "best_boundary_f"} | {"clips", "floors"}
+
+
+def test_floors() -> None:
+    """The blob is exp(-r^2 / 2) with r in units of a quarter of each axis; its box is its mask's at the threshold."""
+    floors = floor_predictions(torch.zeros(2, 1, 40, 80).bool(), 0.5)
+    mask, box = floors["whole_frame"]
+    assert mask.shape == (2, 1, 40, 80) and bool((mask == 1).all())
+    assert box.tolist() == [[0, 0, 1, 1]] * 2
+    blob, box = floors["centred_blob"]
+    x, y = (61.5 - 40) / 20, (9.5 - 20) / 10  # pixel (9, 61) from the centre, in standard deviations
+    assert blob[1, 0, 9, 61].item() == pytest.approx(math.exp(-(x * x + y * y) / 2), rel=1e-5)
+    left, top, right, bottom = tight_boxes(blob >= 0.5)[0].tolist()
+    expected = [(left + right) / 80 - 1, (top + bottom) / 40 - 1, (right - left) / 80, (bottom - top) / 40]
+    assert box[0].tolist() == pytest.approx(expected, abs=1e-6)
+    assert box[0, 2].item() == pytest.approx(2 * 0.25 * math.sqrt(2 * math.log(2)), abs=0.02)

@@ -1,0 +1,124 @@
+"""A tiny data set and module that keep the batch contract and the step output, for the tests of the callbacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+SIZE, EVALUATION_SIZE = (24, 32), (48, 64)
+
+
+class ToyFrames(Dataset[dict[str, Any]]):
+    """Frames with a bright ellipse, (24, 32), whose true mask has (48, 64) pixels."""
+
+    def __init__(
+        self, clips: dict[str, int], annotated: Callable[[int], bool] | None = None, masks: bool = True
+    ) -> None:
+        """Set up ``clips`` (frames by name); ``annotated`` says by position in the data set which have a mask."""
+        self.frames = [(name, 10 * number) for name, count in clips.items() for number in range(count)]
+        self.annotated = annotated or (lambda position: True)
+        self.masks = masks
+
+    def __len__(self) -> int:
+        """Count the frames."""
+        return len(self.frames)
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        """Draw one frame; every fifth has no subject."""
+        clip, index = self.frames[position]
+        generator = torch.Generator().manual_seed(position)
+        x, y = (torch.rand(2, generator=generator) - 0.5).tolist()
+        rows = torch.linspace(-1, 1, EVALUATION_SIZE[0])[:, None]
+        columns = torch.linspace(-1, 1, EVALUATION_SIZE[1])[None, :]
+        mask = ((columns - x) ** 2 / 0.04 + (rows - y) ** 2 / 0.2 < 1)[None] & (position % 5 != 4)
+        image = 0.5 * torch.rand(3, *SIZE, generator=generator) + 0.5 * mask[:, ::2, ::2]
+        frame: dict[str, Any] = {"image": image, "clip": clip, "index": index}
+        if self.masks:
+            known = self.annotated(position)
+            frame.update(mask=mask & known, annotated=known)
+        return frame
+
+
+class ToyModule(pl.LightningModule):
+    """Predicts brightness as mask; ``painter`` makes it return the painter's output instead."""
+
+    def __init__(
+        self, painter: bool = False, bad_step: int | None = None, bad_rank: int = 0, bad: float = math.nan
+    ) -> None:
+        """Choose the output; at ``bad_step`` the loss of rank ``bad_rank`` is ``bad``."""
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.painter = painter
+        self.bad_step, self.bad_rank, self.bad = bad_step, bad_rank, bad
+
+    def _step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        image = batch["image"]
+        loss = (self.weight * image.mean()).square().sum()
+        if self.painter:
+            return {"loss": loss, "composite": image, "hole": (image[:, :1] > 0.5).float()}
+        mean = image.mean(dim=(1, 2, 3))
+        box = torch.stack([mean - 0.3, 0.3 - mean, 0.2 + 0 * mean, 0.6 * mean + 0.2], dim=1)
+        probability = image[:, 0, ::3, ::4].flatten(1).softmax(1).view(-1, 8, 8)
+        return {
+            "loss": loss,
+            "mask": image.mean(1, keepdim=True),
+            "box": box,
+            "confidence": probability.flatten(1).amax(1),
+            "probability": probability,
+            "composite": image,
+            "background": 0.5 * image,
+        }
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        """Train one step."""
+        out = self._step(batch)
+        if self.global_step == self.bad_step and self.global_rank == self.bad_rank:
+            out["loss"] = out["loss"] * self.bad
+        return out
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        """Validate one batch."""
+        return self._step(batch)
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        """Test one batch."""
+        return self._step(batch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Use plain gradient descent."""
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def loader(frames: ToyFrames, batch_size: int = 3) -> DataLoader[dict[str, Any]]:
+    """Load frames in order."""
+    return DataLoader(frames, batch_size=batch_size)
+
+
+def trainer(folder: Path, callbacks: list[pl.Callback], **options: Any) -> pl.Trainer:  # noqa: ANN401
+    """Make a quiet trainer on the CPU."""
+    options = {"logger": False, "devices": 1, "max_epochs": 1, "num_sanity_val_steps": 0} | options
+    return pl.Trainer(
+        accelerator="cpu",
+        callbacks=callbacks,
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+ODD_CLIPS = {"bear": 6, "a much longer name of a clip": 3, "camel": 4}
+"""13 frames: two processes get 7 each, one frame twice."""
+
+
+def half_annotated(position: int) -> bool:
+    """Annotate the even positions only, which a distributed sampler gives to the first of two processes."""
+    return position % 2 == 0
