@@ -1,0 +1,10 @@
+"""Data modules: where the frames come from."""
+
+from __future__ import annotations
+
+from datamodules.base import FramesDataModule
+from datamodules.davis import DavisDataModule
+from datamodules.demo import DemoDataModule
+from datamodules.videos import VideosDataModule
+
+__all__ = ["DavisDataModule", "DemoDataModule", "FramesDataModule", "VideosDataModule"]

@@ -1,0 +1,60 @@
+"""Signs that a user's recordings will hardly train: too few frames, all alike, too small a subject."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datamodules.dataset import FrameDataset
+
+FEW_FRAMES = 300
+"""Fewer distinct frames than this make a warning."""
+
+SMALL_SUBJECT = 0.2
+"""Smallest box of the paper's best setting, as a fraction of the frame."""
+
+_SAMPLES = 8
+_ALIKE = 1.0
+
+
+def frame_warnings(dataset: FrameDataset) -> list[str]:
+    """Look at training frames.
+
+    Args:
+        dataset: The training split.
+
+    Returns:
+        One sentence for each problem: few frames, frames that hardly differ.
+    """
+    found = []
+    if len(dataset) < FEW_FRAMES:
+        found.append(f"Only {len(dataset)} training frames: expect little below some {FEW_FRAMES}.")
+    samples = [clip.images[:: max(1, len(clip.images) // _SAMPLES)] for clip in dataset.clips]
+    within = max(float(sample.std(axis=0).mean()) for sample in samples)  # grey levels of 0 to 255
+    between = float(np.std([sample.mean(axis=0) for sample in samples], axis=0).mean())
+    if max(within, between) < _ALIKE:
+        found.append("The training frames hardly differ: without a moving subject nothing can be learned.")
+    return found
+
+
+def subject_warnings(dataset: FrameDataset) -> list[str]:
+    """Look at annotated subjects.
+
+    Args:
+        dataset: A validation or test split.
+
+    Returns:
+        One sentence if the median subject spans less than the smallest box both ways; empty without masks.
+    """
+    spans = []
+    for masks in dataset.masks or []:
+        for position in np.flatnonzero(masks.annotated):
+            mask = masks[int(position)]
+            if mask.any():
+                lines = (np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0)))
+                spans.append(max((np.ptp(line) + 1) / size for line, size in zip(lines, mask.shape, strict=True)))
+    if not spans or np.median(spans) >= SMALL_SUBJECT:
+        return []
+    return [
+        f"The annotated subject spans only {np.median(spans):.0%} of the frame, the smallest box {SMALL_SUBJECT:.0%}: "
+        "crop the frames or lower s_min."
+    ]

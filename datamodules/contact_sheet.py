@@ -1,0 +1,53 @@
+"""A picture of what a data module holds: rows of frames with the outline of their masks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.base import SPLITS, FramesDataModule
+from datamodules.readers import resize
+
+_OUTLINE = (255, 230, 0)
+
+
+def contact_sheet(datamodule: FramesDataModule, rows: int = 6, columns: int = 6, width: int = 256) -> NDArray[np.uint8]:
+    """Draw frames of a data module, one clip per row, annotated subjects outlined.
+
+    Args:
+        datamodule: A data module after ``setup``; splits that are not set up are left out.
+        rows: Largest number of clips, test and validation clips first.
+        columns: Frames per clip, evenly spaced.
+        width: Width of one frame on the sheet in pixels.
+
+    Returns:
+        RGB, uint8, (height, columns * width, 3).
+
+    Raises:
+        RuntimeError: If no split has been set up.
+    """
+    strips: list[NDArray[np.uint8]] = []
+    height = round(width * datamodule.image_size[0] / datamodule.image_size[1])
+    seen: set[str] = set()
+    for split in reversed(SPLITS):
+        try:
+            dataset = datamodule.dataset(split)
+        except RuntimeError:
+            continue
+        for number, clip in enumerate(dataset.clips):
+            if len(strips) == rows or clip.name in seen:
+                continue
+            seen.add(clip.name)
+            cells = []
+            for position in np.linspace(0, len(clip.images) - 1, columns).round().astype(int):
+                cell = np.ascontiguousarray(resize(clip.images[position], (height, width)))
+                if dataset.masks is not None and dataset.masks[number].annotated[position]:
+                    mask = resize(dataset.masks[number][int(position)].astype(np.uint8) * 255, (height, width)) > 127
+                    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+                    cv2.drawContours(cell, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
+                cells.append(cell)
+            strips.append(np.concatenate(cells, axis=1))
+    if not strips:
+        raise RuntimeError(f"{type(datamodule).__name__} holds no frames yet: call setup() first.")
+    return np.concatenate(strips, axis=0)

@@ -1,0 +1,309 @@
+"""Readers for image folders and videos: RGB frames in order, with their original numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+Pixels = NDArray[np.uint8]
+Keep = Callable[[int, int], bool]
+"""(position from 0, original number) -> whether to yield the frame."""
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv"})
+_LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
+
+
+class FrameSource(Protocol):
+    """Where the frames of one clip come from."""
+
+    def __len__(self) -> int:
+        """Number of frames, exact for folders, as the container states it for videos (0 if it does not)."""
+
+    def frames(self, size: tuple[int, int] | None = None, keep: Keep | None = None) -> Iterator[tuple[int, Pixels]]:
+        """Yield (original frame number, RGB uint8 (H, W, 3)) in order.
+
+        Args:
+            size: Output (height, width) in pixels, by area averaging; None keeps the original size.
+            keep: Which frames to yield, by position and original number; None yields all.
+        """
+
+    def original_size(self) -> tuple[int, int]:
+        """(height, width) of the upright first frame in pixels."""
+
+
+def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
+    """Sort key that puts ``frame_2`` before ``frame_10``.
+
+    Args:
+        path: A path or a name; only the last component counts.
+
+    Returns:
+        Alternating text and number parts that compare in natural order.
+    """
+    parts = re.split(r"(\d+)", Path(path).name.lower())
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+
+
+def frame_number(stem: str) -> int | None:
+    """The last number in a file name, or None: ``frame_000012`` gives 12."""
+    digits = re.findall(r"\d+", stem)
+    return int(digits[-1]) if digits else None
+
+
+def is_image(path: Path) -> bool:
+    """Whether the file name is that of an image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def is_video(path: Path) -> bool:
+    """Whether the file name is that of a video."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files directly inside ``folder``, in natural order."""
+    return sorted((path for path in folder.iterdir() if is_image(path) and path.is_file()), key=natural_key)
+
+
+def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """Scale an image, by area averaging where it shrinks.
+
+    Args:
+        image: (H, W) or (H, W, 3), uint8.
+        size: Output (height, width) in pixels.
+
+    Returns:
+        The scaled image, uint8.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), dtype=np.uint8)
+
+
+def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
+    """Read one image upright (EXIF orientation honoured).
+
+    Args:
+        path: The image file.
+        size: Output (height, width) in pixels; None keeps the original size.
+
+    Returns:
+        RGB, uint8, (H, W, 3).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no complete image; the message names it.
+    """
+    try:
+        with Image.open(path) as file:
+            image = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"No image at {path}.") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"Cannot read the image {path} ({error}): replace or delete the file.") from error
+    return image if size is None else resize(image, size)
+
+
+def read_mask(path: Path | str) -> NDArray[np.bool_]:
+    """Read one mask: any non-zero value in any colour channel is the subject.
+
+    Palette images are read as indices and alpha is ignored; JPEG masks are cut at 128, as compression leaves no zeros.
+
+    Args:
+        path: The mask file.
+
+    Returns:
+        Bool, (H, W).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no complete image; the message names it.
+    """
+    try:
+        with Image.open(path) as file:
+            opaque = {"LA": "L", "RGBA": "RGB", "PA": "RGB"}.get(file.mode)
+            values = np.asarray(file.convert(opaque) if opaque else file)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"No mask at {path}.") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"Cannot read the mask {path} ({error}): replace or delete the file.") from error
+    level = 127 if Path(path).suffix.lower() in _LOSSY_SUFFIXES else 0
+    mask = values > level
+    return np.asarray(mask.any(axis=-1) if mask.ndim == 3 else mask)
+
+
+def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Scale a mask: a pixel belongs to the subject where at least half of its area does.
+
+    Args:
+        mask: Bool, (H, W).
+        size: Output (height, width) in pixels.
+
+    Returns:
+        Bool, ``size``.
+    """
+    if mask.shape == tuple(size):
+        return mask
+    return np.asarray(resize(mask.astype(np.uint8) * 255, size) >= 128)
+
+
+class ImageFrames:
+    """The images of one folder as a clip, in natural order.
+
+    A frame's number is the last number in its file name where every file has its own, else its position from 0.
+
+    Args:
+        folder: Folder that holds the images directly.
+        paths: The images to use; None takes all of the folder.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no image in it.
+    """
+
+    def __init__(self, folder: Path | str, paths: list[Path] | None = None) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"No folder at {self.folder}.")
+        self.paths = list_images(self.folder) if paths is None else paths
+        if not self.paths:
+            raise FileNotFoundError(f"No image in {self.folder}: expected files such as 000001.jpg directly inside.")
+        numbers = [frame_number(path.stem) for path in self.paths]
+        clear = None not in numbers and len(set(numbers)) == len(numbers)
+        self.indices = [int(n or 0) for n in numbers] if clear else list(range(len(self.paths)))
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.paths)
+
+    def frames(self, size: tuple[int, int] | None = None, keep: Keep | None = None) -> Iterator[tuple[int, Pixels]]:
+        """Yield (original frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`."""
+        for position, (index, path) in enumerate(zip(self.indices, self.paths, strict=True)):
+            if keep is None or keep(position, index):
+                yield index, read_image(path, size)
+
+    def original_size(self) -> tuple[int, int]:
+        """(height, width) of the upright first frame in pixels."""
+        height, width = read_image(self.paths[0]).shape[:2]
+        return int(height), int(width)
+
+
+class VideoFrames:
+    """The frames of one video file, upright (the orientation flag of phone videos is honoured), counted from 0.
+
+    Frames are numbered in the order of display; time stamps, and so a variable rate, play no part.
+
+    Args:
+        path: The video file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds no video stream that can be read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        with _open_video(self.path) as file:
+            self._length = int(file.streams.video[0].frames)
+
+    def __len__(self) -> int:
+        """Number of frames as the container states it; 0 if it does not."""
+        return self._length
+
+    def frames(self, size: tuple[int, int] | None = None, keep: Keep | None = None) -> Iterator[tuple[int, Pixels]]:
+        """Yield (original frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`."""
+        count = 0
+        try:
+            with _open_video(self.path) as file:
+                stream = file.streams.video[0]
+                stream.thread_type = "AUTO"
+                for frame in file.decode(stream):
+                    if keep is None or keep(count, count):
+                        yield count, _upright(frame, size)
+                    count += 1
+        except av.error.FFmpegError as error:
+            raise ValueError(
+                f"Cannot decode the video {self.path} after frame {count} ({error}): re-encode or replace it."
+            ) from error
+        if count == 0:
+            raise ValueError(f"The video {self.path} has no frame that can be decoded: re-encode or replace it.")
+
+    def original_size(self) -> tuple[int, int]:
+        """(height, width) of the upright first frame in pixels."""
+        _, image = next(self.frames())
+        return int(image.shape[0]), int(image.shape[1])
+
+
+def _open_video(path: Path) -> InputContainer:
+    """Open a video with PyAV; errors name the file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"No video at {path}.")
+    try:
+        file = av.open(str(path))
+    except av.error.FFmpegError as error:
+        raise ValueError(f"Cannot open the video {path} ({error}): re-encode or replace it.") from error
+    if not file.streams.video:
+        file.close()
+        raise ValueError(f"No video stream in {path}: is it a sound file?")
+    return file
+
+
+def _upright(frame: av.VideoFrame, size: tuple[int, int] | None) -> Pixels:
+    """One decoded frame as upright RGB, scaled to ``size`` (height, width) by area averaging."""
+    turns = round(frame.rotation / 90) % 4
+    if size is None:
+        image = frame.to_ndarray(format="rgb24")
+    else:
+        height, width = size if turns % 2 == 0 else size[::-1]
+        image = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
+    return np.ascontiguousarray(np.rot90(image, turns), dtype=np.uint8)
+
+
+def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
+    """Open a folder of images or a video file as one clip.
+
+    Args:
+        path: The folder or the file.
+
+    Returns:
+        Its frames.
+
+    Raises:
+        FileNotFoundError: If nothing is there, or the folder holds no image.
+        ValueError: If it is a file but no readable video.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"Nothing at {path}: expected a video file or a folder of images.")
+    return ImageFrames(path) if path.is_dir() else VideoFrames(path)
+
+
+def video_rate(path: Path | str) -> float:
+    """Mean frame rate of a video.
+
+    Args:
+        path: The video file.
+
+    Returns:
+        Frames per second; 25 where the file does not say.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds no readable video.
+    """
+    with _open_video(Path(path)) as file:
+        stream = file.streams.video[0]
+        rate = stream.average_rate or stream.guessed_rate
+    return float(rate) if rate else 25.0

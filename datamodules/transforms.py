@@ -1,0 +1,84 @@
+"""Augmentation of training frames: cheap per-frame changes in the loader, a gentle zoom and shift on the device."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before the import, which otherwise calls home
+
+import albumentations as A
+import kornia.augmentation as K
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from datamodules.readers import Pixels
+
+
+class FrameAugmentation:
+    """Mirror, brightness, contrast and hue of one uint8 frame, drawn from torch's random state.
+
+    albumentations keeps a random state of its own, which every loader worker would inherit: two workers would then
+    draw the same changes, whatever the global seed. Here each call seeds it from torch, which the loader seeds
+    differently for every worker; so draws differ between workers and follow ``seed_everything``, with and without
+    workers, and no ``worker_init_fn`` is needed.
+
+    Args:
+        flip: Probability of mirroring left and right.
+        photometric: Probability of each of the colour changes.
+    """
+
+    def __init__(self, flip: float = 0.5, photometric: float = 0.5) -> None:
+        self._transform = A.Compose(
+            [
+                A.HorizontalFlip(p=flip),
+                A.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=photometric),
+                A.HueSaturationValue(hue_shift_limit=4, sat_shift_limit=12, val_shift_limit=0, p=photometric),
+            ]
+        )
+
+    def __call__(self, image: Pixels) -> Pixels:
+        """Change one frame.
+
+        Args:
+            image: RGB, uint8, (H, W, 3).
+
+        Returns:
+            The changed frame, same shape and type.
+        """
+        self._transform.set_random_seed(int(torch.randint(2**31, ()).item()))
+        return np.asarray(self._transform(image=image)["image"], dtype=np.uint8)
+
+
+class DeviceAugmentation(nn.Module):
+    """Random zoom-in and shift of a batch, on the batch's device; reflection instead of black borders.
+
+    Args:
+        max_zoom: Largest enlargement; 1 is none.
+        max_shift: Largest shift as a fraction of the frame's width and height.
+    """
+
+    def __init__(self, max_zoom: float = 1.15, max_shift: float = 0.05) -> None:
+        super().__init__()
+        self._affine = K.RandomAffine(
+            degrees=0.0,
+            translate=(max_shift, max_shift),
+            scale=(1.0, max_zoom),
+            padding_mode="reflection",
+            align_corners=False,
+            p=1.0,
+        )
+
+    @torch.no_grad()
+    def forward(self, image: Tensor) -> Tensor:
+        """Change a batch of frames.
+
+        Args:
+            image: Frames, (B, 3, H, W), float in [0, 1].
+
+        Returns:
+            The changed frames, same shape and range.
+        """
+        with torch.autocast(image.device.type, enabled=False):
+            changed: Tensor = self._affine(image.float())
+        return changed.clamp(0.0, 1.0)
