@@ -1,0 +1,104 @@
+# Every target does its own set-up: the first call builds .venv, later calls find it ready.
+# `make` alone prints the targets; the variables are listed below them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+DATA ?= demo
+PROFILE ?= small
+RUN ?= runs/$(DATA)
+SEED ?= 0
+ROOT ?=
+CLIPS ?=
+PRESET ?=
+STEPS ?=
+EPOCHS ?=
+ARGS ?=
+INPUT ?=
+OUTPUT ?= $(RUN)/predictions
+
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.stamp
+CONSTRAINTS := .ci/constraints.txt
+PACKAGES := lightning_modules datamodules callbacks experiments
+
+comma := ,
+empty :=
+space := $(empty) $(empty)
+
+# The four files of a run, later ones win; then what the variables say; then ARGS, which wins over all.
+configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --config profiles/$(PROFILE)/$(1).yaml
+data_args = $(if $(ROOT),--data.init_args.root '$(ROOT)') \
+	$(if $(CLIPS),--data.init_args.clips '[$(subst $(space),$(comma),$(strip $(CLIPS)))]') \
+	$(if $(PRESET),--data.init_args.preset '$(PRESET)')
+limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
+	$(if $(EPOCHS),--trainer.max_epochs $(EPOCHS) --trainer.max_steps -1)
+fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
+	--seed_everything $(SEED) $(data_args) $(limit_args)
+
+.PHONY: help install lint format typecheck test test-full demo train-inpaint train-seg evaluate predict flops need-root
+
+help: ## print this help
+	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
+	@echo
+	@echo "Variables (default):"
+	@echo "  DATA=demo|davis|videos (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
+	@echo "  ROOT=folder of the data, for davis and videos            CLIPS=\"dance-twirl ...\", for davis"
+	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
+	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions)"
+	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`python -m experiments fit --help\` lists"
+
+install: $(STAMP) ## build .venv (every target below does this by itself)
+
+# The stamp goes first and comes back last: an installation that failed half-way is never taken for a whole one.
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@rm -f $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than Python 3.11: name a newer one with make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing into $(VENV) (once; about 6 GB with the CUDA builds of torch, some minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@
+
+lint: $(STAMP) ## ruff: rules and formatting of the imports
+	$(PY) -m ruff check .
+
+typecheck: $(STAMP) ## mypy, strict
+	$(PY) -m mypy
+
+test: $(STAMP) ## the tests that take minutes, without the slow ones
+	$(PY) -m pytest -m "not slow" $(ARGS)
+
+test-full: $(STAMP) ## all tests
+	$(PY) -m pytest $(ARGS)
+
+demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it again to go on after an interruption
+	@$(MAKE) --no-print-directory train-inpaint DATA=demo
+	@$(MAKE) --no-print-directory train-seg DATA=demo
+	@$(MAKE) --no-print-directory evaluate DATA=demo
+
+train-inpaint: $(STAMP) need-root ## stage 1: the background painter
+	@$(call fit,inpaint) $(ARGS)
+
+train-seg: $(STAMP) need-root ## stage 2: detector and segmenter, over the painter of the same RUN
+	@$(call fit,segment) --model.init_args.inpainter_ckpt '$(RUN)/inpaint/checkpoints/last.ckpt' $(ARGS)
+
+evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
+	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)
+
+predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
+	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }
+	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' --output '$(OUTPUT)' $(ARGS)
+
+flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles
+	@$(PY) -m experiments flops $(ARGS)
+
+need-root:
+	@test "$(DATA)" = demo -o -n "$(ROOT)" || \
+		{ echo "error: DATA=$(DATA) needs to know where the data are: add ROOT=/path/to/them" >&2; exit 1; }

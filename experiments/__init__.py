@@ -1,0 +1,1 @@
+"""Experiments: the command line, the configs, and what a run folder holds."""

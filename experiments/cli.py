@@ -1,0 +1,312 @@
+"""The command line: ``python -m experiments fit|validate|test|evaluate|predict|flops``."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import yaml
+from jsonargparse import ArgumentError
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+
+import callbacks  # noqa: F401  (importing makes the short class names known)
+import datamodules  # noqa: F401
+import lightning_modules  # noqa: F401
+from experiments import evaluate, flops, predict
+from experiments.artifacts import InpainterArtifact
+from experiments.errors import RunError, UsageError, one_line, report
+from experiments.folders import Progress, StageFolder, differences, sha256, write_atomically
+from experiments.loggers import build_loggers, new_run_id
+from experiments.progress import progress_bar
+from experiments.settings import RunSettings
+
+CONFIGS = Path(__file__).parent / "configs"
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "evaluate": evaluate.main,
+    "predict": predict.main,
+    "flops": flops.main,
+}
+USAGE = """usage: python -m experiments COMMAND ...
+
+  fit       train one stage:  --config base.yaml --config inpaint.yaml --config data/demo.yaml
+                              --config profiles/small/inpaint.yaml --trainer.default_root_dir runs/demo/inpaint
+  validate  the validation loop once, same options
+  test      the test loop once, same options
+  evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
+  predict   RUN INPUT --output DIR   overlays, masks and boxes of an image, a folder of images or a video
+  flops                              parameters and floating-point operations of the networks
+
+Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."""
+
+
+class StageFinished(Exception):
+    """The stage has been trained to its end already; nothing to do."""
+
+
+class SaveStageConfig(SaveConfigCallback):
+    """Save the merged config as ``config_<fit|validate|test>.yaml`` in the stage's folder and send it to the loggers."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, save_to_log_dir=False, **kwargs)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write the file; called on rank zero only."""
+        text = self.parser.dump(self.config, skip_none=False)
+        assert trainer.state.fn is not None
+        write_atomically(Path(trainer.default_root_dir) / f"config_{trainer.state.fn.value}.yaml", text)
+        for logger in trainer.loggers:
+            logger.log_hyperparams({"cli": yaml.safe_load(text)})
+
+
+class ExperimentCLI(LightningCLI):
+    """LightningCLI with run folders: finished stages are skipped, interrupted ones resumed, others never overwritten."""
+
+    resumed: Progress | None = None
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's subcommands but for ``predict``, which is a command of its own here."""
+        return {name: skip for name, skip in LightningCLI.subcommands().items() if name != "predict"}
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """A parser that raises instead of printing its usage and leaving."""
+        return super().init_parser(**{"exit_on_error": False, **kwargs})
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the names of the run (``--run.…``)."""
+        parser.add_class_arguments(RunSettings, "run")
+
+    @property
+    def stage_config(self) -> Any:
+        """The parsed config of the chosen subcommand."""
+        return self.config[self.subcommand]
+
+    def before_instantiate_classes(self) -> None:
+        """Settle the folder, the loggers' names and the checkpoint to resume from, before anything is built."""
+        config = self.stage_config
+        if config.trainer.default_root_dir is None:
+            config.trainer.default_root_dir = f"runs/{config.run.data}/{config.run.stage}"
+        self.folder = StageFolder(Path(config.trainer.default_root_dir))
+        self._place_outputs()
+        if self.subcommand == "fit" and not config.trainer.fast_dev_run:
+            self._check_inpainter()
+            self._resume_or_refuse()
+
+    def _place_outputs(self) -> None:
+        """Let callbacks that write files write them into the stage's folder."""
+        for callback in self.stage_config.trainer.callbacks or []:
+            arguments = callback.get("init_args") or {}
+            for name, folder in (("dirpath", self.folder.checkpoints), ("directory", self.folder.images)):
+                if name in arguments and arguments[name] is None:
+                    arguments[name] = str(folder)
+
+    def _check_inpainter(self) -> None:
+        """Stage 2: the stage-1 checkpoint must exist; its check sum goes into the config."""
+        config = self.stage_config
+        if config.run.stage != "segment":
+            return
+        given = config.model.init_args.get("inpainter_ckpt")
+        command = f"`make train-inpaint DATA={config.run.data} RUN={self.folder.path.parent}`"
+        if given is None:
+            raise RunError(
+                "Stage 2 needs the painter of stage 1: pass --model.init_args.inpainter_ckpt "
+                f"{self.folder.path.parent}/inpaint/checkpoints/last.ckpt, which {command} makes."
+            )
+        path = Path(given)
+        if not path.is_file():
+            raise RunError(f"The inpainter checkpoint {path} is missing: make it with {command}.")
+        stage1 = StageFolder(path.parent.parent)
+        if path == stage1.last and stage1.config_file.is_file():
+            progress = stage1.progress()
+            if progress is not None and not progress.reached(stage1.config().get("trainer") or {}):
+                print(
+                    f"warning: the inpainter {path} stopped at step {progress.step}, before its end; "
+                    f"{command} goes on with it.",
+                    file=sys.stderr,
+                )
+        config.run.inpainter_sha256 = sha256(path)
+
+    def _resume_or_refuse(self) -> None:
+        """Go on with an interrupted training of the same settings; refuse to overwrite one of other settings."""
+        config = self.stage_config
+        if config.ckpt_path is not None:
+            return
+        progress = self.folder.progress()
+        if progress is None:
+            config.run.id = config.run.id or new_run_id()
+            return
+        new = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
+        old = self.folder.config()
+        changed = differences(old, new)
+        if changed:
+            raise RunError(
+                f"{self.folder.path} holds a run with other settings ({'; '.join(changed[:3])}"
+                f"{f'; {len(changed) - 3} more' if len(changed) > 3 else ''}): choose another RUN, or delete that folder."
+            )
+        if progress.reached(new["trainer"]):
+            raise StageFinished(f"{self.folder.path} is finished ({progress.step} steps): nothing to do.")
+        config.run.id = (old.get("run") or {}).get("id") or new_run_id()
+        config.ckpt_path = str(self.folder.last)
+        self.resumed = progress
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The trainer with our loggers and progress bar, unless the config names others."""
+        config = self._get(self.config_init, "trainer")
+        extra: list[pl.Callback] = []
+        if config.get("enable_progress_bar") is not False:
+            extra.append(progress_bar())
+        if config.get("logger") in (None, True):
+            kwargs["logger"] = self._loggers()
+        if self.subcommand == "fit":
+            extra.append(self._artifact())
+        self.trainer_defaults["callbacks"] = extra
+        return super().instantiate_trainer(**kwargs)
+
+    def _loggers(self) -> Any:
+        """CSV and W&B while training; no logger for a single validation or test, whose numbers are printed."""
+        if self.subcommand != "fit" or self.stage_config.trainer.fast_dev_run:
+            return False
+        step = self.resumed.step if self.resumed is not None else None
+        return build_loggers(self.folder.path, self._get(self.config_init, "run"), resume_step=step)
+
+    def _artifact(self) -> InpainterArtifact:
+        """The callback that ties the two stages together in W&B."""
+        config = self.stage_config
+        name = f"inpainter-{config.run.data}"
+        if config.run.stage == "inpaint":
+            self.artifact = InpainterArtifact(name, made=self.folder.last)
+        else:
+            given = config.model.init_args.get("inpainter_ckpt")
+            self.artifact = InpainterArtifact(name, used=Path(given) if given else None)
+        return self.artifact
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train, and say at the start and at the end where things are."""
+        run, limits = self.stage_config.run, self.stage_config.trainer
+        begin = f", resumed at step {self.resumed.step}" if self.resumed is not None else ""
+        goal = f"{limits.max_steps} steps" if limits.max_steps > 0 else f"{limits.max_epochs or 1000} epochs"
+        self._say(f"{run.stage}: {goal} on {run.data} ({run.profile}) in {self.folder.path}{begin}")
+        try:
+            self.trainer.fit(**kwargs)
+            self.artifact.after_fit(self.trainer)
+        except SystemExit:
+            if self.trainer.interrupted:  # Lightning turns Ctrl-C into an exit and goes deaf to a second one
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            _finish_wandb()
+        self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
+
+    def _say(self, line: str) -> None:
+        if self.trainer.is_global_zero:
+            print(line, flush=True)
+
+
+def _finish_wandb() -> None:
+    """Close the W&B run, so that the next training of this process opens its own."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
+
+
+def find_configs(arguments: Sequence[str]) -> list[str]:
+    """Replace config names that are not files here by the shipped configs of that name.
+
+    Args:
+        arguments: Command-line arguments.
+
+    Returns:
+        The arguments, with ``base.yaml`` after ``--config`` (or ``-c``) made a full path where it is a shipped config.
+
+    Raises:
+        RunError: If a config is neither; the message lists the shipped data configs.
+    """
+    found: list[str] = []
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
+        head, name = ("--config=", argument[9:]) if argument.startswith("--config=") else ("", argument)
+        if (head or previous in ("--config", "-c")) and not Path(name).exists():
+            if not (CONFIGS / name).is_file():
+                shipped = ", ".join(sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")))
+                raise RunError(f"There is no config {name}, neither here nor among the shipped ones ({shipped}).")
+            name = str(CONFIGS / name)
+        found.append(head + name)
+    return found
+
+
+def run_lightning(arguments: Sequence[str]) -> ExperimentCLI:
+    """Run one of Lightning's subcommands.
+
+    Args:
+        arguments: Command-line arguments, from the subcommand on.
+
+    Returns:
+        The command-line object, with the trainer, the model and the data module.
+    """
+    return ExperimentCLI(
+        pl.LightningModule,
+        pl.LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        save_config_callback=SaveStageConfig,
+        args=find_configs(arguments),
+    )
+
+
+def _quiet() -> None:
+    """Silence messages that tell a user of this program nothing, each with its reason."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # device lists and advertisements
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # "Seed set to …"
+    ignore = [
+        "LightningCLI's args parameter",  # our main() passes them on purpose, after finding the configs
+        ".*does not have many workers.*",  # the frames are in memory; the number is the user's choice
+        ".*resuming from a checkpoint.*dataloader",  # a resumed epoch draws its frames anew: random order anyway
+        ".*exists and is not empty.*",  # resuming writes into the folder it was interrupted in
+        ".*'pretrained' is deprecated.*",  # lpips and torchvision
+        ".*isinstance.treespec, LeafSpec.*is deprecated.*",  # Lightning's own business
+        ".*is smaller than the logging interval.*",  # short trainings log what they have
+        ".*module.s. in eval mode at the start of training.*",  # the painter is frozen on purpose
+        ".*lr_scheduler.step.*before.*optimizer.step.*",  # a resumed schedule
+    ]
+    for message in ignore:
+        warnings.filterwarnings("ignore", message=message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and turn every failure into one line.
+
+    Args:
+        arguments: Command-line arguments; None takes those of the process.
+
+    Returns:
+        Exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    _quiet()
+    try:
+        if arguments[0] in COMMANDS:
+            return COMMANDS[arguments[0]](arguments[1:])
+        run_lightning(arguments)
+    except StageFinished as done:
+        print(one_line(done), flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    except (ArgumentError, UsageError) as error:
+        report(error)
+        return 2
+    except Exception as error:
+        report(error)
+        return 1
+    return 0

@@ -1,0 +1,157 @@
+"""``python -m experiments evaluate RUN``: score a trained run on its test clips."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.table import Table
+
+from callbacks import MaskImages, MaskMetrics
+from experiments import provenance
+from experiments.errors import CommandParser, RunError
+from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
+from experiments.progress import progress_bar
+from experiments.restore import load_data, load_model, segment_folder
+
+COLUMNS = ("j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate")
+TITLES = {"j_mean": "J", "f_measure": "F", "precision": "P", "recall": "R", "boundary_f": "boundary F", "hit_rate": "hit rate"}
+LABELS_USED = "none; best_* uses test labels to choose a threshold"
+
+
+def evaluate(run: Path, checkpoint: Literal["last", "best"] = "last", command: str = "") -> dict[str, Any]:
+    """Run the test loop on one device and write ``RUN/results.json``.
+
+    Args:
+        run: The run folder.
+        checkpoint: ``last`` or ``best`` (smallest validation loss, a quantity without labels).
+        command: What the user typed, for the record.
+
+    Returns:
+        What was written: the numbers of :class:`callbacks.MaskMetrics`, and ``made_by``.
+
+    Raises:
+        RunError: If the run is not complete, or its test split has no annotation.
+    """
+    folder = segment_folder(run)
+    config = folder.config()
+    seed = int(config.get("seed_everything") or 0)
+    pl.seed_everything(seed, workers=True, verbose=False)
+    model = load_model(folder, checkpoint)
+    data = load_data(config)
+    metrics = MaskMetrics()
+    trainer = pl.Trainer(
+        accelerator="auto",
+        devices=1,  # several devices would repeat frames to fill up
+        precision="32-true",
+        logger=False,
+        callbacks=[metrics, MaskImages(directory=str(folder.images)), progress_bar()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=folder.path,
+    )
+    trainer.test(model, datamodule=data, verbose=False)
+    if not metrics.results:
+        raise RunError(f"The test clips of {run} have no masks: nothing to score; see `make predict` for pictures.")
+    made_by = _made_by(folder, config, checkpoint, command)
+    results = {**metrics.results, "made_by": made_by}
+    write_atomically(run / "results.json", json.dumps(results, indent=2, allow_nan=True) + "\n")
+    return results
+
+
+def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, command: str) -> dict[str, Any]:
+    """The record of what made the numbers."""
+    path = folder.checkpoints / f"{checkpoint}.ckpt"
+    data, run = config.get("data") or {}, config.get("run") or {}
+    return {
+        "command": command,
+        **provenance.commit(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seed": config.get("seed_everything"),
+        "settings": {
+            "data": run.get("data"),
+            "profile": run.get("profile"),
+            "scale": (data.get("init_args") or {}).get("scale"),
+            "mode": ((config.get("model") or {}).get("init_args") or {}).get("mode"),
+            "data_settings": data,
+            "checkpoint": str(path),
+            "checkpoint_sha256": sha256(path),
+            "steps": load_checkpoint(path)["global_step"],
+            "training_precision": (config.get("trainer") or {}).get("precision"),
+            "evaluation_precision": "32-true",
+        },
+        "versions": provenance.versions(),
+        "labels_used": LABELS_USED,
+    }
+
+
+def table(results: Mapping[str, Any]) -> Table:
+    """The numbers as a table: the model, the trivial floors, the clips.
+
+    Args:
+        results: What :func:`evaluate` returns.
+
+    Returns:
+        A rich table.
+    """
+    made = results["made_by"]["settings"]
+    shown = Table(title=f"{made['data']} ({made['profile']}), {results['frames']} test frames, mean over clips")
+    shown.add_column("")
+    shown.add_column("threshold", justify="right")
+    for name in COLUMNS:
+        shown.add_column(TITLES[name], justify="right")
+    named = {"model": results, **{name.replace("_", " "): floor for name, floor in results["floors"].items()}}
+    for name, numbers in named.items():
+        _add_rows(shown, name, numbers)
+    shown.add_section()
+    for name, numbers in results["clips"].items():
+        shown.add_row(name, "0.50", *(_cell(numbers.get(column)) for column in COLUMNS))
+    return shown
+
+
+def _add_rows(shown: Table, name: str, numbers: Mapping[str, Any]) -> None:
+    """The fixed threshold and the best of the grid."""
+    shown.add_row(name, "0.50", *(_cell(numbers.get(column)) for column in COLUMNS))
+    best = f"best {numbers['best_threshold']:.2f}"
+    shown.add_row("", best, *(_cell(numbers.get(f"best_{column}")) for column in COLUMNS))
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None or value != value else f"{value:.3f}"
+
+
+def argument_parser() -> CommandParser:
+    """The options of ``evaluate``."""
+    parser = CommandParser(prog="python -m experiments evaluate", description=__doc__)
+    parser.add_argument("run", type=Path, help="run folder, such as runs/demo")
+    parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="best: smallest val/loss")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command ``evaluate``.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        Exit code.
+    """
+    options = argument_parser().parse_args(arguments)
+    command = shlex.join(["python", "-m", "experiments", "evaluate", *arguments])
+    results = evaluate(options.run, options.checkpoint, command)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table(results))
+    print(f"best rows: {LABELS_USED.split('; ')[1]}")
+    print(f"numbers: {options.run / 'results.json'}")
+    sheet = options.run / "segment" / "images" / "test_sheet.png"
+    if sheet.is_file():
+        print(f"pictures: {sheet}")
+    return 0

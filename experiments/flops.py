@@ -1,0 +1,115 @@
+"""``python -m experiments flops``: parameters and floating-point operations of the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from experiments.errors import CommandParser
+from lightning_modules import InpaintingModule, SegmentationModule
+
+CONFIGS = Path(__file__).parent / "configs"
+PROFILES = ("small", "paper")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size of one network.
+
+    Attributes:
+        name: D, S or I, and what it is.
+        parameters: Number of trainable values.
+        flops: Floating-point operations for one image (a multiplication and an addition count as two).
+        size: (height, width) in pixels of what the network is given.
+    """
+
+    name: str
+    parameters: int
+    flops: int
+    size: tuple[int, int]
+
+
+def measure(name: str, network: nn.Module, *inputs: Tensor) -> Cost:
+    """Count the parameters and operations of one network on one image."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(*inputs)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(name, parameters, int(counter.get_total_flops()), (inputs[0].shape[-2], inputs[0].shape[-1]))
+
+
+def profile_costs(profile: str, data: str = "demo") -> list[Cost]:
+    """Measure the three networks of a profile, with random weights.
+
+    Args:
+        profile: ``small`` or ``paper``.
+        data: Data config that gives the frame size.
+
+    Returns:
+        The costs of D, S and I per image.
+    """
+    inpaint, segment = (_settings(profile, stage, data) for stage in ("inpaint", "segment"))
+    arguments = segment["model"] | {"detector_weights": None, "synthesis_weights": None, "perceptual_net": None}
+    stage1 = InpaintingModule(**(inpaint["model"] | {"perceptual_net": None}))
+    stage2 = SegmentationModule(**(arguments | {"inpainter_channels": inpaint["model"]["channels"]}))
+    height, width = (round(side * inpaint["data"]["scale"]) for side in inpaint["data"]["image_size"])
+    image = torch.zeros(1, 3, height, width)
+    crop = torch.zeros(1, 3, *stage2.crop_size)
+    return [
+        measure("D detector", stage2.detector, image),
+        measure("S synthesis", stage2.synthesis, crop),
+        measure("I inpainter", stage1.inpainter, image, torch.zeros(1, 1, height, width)),
+    ]
+
+
+def _settings(profile: str, stage: str, data: str) -> dict[str, dict[str, Any]]:
+    """``init_args`` of model and data, merged from the config files of one stage."""
+    merged: dict[str, dict[str, Any]] = {"model": {}, "data": {}}
+    for file in (f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"):
+        loaded = yaml.safe_load((CONFIGS / file).read_text())
+        for part, settings in merged.items():
+            settings.update((loaded.get(part) or {}).get("init_args") or {})
+    return merged
+
+
+def argument_parser() -> CommandParser:
+    """The options of ``flops``."""
+    parser = CommandParser(prog="python -m experiments flops", description=__doc__)
+    parser.add_argument("--profile", choices=PROFILES, help="one profile only")
+    named = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
+    parser.add_argument("--data", choices=named, default="davis", help="data config that gives the frame size (davis)")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command ``flops``.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        Exit code.
+    """
+    options = argument_parser().parse_args(arguments)
+    shown = Table(title="one image, forward pass; a multiply-add is 2 FLOPs")
+    for title in ("profile", "network", "input", "parameters", "GFLOPs"):
+        shown.add_column(title, justify="left" if title in ("profile", "network") else "right")
+    for profile in [options.profile] if options.profile else PROFILES:
+        costs = profile_costs(profile, options.data)
+        for cost in costs:
+            size = f"{cost.size[0]}x{cost.size[1]}"
+            shown.add_row(profile, cost.name, size, f"{cost.parameters:,}", f"{cost.flops / 1e9:.3f}")
+        inference = costs[0].flops + costs[1].flops
+        total = sum(cost.parameters for cost in costs)
+        shown.add_row(profile, "all; inference D + S", "", f"{total:,}", f"{inference / 1e9:.3f}")
+        shown.add_section()
+    Console(width=100).print(shown)
+    return 0

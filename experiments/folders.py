@@ -1,0 +1,200 @@
+"""The run folder: where things lie in it, and how far a stage in it has come."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from experiments.errors import RunError
+
+# Settings that say where, for how long and on what a run is trained, not what comes out. All others must agree with
+# the saved ones before a run is resumed.
+FREE_SETTINGS = ("model.init_args.inpainter_ckpt", "data.init_args.cache_dir", "data.init_args.num_workers")
+FIXED_TRAINER_SETTINGS = (
+    "precision",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "accumulate_grad_batches",
+    "overfit_batches",
+)
+PATH_SETTINGS = ("data.init_args.root",)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage has come.
+
+    Attributes:
+        step: Optimiser steps done.
+        epoch: Epochs completed.
+    """
+
+    step: int
+    epoch: int
+
+    def reached(self, limits: Mapping[str, Any]) -> bool:
+        """Whether the trainer settings ``max_steps`` or ``max_epochs`` leave nothing to do."""
+        steps, epochs = limits.get("max_steps") or -1, limits.get("max_epochs") or -1
+        return 0 < steps <= self.step or 0 < epochs <= self.epoch
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """One stage of a run: ``RUN/inpaint`` or ``RUN/segment``.
+
+    ::
+
+        RUN/inpaint/config_fit.yaml              the whole merged config
+                    checkpoints/last.ckpt        for resuming, and what stage 2 and the evaluation use
+                    checkpoints/best.ckpt        smallest val/loss, a quantity without labels
+                    csv/metrics.csv              every logged number
+                    wandb/                       the same for W&B
+                    images/                      picture sheets
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The merged config of the training."""
+        return self.path / "config_fit.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def images(self) -> Path:
+        """The folder of the picture sheets."""
+        return self.path / "images"
+
+    def config(self) -> dict[str, Any]:
+        """The saved config.
+
+        Raises:
+            RunError: If there is none, or if it is not readable.
+        """
+        if not self.config_file.is_file():
+            raise RunError(f"{self.config_file} is missing: {self.path} holds no trained stage.")
+        try:
+            loaded = yaml.safe_load(self.config_file.read_text())
+        except yaml.YAMLError as error:
+            raise RunError(f"{self.config_file} is no valid YAML ({error}): delete {self.path} and train again.") from error
+        if not isinstance(loaded, dict):
+            raise RunError(f"{self.config_file} is empty or damaged: delete {self.path} and train again.")
+        return loaded
+
+    def progress(self) -> Progress | None:
+        """How far the stage has come; None where there is no checkpoint yet.
+
+        Raises:
+            RunError: If the checkpoint cannot be read.
+        """
+        if not self.last.is_file():
+            return None
+        checkpoint = load_checkpoint(self.last)
+        try:
+            epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"]
+        except KeyError:
+            epochs = checkpoint.get("epoch", 0)
+        return Progress(int(checkpoint["global_step"]), int(epochs))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running any code from it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content; tensors stay on disk until they are used.
+
+    Raises:
+        RunError: If the file is missing, damaged or no Lightning checkpoint.
+    """
+    if not path.is_file():
+        raise RunError(f"{path} is missing.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except Exception as error:
+        raise RunError(f"{path} cannot be read as a checkpoint ({type(error).__name__}): delete it and train again.") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "global_step" not in checkpoint:
+        raise RunError(f"{path} is no Lightning checkpoint.")
+    return checkpoint
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Settings that differ between a saved config and a new one and change what is learnt.
+
+    Args:
+        old: The saved config.
+        new: The config of this call.
+
+    Returns:
+        One ``name: old -> new`` per difference, sorted.
+    """
+    before, after = dict(_learnt(old)), dict(_learnt(new))
+    names = sorted(before.keys() | after.keys())
+    return [
+        f"{name}: {before.get(name)} -> {after.get(name)}" for name in names if before.get(name) != after.get(name)
+    ]
+
+
+def _learnt(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of the settings that decide what a run learns."""
+    trainer = config.get("trainer") or {}
+    kept = {
+        "seed_everything": config.get("seed_everything"),
+        "model": config.get("model"),
+        "data": config.get("data"),
+        "trainer": {name: trainer.get(name) for name in FIXED_TRAINER_SETTINGS},
+        "run": {"inpainter_sha256": (config.get("run") or {}).get("inpainter_sha256")},
+    }
+    for name, value in _flat(kept):
+        if name in FREE_SETTINGS:
+            continue
+        yield name, str(Path(value).expanduser().resolve()) if name in PATH_SETTINGS and value else value
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk a nested mapping; lists and tuples count as values."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
+
+
+def sha256(path: Path) -> str:
+    """Check sum of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that no reader ever sees half of it.
+
+    Args:
+        path: The file; its folder is made where missing.
+        text: The content.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    os.replace(part, path)

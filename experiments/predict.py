@@ -1,0 +1,308 @@
+"""``python -m experiments predict RUN INPUT --output DIR``: overlays, masks and boxes of footage without labels."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import cv2
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.nn import functional
+
+from datamodules.readers import ImageFrames, VideoFrames, is_image, open_frames, resize, video_rate
+from experiments.errors import CommandParser, RunError
+from experiments.folders import write_atomically
+from experiments.restore import load_data, load_model, segment_folder
+
+Pixels = NDArray[np.uint8]
+TINT = (255, 64, 64)
+EDGE = (255, 255, 255)
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the model says of one frame.
+
+    Attributes:
+        mask: Soft mask at the frame's own size, (H, W), in [0, 1].
+        box: (x0, y0, x1, y1) in pixels of the frame, on pixel edges, clipped to the frame.
+        confidence: Probability of the box's cell, in [0, 1].
+    """
+
+    mask: NDArray[np.float32]
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+def open_input(path: Path) -> ImageFrames | VideoFrames:
+    """Open an image, a folder of images or a video.
+
+    Args:
+        path: The input.
+
+    Returns:
+        Its frames.
+
+    Raises:
+        RunError: If there is nothing, or nothing readable.
+    """
+    try:
+        if path.is_file() and is_image(path):
+            return ImageFrames(path.parent, [path])
+        return open_frames(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise RunError(f"Cannot read the input: {error}") from error
+
+
+class Predictor:
+    """A trained model together with the size it works at.
+
+    Args:
+        model: The segmentation model.
+        working_size: (height, width) in pixels of the images that it was trained on.
+        device: Where to compute.
+    """
+
+    def __init__(self, model: pl.LightningModule, working_size: tuple[int, int], device: torch.device) -> None:
+        self.model, self.working_size, self.device = model.to(device).eval(), working_size, device
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[Pixels]) -> list[Found]:
+        """Find the subject in a few frames.
+
+        Args:
+            images: RGB, (H, W, 3) each, of any size.
+
+        Returns:
+            One result per frame.
+        """
+        small = np.stack([resize(image, self.working_size) for image in images])
+        batch = torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, h, w)
+        output: dict[str, Any] = self.model.predict_step({"image": batch}, 0)  # type: ignore[assignment]
+        return [
+            _at_full_size(output["mask"][i], output["box"][i], float(output["confidence"][i]), image.shape[:2])
+            for i, image in enumerate(images)
+        ]
+
+
+def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int, ...]) -> Found:
+    """Scale a mask (1, h, w) and a box (4,) to a frame of ``size`` (H, W)."""
+    height, width = size
+    large = functional.interpolate(mask[None].float(), (height, width), mode="bilinear", align_corners=False)
+    cx, cy, sx, sy = box.float().tolist()
+    corners = ((cx - sx + 1) / 2 * width, (cy - sy + 1) / 2 * height, (cx + sx + 1) / 2 * width, (cy + sy + 1) / 2 * height)
+    x0, y0, x1, y1 = corners
+    clipped = (max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1))
+    return Found(large[0, 0].clamp(0, 1).cpu().numpy(), clipped, confidence)
+
+
+def draw(image: Pixels, found: Found, threshold: float) -> Pixels:
+    """Tint the subject and draw its outline and box.
+
+    Args:
+        image: RGB, (H, W, 3).
+        found: The result for this frame.
+        threshold: Mask values from here on count as subject.
+
+    Returns:
+        The overlay, same size.
+    """
+    subject = (found.mask >= threshold).astype(np.uint8)
+    strength = (0.5 * found.mask * subject)[..., None]
+    painted: Any = (image * (1 - strength) + np.asarray(TINT, dtype=np.float32) * strength).round().astype(np.uint8)
+    thickness = max(1, round(min(image.shape[:2]) / 240))
+    outlines, _ = cv2.findContours(subject, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(painted, outlines, -1, EDGE, thickness)
+    x0, y0, x1, y1 = (round(value) for value in found.box)
+    cv2.rectangle(painted, (x0, y0), (x1 - 1, y1 - 1), TINT, thickness)
+    return np.asarray(painted, dtype=np.uint8)
+
+
+def save_png(path: Path, pixels: Pixels) -> None:
+    """Write a PNG so that no reader ever sees half of it."""
+    part = path.with_name(f".{path.name}.part")
+    Image.fromarray(pixels).save(part, format="PNG")
+    os.replace(part, path)
+
+
+class VideoWriter(AbstractContextManager["VideoWriter"]):
+    """Write frames as an H.264 mp4 of the same size; the file appears under its name when it is complete.
+
+    Args:
+        path: The mp4 file.
+        rate: Frames per second.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path, self.part = path, path.with_name(f".{path.name}.part")
+        self._rate = Fraction(rate).limit_denominator(1001)
+        self._file = av.open(str(self.part), "w", format="mp4")
+        self._stream: Any = None
+
+    def write(self, image: Pixels) -> None:
+        """Add one frame, RGB, (H, W, 3)."""
+        height, width = image.shape[:2]
+        if self._stream is None:
+            self._stream = self._file.add_stream("libx264", rate=self._rate, options={"crf": "18", "preset": "veryfast"})
+            self._stream.width, self._stream.height = width, height
+            # 4:2:0, which every player shows, cannot hold an odd number of pixels
+            self._stream.pix_fmt = "yuv420p" if width % 2 == 0 and height % 2 == 0 else "yuv444p"
+        for packet in self._stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")):
+            self._file.mux(packet)
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file and give it its name; after an error, remove it."""
+        try:
+            if kind is None and self._stream is not None:
+                for packet in self._stream.encode():
+                    self._file.mux(packet)
+        finally:
+            self._file.close()
+        if kind is None:
+            os.replace(self.part, self.path)
+        else:
+            self.part.unlink(missing_ok=True)
+
+
+class OverlayFolder(AbstractContextManager["OverlayFolder"]):
+    """Write overlays as one PNG per frame.
+
+    Args:
+        folder: Where to.
+        names: File stem per frame number.
+    """
+
+    def __init__(self, folder: Path, names: dict[int, str]) -> None:
+        self.folder, self.names = folder, iter(names.values())
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, image: Pixels) -> None:
+        """Add one frame, RGB, (H, W, 3)."""
+        save_png(self.folder / f"{next(self.names)}.png", image)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is left to do."""
+
+
+def batches(frames: Iterator[tuple[int, Pixels]], size: int) -> Iterator[tuple[list[int], list[Pixels]]]:
+    """Group frames, so that the model sees several at once and a long video never fills the memory."""
+    numbers: list[int] = []
+    images: list[Pixels] = []
+    for number, image in frames:
+        numbers.append(number)
+        images.append(image)
+        if len(images) == size:
+            yield numbers, images
+            numbers, images = [], []
+    if images:
+        yield numbers, images
+
+
+def predict(
+    run: Path, source: Path, output: Path, threshold: float = 0.5, checkpoint: Any = "last", soft: bool = False
+) -> int:
+    """Apply a trained run to an image, a folder of images or a video.
+
+    Args:
+        run: The run folder.
+        source: The input.
+        output: Folder for ``overlays/`` (or ``overlay.mp4``), ``masks/`` and ``boxes.csv``.
+        threshold: Mask values from here on count as subject, in (0, 1).
+        checkpoint: ``last`` or ``best``.
+        soft: Write masks as grey values (0 to 255) instead of 0 and 255.
+
+    Returns:
+        Number of frames.
+
+    Raises:
+        RunError: If the run or the input cannot be read.
+    """
+    if not 0 < threshold < 1:
+        raise RunError(f"The threshold is {threshold}, expected a number between 0 and 1.")
+    folder = segment_folder(run)
+    frames = open_input(source)
+    size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    predictor = Predictor(load_model(folder, checkpoint), size, device)
+    output.mkdir(parents=True, exist_ok=True)
+    masks = output / "masks"
+    masks.mkdir(exist_ok=True)
+    if isinstance(frames, ImageFrames):
+        names = {index: path.stem for index, path in zip(frames.indices, frames.paths, strict=True)}
+        writer: VideoWriter | OverlayFolder = OverlayFolder(output / "overlays", names)
+    else:
+        names = {}
+        writer = VideoWriter(output / "overlay.mp4", video_rate(source))
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["frame", "x0", "y0", "x1", "y1", "confidence"])
+    count = 0
+    columns = (TextColumn("Predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, writer:
+        task = bar.add_task("", total=len(frames) or None)
+        for numbers, images in batches(frames.frames(), BATCH):
+            for number, image, found in zip(numbers, images, predictor(images), strict=True):
+                writer.write(draw(image, found, threshold))
+                values = found.mask if soft else (found.mask >= threshold).astype(np.float32)
+                save_png(masks / f"{names.get(number, f'{number:06d}')}.png", (values * 255).round().astype(np.uint8))
+                rows.writerow([number, *(f"{value:.1f}" for value in found.box), f"{found.confidence:.4f}"])
+                count += 1
+            bar.advance(task, len(images))
+    write_atomically(output / "boxes.csv", table.getvalue())
+    return count
+
+
+def argument_parser() -> CommandParser:
+    """The options of ``predict``."""
+    parser = CommandParser(prog="python -m experiments predict", description=__doc__)
+    parser.add_argument("run", type=Path, help="run folder, such as runs/demo")
+    parser.add_argument("input", type=Path, help="an image, a folder of images or a video")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the overlays, masks and boxes")
+    parser.add_argument("--threshold", type=float, default=0.5, help="mask values from here on count as subject (0.5)")
+    parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="best: smallest val/loss")
+    parser.add_argument("--soft", action="store_true", help="masks as grey values instead of 0 and 255")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command ``predict``.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        Exit code.
+    """
+    options = argument_parser().parse_args(arguments)
+    count = predict(options.run, options.input, options.output, options.threshold, options.checkpoint, options.soft)
+    video = (options.output / "overlay.mp4").is_file() and not is_image(options.input) and options.input.is_file()
+    print(f"{count} frames")
+    print(f"overlays: {options.output / ('overlay.mp4' if video else 'overlays')}")
+    print(f"masks: {options.output / 'masks'}")
+    print(f"boxes: {options.output / 'boxes.csv'}")
+    return 0

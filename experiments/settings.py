@@ -1,0 +1,29 @@
+"""What a run is called: the part of the config that belongs to no module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class RunSettings:
+    """Names of a run, as they appear in its folder and in W&B.
+
+    Args:
+        stage: ``inpaint`` (stage 1) or ``segment`` (stage 2); the W&B job type.
+        data: Name of the data set; the W&B group.
+        profile: Name of the size profile; a W&B tag.
+        project: W&B project.
+        tags: Further W&B tags.
+        id: W&B run id; drawn by the first call and kept when the run is resumed.
+        inpainter_sha256: Check sum of the stage-1 checkpoint; filled in by the command line.
+    """
+
+    stage: Literal["inpaint", "segment"]
+    data: str = "custom"
+    profile: str = "custom"
+    project: str = "backdrop"
+    tags: list[str] = field(default_factory=list)
+    id: str | None = None
+    inpainter_sha256: str | None = None

@@ -1,0 +1,108 @@
+"""Fixtures that span rooms: no account, no network, caches and runs in temporary folders."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["WANDB_MODE"] = "disabled"
+for secret in ("WANDB_API_KEY", "NETRC"):
+    os.environ.pop(secret, None)
+
+ROOT = Path(__file__).resolve().parent.parent
+FitArguments = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Rendered demo clips go to a folder of this session."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKDROP_CACHE", str(folder))
+        patch.setattr(sys, "argv", sys.argv[:1])  # what pytest was called with is no option of ours
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def fake_data() -> ModuleType:
+    """The functions of fake_data.py; this folder is no package, its files cannot import each other."""
+    spec = importlib.util.spec_from_file_location("backdrop_fake_data", Path(__file__).with_name("fake_data.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def davis(fake_data: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny data set in the layout of DAVIS."""
+    folder: Path = fake_data.write_davis(tmp_path_factory.mktemp("davis"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def videos(fake_data: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny set of a user's own recordings."""
+    folder: Path = fake_data.write_videos(tmp_path_factory.mktemp("videos"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fit_arguments(davis: Path, videos: Path) -> FitArguments:
+    """Arguments of ``fit`` for one stage, shrunk to two steps on tiny data."""
+
+    def arguments(run: Path, stage: str, *more: str, data: str = "davis", profile: str = "small") -> list[str]:
+        sources = {
+            "demo": [f"--data.init_args.{key}={n}" for key, n in DEMO_COUNTS.items()],
+            "davis": [f"--data.init_args.root={davis}"],
+            "videos": [f"--data.init_args.root={videos}"],
+        }
+        if data not in sources:
+            pytest.fail(f"configs/data/{data}.yaml is new: give it tiny data in tests/conftest.py")
+        names = ["base.yaml", f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"]
+        found = ["fit", *(f"--config={name}" for name in names), *sources[data], *SHRINK]
+        found += ["--model.init_args.perceptual_net=null", f"--trainer.default_root_dir={run / stage}"]
+        if stage == "segment":
+            found += ["--model.init_args.detector_weights=null", "--model.init_args.synthesis_weights=null"]
+            found += [f"--model.init_args.inpainter_ckpt={run}/inpaint/checkpoints/last.ckpt"]
+        return [*found, *more]
+
+    return arguments
+
+
+DEMO_COUNTS = {"train_clips": 1, "val_clips": 1, "test_clips": 1, "frames_per_clip": 4}
+SHRINK = [
+    "--data.init_args.image_size=[64, 64]",
+    "--data.init_args.scale=1.0",
+    "--data.init_args.batch_size=2",
+    "--data.init_args.num_workers=0",
+    "--trainer.accelerator=cpu",
+    "--trainer.max_steps=2",
+    "--trainer.val_check_interval=2",
+    "--trainer.limit_val_batches=1",
+    "--trainer.precision=32-true",
+]
+
+
+@pytest.fixture(scope="session")
+def trained(fit_arguments: FitArguments, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with both stages trained for two steps; do not write into it."""
+    from experiments.cli import main
+
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    for stage in ("inpaint", "segment"):
+        assert main(fit_arguments(run, stage)) == 0
+    return run

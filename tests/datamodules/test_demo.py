@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules import DemoDataModule
+from datamodules.demo import cache_name
+from datamodules.demo_camera import PRESETS, Preset
+from datamodules.demo_figure import Pose, draw_figure, random_look, walk
+from datamodules.demo_render import DemoClip, render
+from datamodules.demo_scene import draw_scene, scene_size
+
+SIZE = (48, 64)
+
+
+def clip(preset: Preset = "handheld", split: str = "train", number: int = 0, frames: int = 6) -> DemoClip:
+    return DemoClip(preset, 0, split, number, frames, SIZE)
+
+
+def demo(cache: Path, **changes: object) -> DemoDataModule:
+    arguments: dict[str, object] = {
+        "train_clips": 2,
+        "val_clips": 1,
+        "test_clips": 2,
+        "frames_per_clip": 4,
+        "image_size": SIZE,
+        "num_workers": 0,
+        "cache_dir": str(cache),
+    }
+    return DemoDataModule(**{**arguments, **changes})  # type: ignore[arg-type]
+
+
+def test_rendering_is_deterministic() -> None:
+    (first, masks), (again, masks_again) = render(clip()), render(clip())
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert np.array_equal(masks, masks_again)
+
+
+def test_seeds_give_scenes_and_clips_give_figures() -> None:
+    assert np.array_equal(draw_scene(0, SIZE), draw_scene(0, SIZE))
+    assert np.abs(draw_scene(0, SIZE).astype(int) - draw_scene(1, SIZE)).mean() > 10
+    assert scene_size(SIZE)[1] > 2.4 * SIZE[1]
+    looks = [random_look(np.random.default_rng([0, 2002, split, n])) for split in range(3) for n in range(6)]
+    colours = {tuple(np.round(look.textures["torso"].mean((0, 1)), 3)) for look in looks}
+    assert len(colours) == len(looks)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_subject_is_as_large_as_promised_and_in_view(preset: Preset) -> None:
+    boxes = []
+    for number in range(3):
+        for mask in render(clip(preset, number=number, frames=12))[1]:
+            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            assert len(rows)
+            boxes.append(
+                [(columns[0] + columns[-1] + 1) / SIZE[1] - 1, np.ptp(rows) / SIZE[0], np.ptp(columns) / SIZE[1]]
+            )
+    x, height, width = np.array(boxes).T
+    assert 0.5 < height.mean() < 0.75 and height.min() > 0.35 and height.max() < 0.95
+    assert 0.15 < width.mean() < 0.42
+    assert np.abs(x).max() < {"static": 0.85, "ptz": 0.5, "handheld": 0.75}[preset]
+
+
+def test_camera_presets_move_as_they_say() -> None:
+    def background_motion(preset: Preset) -> float:
+        module_clip = clip(preset, frames=8)
+        files, masks = render(module_clip)
+        import cv2
+
+        frames = [cv2.imdecode(file, cv2.IMREAD_COLOR).astype(float) for file in files]
+        free = ~(masks[0] | masks[-1])
+        return float(np.abs(frames[0] - frames[-1])[free].mean())
+
+    assert background_motion("static") < 0.5 * background_motion("ptz")
+    assert background_motion("static") < 0.5 * background_motion("handheld")
+
+
+def test_mask_is_the_covered_area_without_the_shadow() -> None:
+    rng = np.random.default_rng(1)
+    (x0, y0), colour, alpha = draw_figure(random_look(rng), Pose(), 40.0, np.array([32.0, 45.0]), SIZE)
+    assert 0 <= alpha.min() and alpha.max() <= 1.0001
+    assert (colour[alpha == 0] == 0).all()
+    rows = np.flatnonzero((alpha > 0.5).any(1)) + y0
+    assert abs(np.ptp(rows) - 40) < 4 and abs(rows[-1] - 45) < 3
+    empty = draw_figure(random_look(rng), Pose(), 10.0, np.array([500.0, 45.0]), SIZE)
+    assert empty[2].size == 0
+    assert x0 >= 0
+
+
+def test_figures_walk_within_their_range() -> None:
+    way = walk(np.random.default_rng(0), 60, (-0.8, 0.8))
+    assert len(way.poses) == 60 and np.ptp(way.x) > 0.3 and np.abs(way.x).max() < 0.9
+    assert np.abs(np.diff(way.x)).max() < 0.15
+
+
+def test_second_run_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = demo(tmp_path)
+    first.prepare_data()
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 5 and all(file.suffix == ".npz" for file in files)  # no leftovers
+    monkeypatch.setattr("datamodules.demo.render", lambda _: pytest.fail("rendered again"))
+    first.setup()
+    second = demo(tmp_path)
+    second.setup()
+    assert np.array_equal(first.dataset("test").clips[0].images, second.dataset("test").clips[0].images)
+
+
+def test_an_interrupted_rendering_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datamodules.demo.np.savez", stop)
+    with pytest.raises(KeyboardInterrupt):
+        demo(tmp_path, train_clips=1, val_clips=0, test_clips=0).prepare_data()
+    assert not list(tmp_path.iterdir())
+
+
+def test_cache_name_depends_on_every_parameter() -> None:
+    changed = [
+        clip(),
+        clip("ptz"),
+        clip(split="test"),
+        clip(number=1),
+        clip(frames=7),
+        DemoClip("handheld", 1, "train", 0, 6, SIZE),
+        DemoClip("handheld", 0, "train", 0, 6, (64, 64)),
+    ]
+    assert len({cache_name(entry) for entry in changed}) == len(changed)
+
+
+def test_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKDROP_CACHE", str(tmp_path))
+    assert DemoDataModule().cache_dir == tmp_path
+    monkeypatch.delenv("BACKDROP_CACHE")
+    assert DemoDataModule().cache_dir == Path.home() / ".cache" / "backdrop"
+
+
+def test_more_clips_do_not_change_the_others(tmp_path: Path) -> None:
+    small, large = demo(tmp_path, val_clips=0), demo(tmp_path, train_clips=3)
+    small.setup("test")
+    large.setup("test")
+    assert np.array_equal(small.dataset("test").clips[1].images, large.dataset("test").clips[1].images)
+
+
+def test_bad_arguments_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="static, ptz, handheld"):
+        demo(tmp_path, preset="drone")
+    with pytest.raises(ValueError, match="frames_per_clip"):
+        demo(tmp_path, frames_per_clip=0)
+    with pytest.raises(ValueError, match="val split of DemoDataModule is empty"):
+        demo(tmp_path, val_clips=0).setup("fit")

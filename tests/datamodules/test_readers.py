@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules.readers import (
+    ImageFrames,
+    VideoFrames,
+    frame_number,
+    natural_key,
+    open_frames,
+    read_image,
+    read_mask,
+    resize,
+    resize_mask,
+    video_rate,
+)
+from tests.fake_data import SIZE, draw_frame, write_images, write_video
+
+
+def test_natural_order_and_original_numbers(tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / f"cam3_frame_{number}.png")
+    frames = list(ImageFrames(tmp_path).frames())
+    assert [index for index, _ in frames] == [1, 2, 10]
+    assert [int(image[0, 0, 0]) for _, image in frames] == [1, 2, 10]
+    assert sorted(["b10", "b9", "a"], key=natural_key) == ["a", "b9", "b10"]
+    assert frame_number("run2_000012") == 12 and frame_number("cover") is None
+
+
+def test_frames_without_clear_numbers_are_counted(tmp_path: Path) -> None:
+    for name in ("cover", "frame_1", "other_1"):
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
+    assert ImageFrames(tmp_path).indices == [0, 1, 2]
+
+
+def test_only_wanted_frames_are_read(tmp_path: Path) -> None:
+    write_images(tmp_path / "run", frames=5)
+    video = write_video(tmp_path / "run.mp4", frames=5)
+    (tmp_path / "run" / "00001.jpg").write_bytes(b"broken")
+    for source in (ImageFrames(tmp_path / "run"), VideoFrames(video)):
+        assert [index for index, _ in source.frames(keep=lambda at, _: at % 2 == 0)] == [0, 2, 4]
+
+
+def test_area_averaging() -> None:
+    board = np.tile(np.array([[0, 200], [200, 0]], np.uint8), (4, 4))
+    assert (resize(board, (4, 4)) == 100).all()
+    mask = np.zeros((4, 4), bool)
+    mask[:2, :2] = True
+    mask[2, 2] = True
+    assert resize_mask(mask, (2, 2)).tolist() == [[True, False], [False, False]]
+
+
+def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
+    image = Image.new("RGB", (8, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "phone.jpg", exif=exif)
+    assert read_image(tmp_path / "phone.jpg").shape == (8, 4, 3)
+    assert ImageFrames(tmp_path).original_size() == (8, 4)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "I;16", "jpeg"])
+def test_any_non_zero_mask_value_is_the_subject(tmp_path: Path, mode: str) -> None:
+    truth = draw_frame(0, 0)[1]
+    path = tmp_path / "mask.png"
+    values = truth.astype(np.uint8)
+    if mode == "L":
+        Image.fromarray(values).save(path)
+    elif mode in ("RGB", "RGBA"):
+        Image.fromarray(np.dstack([values * 0, values * 128, values * 0])).convert(mode).save(path)
+    elif mode == "P":
+        picture = Image.fromarray(values).convert("P")
+        picture.putpalette([0, 0, 0, 0, 0, 0, 9, 9, 9])  # index 1 is painted black as well
+        picture.putdata((values * 1).ravel().tolist())
+        picture.save(path)
+    elif mode == "1":
+        Image.fromarray(values * 255).convert("1").save(path)
+    elif mode == "I;16":
+        Image.fromarray(values.astype(np.uint16) * 500).save(path)
+    else:
+        path = tmp_path / "mask.jpg"
+        Image.fromarray(values * 255).save(path, quality=80)
+    mask = read_mask(path)
+    assert mask.dtype == bool
+    assert (mask != truth).mean() < (0.01 if mode == "jpeg" else 1e-9)
+
+
+def test_video_frames_come_in_order_and_upright(tmp_path: Path) -> None:
+    plain = write_video(tmp_path / "plain.mp4", frames=5, rate=12)
+    turned = write_video(tmp_path / "turned.mp4", frames=5, portrait=True)
+    assert len(VideoFrames(plain)) == 5 and video_rate(plain) == pytest.approx(12)
+    upright = list(VideoFrames(plain).frames())
+    assert [index for index, _ in upright] == list(range(5))
+    for index, image in upright:
+        assert np.abs(image.astype(int) - draw_frame(0, index)[0]).mean() < 20
+    rotated = [image for _, image in VideoFrames(turned).frames()]
+    assert VideoFrames(turned).original_size() == SIZE[::-1]
+    for (_, image), other in zip(upright, rotated, strict=True):
+        assert np.array_equal(np.rot90(image, -1), other)  # clockwise
+    assert next(VideoFrames(turned).frames((32, 24)))[1].shape == (32, 24, 3)
+
+
+def test_open_frames_takes_folders_and_videos(tmp_path: Path) -> None:
+    write_images(tmp_path / "run")
+    assert isinstance(open_frames(tmp_path / "run"), ImageFrames)
+    assert isinstance(open_frames(write_video(tmp_path / "run.mp4")), VideoFrames)
+    with pytest.raises(FileNotFoundError, match="Nothing at"):
+        open_frames(tmp_path / "none")
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    for read in (read_image, read_mask, VideoFrames, ImageFrames, video_rate):
+        with pytest.raises(FileNotFoundError, match="none"):
+            read(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match="No image in"):
+        ImageFrames(tmp_path)
+
+
+def test_corrupt_images_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path / "run", frames=3)
+    whole = (tmp_path / "run" / "00001.jpg").read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"no image"):
+        (tmp_path / "run" / "00001.jpg").write_bytes(content)
+        with pytest.raises(ValueError, match=r"00001\.jpg.*replace"):
+            list(ImageFrames(tmp_path / "run").frames())
+        with pytest.raises(ValueError, match="Cannot read the mask"):
+            read_mask(tmp_path / "run" / "00001.jpg")
+
+
+def test_corrupt_videos_are_named(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "run.mp4", frames=30).read_bytes()
+    for content in (whole[: len(whole) // 3], b"", b"no video at all"):
+        (tmp_path / "run.mp4").write_bytes(content)
+        with pytest.raises(ValueError, match=r"run\.mp4"):
+            list(VideoFrames(tmp_path / "run.mp4").frames())

@@ -1,0 +1,67 @@
+"""Every shipped config, found by globbing, trains two steps of its stage on tiny data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from experiments.cli import CONFIGS, main
+from experiments.folders import StageFolder
+
+STAGES = ("inpaint", "segment")
+DATA = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
+PROFILES = sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path.is_dir())
+
+
+def test_every_config_belongs_to_a_composition() -> None:
+    composed = {CONFIGS / "base.yaml", *(CONFIGS / f"{stage}.yaml" for stage in STAGES)}
+    composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
+    composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
+    assert set(CONFIGS.rglob("*.yaml")) == composed
+    assert {"demo", "davis", "videos"} <= set(DATA)
+    assert {"small", "paper"} <= set(PROFILES)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_a_config_says_what_it_is_for(path: Path) -> None:
+    assert path.read_text().startswith("# ")
+    assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+def test_the_paper_profile_is_the_method() -> None:
+    """Numbers of docs/method.md, sections 2, 4 and 7."""
+    inpaint, segment = (yaml.safe_load((CONFIGS / "profiles/paper" / f"{stage}.yaml").read_text()) for stage in STAGES)
+    assert inpaint["model"]["init_args"]["channels"] == [8, 16, 32, 64, 128, 256]
+    assert (inpaint["trainer"]["max_steps"], segment["trainer"]["max_steps"]) == (200_000, 100_000)
+    model = segment["model"]["init_args"]
+    assert (model["learning_rate"], model["decoder_learning_rate"]) == (1e-3, 1e-4)
+    assert (model["estimator"], model["samples"], model["code_size"], model["tiled_size"]) == ("importance", 1, 600, 128)
+    assert inpaint["data"]["init_args"] == segment["data"]["init_args"] == {"scale": 1.0, "batch_size": 16}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("data", DATA)
+def test_a_composition_trains_two_steps_of_both_stages(
+    data: str, profile: str, tmp_path: Path, fit_arguments: Callable[..., list[str]]
+) -> None:
+    for stage in STAGES:
+        assert main(fit_arguments(tmp_path, stage, data=data, profile=profile)) == 0
+        folder = StageFolder(tmp_path / stage)
+        progress = folder.progress()
+        assert progress is not None and progress.step == 2
+        assert (folder.checkpoints / "best.ckpt").is_file()
+        saved = folder.config()
+        assert saved["run"]["stage"] == stage and saved["run"]["data"] == data and saved["run"]["profile"] == profile
+        columns = (folder.path / "csv" / "metrics.csv").read_text().splitlines()[0].split(",")
+        assert {"step", "val/loss"} <= set(columns)
+    weights = torch.load(tmp_path / "segment/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert all(value.isfinite().all() for value in weights.values() if value.is_floating_point())
+
+
+def test_bf16_trains_on_the_cpu(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:
+    for stage in STAGES:
+        assert main(fit_arguments(tmp_path, stage, "--trainer.precision=bf16-mixed")) == 0
