@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 def progress(total: int | None, description: str) -> Iterator[Callable[[], None]]:
     """Show a bar on the error output while the block runs; it vanishes afterwards.
 
+    Where that is no terminal, one line says what is being done instead.
+
     Args:
         total: Expected number of steps; None if unknown.
         description: What is being done.
@@ -27,6 +29,9 @@ def progress(total: int | None, description: str) -> Iterator[Callable[[], None]
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"{description}: {'?' if total is None else total}")
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(description, total=total)
         yield lambda: bar.advance(task)

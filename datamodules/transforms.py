@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before the import, which otherwise calls home
 
@@ -21,7 +22,8 @@ class FrameAugmentation:
     albumentations keeps a random state of its own, which every loader worker would inherit: two workers would then
     draw the same changes, whatever the global seed. Here each call seeds it from torch, which the loader seeds
     differently for every worker; so draws differ between workers and follow ``seed_everything``, with and without
-    workers, and no ``worker_init_fn`` is needed.
+    workers, and no ``worker_init_fn`` is needed. (``set_random_seed`` would not do: it gives every change the same
+    seed, so that only mirrored frames change their colours.)
 
     Args:
         flip: Probability of mirroring left and right.
@@ -46,7 +48,8 @@ class FrameAugmentation:
         Returns:
             The changed frame, same shape and type.
         """
-        self._transform.set_random_seed(int(torch.randint(2**31, ()).item()))
+        seed = int(torch.randint(2**31, ()).item())
+        self._transform.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return np.asarray(self._transform(image=image)["image"], dtype=np.uint8)
 
 

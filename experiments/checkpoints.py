@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -34,6 +36,17 @@ class LastCheckpoint(ModelCheckpoint):
         """Write the state at an interruption by the user or the system."""
         if isinstance(exception, KeyboardInterrupt | SIGTERMException) and trainer.global_step > 0:
             self._write(trainer)
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Correct the step number of the loggers in every checkpoint.
+
+        Lightning adds one on resuming unless the last batch was complete, and saves a number that is right only for
+        checkpoints written at the end of a batch: after an interruption in mid-batch the log would skip a step.
+        """
+        state = checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]
+        total = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]
+        complete = total["ready"] == total["started"] == total["processed"] == total["completed"]
+        state["_batches_that_stepped"] = checkpoint["global_step"] - (0 if complete else 1)
 
     def _write(self, trainer: pl.Trainer) -> None:
         if self.dirpath is not None and not trainer.fast_dev_run and not trainer.sanity_checking:  # type: ignore[attr-defined]

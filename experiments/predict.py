@@ -263,7 +263,8 @@ def predict(
     rows.writerow(["frame", "x0", "y0", "x1", "y1", "confidence"])
     count = 0
     columns = (TextColumn("Predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar, writer:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, writer:
         task = bar.add_task("", total=len(frames) or None)
         for numbers, images in batches(frames.frames(), BATCH):
             for number, image, found in zip(numbers, images, predictor(images), strict=True):

@@ -13,6 +13,7 @@ import pytest
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["WANDB_MODE"] = "disabled"
+os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
 for secret in ("WANDB_API_KEY", "NETRC"):
     os.environ.pop(secret, None)
 
@@ -77,6 +78,7 @@ def fit_arguments(davis: Path, videos: Path) -> FitArguments:
         found += ["--model.init_args.perceptual_net=null", f"--trainer.default_root_dir={run / stage}"]
         if stage == "segment":
             found += ["--model.init_args.detector_weights=null", "--model.init_args.synthesis_weights=null"]
+            found += ["--model.init_args.crop_size=[64, 64]"]
             found += [f"--model.init_args.inpainter_ckpt={run}/inpaint/checkpoints/last.ckpt"]
         return [*found, *more]
 

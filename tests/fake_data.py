@@ -18,13 +18,14 @@ SIZE = (48, 64)
 def draw_frame(clip: int, frame: int, size: tuple[int, int] = SIZE) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """One frame, RGB uint8 (H, W, 3), and its mask, bool (H, W): a subject of about half the frame's height."""
     height, width = size
-    wall = np.random.default_rng(7).integers(60, 180, (height, width, 3)).astype(np.uint8)
+    bricks = np.random.default_rng(7).integers(60, 180, (-(-height // 6), -(-width // 8), 3)).astype(np.uint8)
+    wall = bricks.repeat(6, axis=0).repeat(8, axis=1)[:height, :width]
     wall = np.roll(wall, 2 * frame, axis=1)
     mask = np.zeros(size, dtype=bool)
     x = int((0.15 + 0.4 * ((frame * 0.11 + clip * 0.23) % 1)) * width)
     mask[height // 4 : 3 * height // 4, x : x + width // 4] = True
     colour = np.random.default_rng(100 + clip).integers(0, 256, 3)
-    subject = np.where((np.arange(height) // 3 % 2)[:, None, None], colour, 255 - colour).astype(np.uint8)
+    subject = np.where((np.arange(height) // 6 % 2)[:, None, None], colour, 255 - colour).astype(np.uint8)
     return np.where(mask[..., None], np.broadcast_to(subject, wall.shape), wall), mask
 
 

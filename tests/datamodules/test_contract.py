@@ -165,8 +165,8 @@ def test_workers_draw_different_augmentations(make: Factory) -> None:
         clip.images[:] = dataset.clips[0].images[0]  # equal frames: whatever differs is augmentation
     loader = module.train_dataloader()
     epochs = [[batch["image"].numpy().tobytes() for batch in loader] for _ in range(2)]
-    distinct = len(set(epochs[0] + epochs[1]))
-    assert distinct > 0.75 * len(epochs[0] + epochs[1])
+    drawn = epochs[0] + epochs[1]
+    assert len(set(drawn)) > 0.6 * len(drawn)  # a quarter keeps its colours and is mirrored or not: few looks
 
 
 def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,9 +187,10 @@ def test_contact_sheet_shows_one_clip_per_row(make: Factory) -> None:
         contact_sheet(module)
     module.setup("test")
     clips = len(module.dataset("test").clips)
+    module._datasets["test"].clips[0].images[:] = 0
     sheet = contact_sheet(module, rows=4, columns=3, width=64)
     assert sheet.dtype == np.uint8 and sheet.shape == (clips * 48, 3 * 64, 3)
-    assert (sheet == (255, 230, 0)).all(-1).any()
+    assert (sheet > (150, 130, -1)).all(-1).any()  # the outline, on black frames
 
 
 @pytest.mark.parametrize("wrong", [{"image_size": (0, 64)}, {"scale": 0.0}, {"batch_size": 0}])

@@ -102,7 +102,7 @@ def test_wrong_levels_of_the_tree_are_explained(tmp_path: Path) -> None:
 
 
 def test_unknown_clips_are_named_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'dog'.*available: bear, boat, camel"):
+    with pytest.raises(ValueError, match=r"'dog'.*available: bear, boat, camel"):
         davis(write_davis(tmp_path), clips=["dog"]).setup("fit")
     with pytest.raises(ValueError, match="train split of DavisDataModule is empty"):
         davis(tmp_path, clips=[]).setup("fit")
@@ -112,7 +112,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     root = write_davis(tmp_path)
     mask = root / "Annotations" / "480p" / "camel" / "00002.png"
     Image.new("L", (20, 10)).save(mask)
-    with pytest.raises(ValueError, match="frame 2 of clip 'camel' is 20x10.*frames are 64x48"):
+    with pytest.raises(ValueError, match=r"frame 2 of clip 'camel' is 20x10.*frames are 64x48"):
         davis(root).setup("test")
     mask.unlink()
     (root / "JPEGImages" / "480p" / "camel" / "00003.jpg").write_bytes(b"broken")
@@ -120,7 +120,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         davis(root).setup("test")
     shutil.rmtree(root / "JPEGImages" / "480p" / "camel")
     (root / "JPEGImages" / "480p" / "camel").mkdir()
-    with pytest.raises(FileNotFoundError, match="No image in .*camel"):
+    with pytest.raises(FileNotFoundError, match=r"No image in .*camel"):
         davis(root).setup("test")
 
 

@@ -23,6 +23,19 @@ def test_frame_augmentation_keeps_shape_and_follows_torch() -> None:
     assert all(a.shape == image.shape and a.dtype == np.uint8 for a in first)
 
 
+def test_mirror_and_colours_are_drawn_independently() -> None:
+    torch.manual_seed(1)
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:, :4] = (120, 60, 30)
+    changed = [FrameAugmentation(photometric=0.5)(image) for _ in range(200)]
+    mirrored = np.array([bool(c[0, 0].sum() < c[0, -1].sum()) for c in changed])
+    recoloured = np.array(
+        [not np.array_equal(c[:, ::-1] if m else c, image) for c, m in zip(changed, mirrored, strict=True)]
+    )
+    assert 0.35 < mirrored.mean() < 0.65 and 0.6 < recoloured.mean() < 0.9
+    assert abs(recoloured[mirrored].mean() - recoloured[~mirrored].mean()) < 0.2
+
+
 def test_frame_augmentation_is_mild() -> None:
     torch.manual_seed(0)
     change, image = FrameAugmentation(flip=0.0, photometric=1.0), frame() // 2 + 60

@@ -130,13 +130,13 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
     root = write_videos(tmp_path, splits=False)
     stray = root / "masks" / "run3" / "000006.png"
     shutil.copy(root / "masks" / "run3" / "000000.png", stray)
-    with pytest.raises(ValueError, match="mask for frame 6.*0 to 5.*counted from 0"):
-        ready(root)
+    with pytest.raises(ValueError, match=r"mask for frame 6.*0 to 5.*counted from 0"):
+        ready(root, val_fraction=0.5)
     stray.unlink()
     stray = root / "masks" / "run2" / "000009.png"
     shutil.copy(root / "masks" / "run2" / "000001.png", stray)
     with pytest.raises(ValueError, match=r"000009\.png belongs to no frame"):
-        ready(root)
+        ready(root, val_fraction=0.5)
     stray.unlink()
     Image.new("L", (8, 8), 255).save(root / "masks" / "run2" / "000001.png")
     with pytest.raises(ValueError, match="8x8 pixels"):

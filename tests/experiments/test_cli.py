@@ -1,0 +1,209 @@
+"""The command line: one sentence for every mistake; finished stages are skipped, interrupted ones resumed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from experiments.cli import main
+from experiments.folders import StageFolder
+from lightning_modules import InpaintingModule
+
+FitArguments = Callable[..., list[str]]
+
+
+def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int) -> str:
+    """Run a command that must fail; its one line on stderr."""
+    capsys.readouterr()
+    assert main(arguments) == code
+    error = capsys.readouterr().err
+    lines = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and "Traceback" not in error, error
+    return lines[0]
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for command in ("fit", "validate", "test", "evaluate", "predict", "flops"):
+        assert f"\n  {command} " in shown
+    assert main([]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train"], "train"),
+        (["predict"], "required"),
+        (["evaluate"], "required"),
+        (["flops", "--profile", "huge"], "huge"),
+        (["fit", "--config", "base.yaml", "--trainer.max_steps", "many"], "max_steps"),
+        (["fit", "--config", "base.yaml", "--trainer.max_stepz", "1"], "max_stepz"),
+    ],
+)
+def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:
+    assert expected in refusal(capsys, arguments, 2)
+
+
+def test_an_unknown_config_lists_the_shipped_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refusal(capsys, ["fit", "--config", "data/h36m.yaml"], 1)
+    assert "data/h36m.yaml" in line and "data/demo.yaml" in line
+
+
+def test_a_misspelt_setting_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.epsilom=1"), 2)
+    assert "SegmentationModule" in line and "'epsilom' is not accepted" in line and "NoneType" not in line
+
+
+def test_stage_2_before_stage_1_says_what_to_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    line = refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
+    assert f"`make train-inpaint DATA=davis RUN={tmp_path}`" in line
+    assert not (tmp_path / "segment").exists()
+
+
+def test_stage_2_without_a_painter_says_what_to_pass(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    arguments = [a for a in fit_arguments(tmp_path, "segment") if "inpainter_ckpt" not in a]
+    assert "--model.init_args.inpainter_ckpt" in refusal(capsys, arguments, 1)
+
+
+def test_stage_2_over_something_else_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    painter = tmp_path / "inpaint" / "checkpoints" / "last.ckpt"
+    painter.parent.mkdir(parents=True)
+    painter.write_bytes(b"no checkpoint")
+    assert "last.ckpt" in refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
+
+
+def test_missing_data_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments) -> None:
+    line = refusal(capsys, fit_arguments(tmp_path, "inpaint", f"--data.init_args.root={tmp_path}/nowhere"), 1)
+    assert f"{tmp_path}/nowhere" in line
+
+
+def test_the_saved_config_is_whole(trained: Path) -> None:
+    saved = yaml.safe_load((trained / "segment" / "config_fit.yaml").read_text())
+    assert saved["model"]["class_path"] == "lightning_modules.SegmentationModule"
+    assert saved["model"]["init_args"]["epsilon"] == 0.001  # from segment.yaml
+    assert saved["model"]["init_args"]["code_size"] == 600  # a default
+    assert saved["data"]["init_args"]["batch_size"] == 2  # from the command line
+    assert len(saved["run"]["inpainter_sha256"]) == 64
+    assert saved["trainer"]["callbacks"][0]["init_args"]["dirpath"] == str(trained / "segment" / "checkpoints")
+
+
+def test_a_finished_stage_says_so(
+    capsys: pytest.CaptureFixture[str], trained: Path, fit_arguments: FitArguments
+) -> None:
+    before = (trained / "inpaint" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    assert main(fit_arguments(trained, "inpaint")) == 0
+    assert f"{trained / 'inpaint'} is finished (2 steps): nothing to do." in capsys.readouterr().out
+    assert (trained / "inpaint" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
+
+
+def test_other_settings_are_refused(
+    capsys: pytest.CaptureFixture[str], trained: Path, fit_arguments: FitArguments
+) -> None:
+    line = refusal(capsys, fit_arguments(trained, "inpaint", "--model.init_args.learning_rate=0.5"), 1)
+    assert "model.init_args.learning_rate: 0.001 -> 0.5" in line and "choose another RUN" in line
+
+
+def test_validate_and_test_leave_the_log_alone(trained: Path, fit_arguments: FitArguments) -> None:
+    log = (trained / "segment" / "csv" / "metrics.csv").read_bytes()
+    for command in ("validate", "test"):
+        arguments = [command, *fit_arguments(trained, "segment")[1:]]
+        assert main([*arguments, f"--ckpt_path={trained}/segment/checkpoints/last.ckpt"]) == 0
+    assert (trained / "segment" / "csv" / "metrics.csv").read_bytes() == log
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, outcome: BaseException | float) -> None:
+    """Let the training step raise, or return this loss, after so many optimiser steps."""
+    whole = InpaintingModule.training_step
+
+    def training_step(self: InpaintingModule, batch: Any, batch_idx: int) -> Any:  # noqa: ANN401
+        if self.trainer.global_step < step:
+            return whole(self, batch, batch_idx)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return whole(self, batch, batch_idx)["loss"] * outcome
+
+    monkeypatch.setattr(InpaintingModule, "training_step", training_step)
+
+
+def test_an_interrupted_stage_is_resumed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=9", "--trainer.log_every_n_steps=1")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 5, KeyboardInterrupt())
+        assert main(arguments) == 130
+    assert "interrupted" in capsys.readouterr().err
+    folder = StageFolder(tmp_path / "inpaint")
+    progress = folder.progress()
+    assert progress is not None and progress.step == 5
+    first = folder.config()["run"]["id"]
+
+    assert main(arguments) == 0
+    assert "resumed at step 5" in capsys.readouterr().out
+    progress = folder.progress()
+    assert progress is not None and progress.step == 9
+    assert folder.config()["run"]["id"] == first  # one W&B run, not two
+    with (folder.path / "csv" / "metrics.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert steps == list(range(9))
+    optimizer = torch.load(folder.last, weights_only=True)["optimizer_states"][0]["state"]
+    assert {int(state["step"]) for state in optimizer.values()} == {9}
+
+
+def test_a_finished_stage_can_be_prolonged(tmp_path: Path, fit_arguments: FitArguments) -> None:
+    assert main(fit_arguments(tmp_path, "inpaint")) == 0
+    assert main(fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=4")) == 0
+    progress = StageFolder(tmp_path / "inpaint").progress()
+    assert progress is not None and progress.step == 4
+
+
+def test_epochs_end_a_stage_as_well(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    arguments = fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=-1", "--trainer.max_epochs=1")
+    assert main(arguments) == 0
+    assert main(arguments) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_a_nan_loss_keeps_the_last_good_weights(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at(monkeypatch, 2, float("nan"))
+    arguments = fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=4")
+    assert "loss is nan" in refusal(capsys, arguments, 1)
+    best = torch.load(tmp_path / "inpaint" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["global_step"] == 2
+    assert all(value.isfinite().all() for value in best["state_dict"].values() if value.is_floating_point())
+
+
+def test_a_damaged_checkpoint_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    assert main(fit_arguments(tmp_path, "inpaint")) == 0
+    last = StageFolder(tmp_path / "inpaint").last
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    assert "cannot be read as a checkpoint" in refusal(capsys, fit_arguments(tmp_path, "inpaint"), 1)
+
+
+def test_debug_shows_the_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKDROP_DEBUG", "1")
+    assert main(["evaluate", str(tmp_path / "nothing")]) == 1
+    assert "Traceback" in capsys.readouterr().err

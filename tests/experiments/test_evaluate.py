@@ -1,0 +1,85 @@
+"""``evaluate``: the numbers, what made them, and the picture sheet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import main
+from experiments.evaluate import COLUMNS
+
+
+@pytest.fixture(scope="module")
+def scored(fit_arguments: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("scored")
+    for stage in ("inpaint", "segment"):
+        assert main(fit_arguments(run, stage)) == 0
+    assert main(["evaluate", str(run)]) == 0
+    return run
+
+
+def test_the_numbers_are_all_there(scored: Path) -> None:
+    results = json.loads((scored / "results.json").read_text())
+    wanted = {name for column in COLUMNS for name in (column, f"best_{column}")} | {"best_threshold", "frames"}
+    floors = results["floors"]
+    assert set(floors) == {"whole_frame", "centred_blob"}
+    for numbers in (results, *floors.values(), *results["clips"].values()):
+        assert wanted <= set(numbers)
+    assert "average_precision" in results
+    assert list(results["clips"]) == ["camel"] and results["frames"] == 6
+    assert floors["whole_frame"]["recall"] == 1
+
+
+def test_what_made_them_is_written_down(scored: Path, davis: Path) -> None:
+    made = json.loads((scored / "results.json").read_text())["made_by"]
+    assert made["command"] == f"python -m experiments evaluate {scored}"
+    assert made["labels_used"].startswith("none; best_*")
+    assert made["seed"] == 0 and {"commit", "dirty", "date"} <= set(made)
+    settings = made["settings"]
+    assert (settings["data"], settings["profile"], settings["scale"], settings["mode"]) == ("davis", "small", 1.0, "separate")
+    assert settings["data_settings"]["init_args"]["root"] == str(davis)
+    assert settings["steps"] == 2 and len(settings["checkpoint_sha256"]) == 64
+    assert "torch" in made["versions"]
+
+
+def test_the_evaluation_repeats_itself(scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = json.loads((scored / "results.json").read_text())
+    assert main(["evaluate", str(scored)]) == 0
+    second = json.loads((scored / "results.json").read_text())
+    del first["made_by"], second["made_by"]
+    assert first == second
+    shown = capsys.readouterr().out
+    for text in ("model", "whole frame", "centred blob", "camel", "results.json", "test_sheet.png"):
+        assert text in shown
+    assert (scored / "segment" / "images" / "test_sheet.png").is_file()
+    assert not list(scored.glob(".*.part"))
+
+
+def test_best_is_another_checkpoint_of_the_same_run(scored: Path) -> None:
+    assert main(["evaluate", str(scored), "--checkpoint", "best"]) == 0
+    settings = json.loads((scored / "results.json").read_text())["made_by"]["settings"]
+    assert settings["checkpoint"].endswith("best.ckpt")
+
+
+def test_missing_parts_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(tmp_path / "none")]) == 1
+    assert "There is no run" in capsys.readouterr().err
+    (tmp_path / "inpaint").mkdir()
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert f"`make train-seg RUN={tmp_path}`" in capsys.readouterr().err
+
+
+def test_footage_without_masks_cannot_be_scored(
+    tmp_path: Path, fit_arguments: Callable[..., list[str]], davis: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = davis / "JPEGImages" / "480p" / "bear"
+    for stage in ("inpaint", "segment"):
+        arguments = fit_arguments(tmp_path, stage, data="videos")
+        assert main([*arguments, f"--data.init_args.root={images}"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert "have no masks" in capsys.readouterr().err
+    assert not (tmp_path / "results.json").exists()

@@ -1,0 +1,141 @@
+"""``predict``: an image, a folder of images and a video in; overlays, masks and boxes out."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from experiments.cli import main
+from experiments.predict import Found, VideoWriter, _at_full_size, draw
+
+HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence"]
+
+
+@pytest.fixture(scope="module")
+def alone(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of which only the second stage is left, as one would hand it on."""
+    run = tmp_path_factory.mktemp("alone")
+    (run / "segment" / "checkpoints").mkdir(parents=True)
+    shutil.copy(trained / "segment" / "config_fit.yaml", run / "segment")
+    shutil.copy(trained / "segment" / "checkpoints" / "last.ckpt", run / "segment" / "checkpoints")
+    return run
+
+
+def boxes(output: Path) -> list[list[str]]:
+    with (output / "boxes.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == HEADER
+    return rows
+
+
+def check_boxes(rows: list[list[str]], size: tuple[int, int]) -> None:
+    for _, *corners, confidence in rows:
+        x0, y0, x1, y1 = map(float, corners)
+        assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
+        assert 0 < float(confidence) <= 1
+
+
+def test_a_folder_keeps_names_numbers_and_size(alone: Path, tmp_path: Path, fake_data: ModuleType) -> None:
+    fake_data.write_images(tmp_path / "in", frames=18, size=(50, 70), first=98, pattern="shot_{:d}.png")
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    names = [f"shot_{number}.png" for number in range(98, 116)]
+    for folder in ("overlays", "masks"):
+        assert {path.name for path in (tmp_path / "out" / folder).iterdir()} == set(names)
+    assert Image.open(tmp_path / "out/overlays/shot_98.png").size == (70, 50)
+    mask = np.asarray(Image.open(tmp_path / "out/masks/shot_100.png"))
+    assert mask.shape == (50, 70) and set(np.unique(mask)) <= {0, 255}
+    rows = boxes(tmp_path / "out")
+    assert [int(row[0]) for row in rows] == list(range(98, 116))
+    check_boxes(rows, (50, 70))
+
+
+def test_one_image(
+    alone: Path, tmp_path: Path, fake_data: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=3)
+    arguments = [str(alone), str(tmp_path / "in" / "00001.jpg"), "--output", str(tmp_path / "out"), "--soft"]
+    assert main(["predict", *arguments]) == 0
+    assert [path.name for path in (tmp_path / "out" / "overlays").iterdir()] == ["00001.png"]
+    assert [row[0] for row in boxes(tmp_path / "out")] == ["1"]
+    shown = capsys.readouterr().out
+    for name in ("overlays", "masks", "boxes.csv"):
+        assert str(tmp_path / "out" / name) in shown
+
+
+@pytest.mark.parametrize("size", [(48, 64), (48, 64)[::-1]])
+def test_a_video_gives_a_video(alone: Path, tmp_path: Path, fake_data: ModuleType, size: tuple[int, int]) -> None:
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=20, size=size, rate=12)
+    assert main(["predict", str(alone), str(video), "--output", str(tmp_path / "out")]) == 0
+    with av.open(str(tmp_path / "out" / "overlay.mp4")) as file:
+        stream = file.streams.video[0]
+        assert stream.average_rate == 12
+        decoded = [frame.to_ndarray(format="rgb24") for frame in file.decode(stream)]
+    assert len(decoded) == 20 and decoded[0].shape == (*size, 3)
+    assert [row[0] for row in boxes(tmp_path / "out")] == [str(number) for number in range(20)]
+    masks = sorted(path.name for path in (tmp_path / "out" / "masks").iterdir())
+    assert masks == [f"{number:06d}.png" for number in range(20)]
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [("none.mp4", None, "Nothing at"), ("bad.mp4", b"no video", "bad.mp4"), ("bad.png", b"no image", "bad.png")],
+)
+def test_a_bad_input_is_named(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, expected: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert main(["predict", str(alone), str(tmp_path / name), "--output", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and expected in error and error.count("\n") == 1
+
+
+def test_a_threshold_out_of_range_is_refused(alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(alone), str(tmp_path), "--output", str(tmp_path / "o"), "--threshold", "1.5"]) == 1
+    assert "between 0 and 1" in capsys.readouterr().err
+
+
+def test_boxes_are_in_pixels_of_the_frame() -> None:
+    mask = torch.zeros(1, 2, 2)
+    mask[0, 0, 0] = 1
+    found = _at_full_size(mask, torch.tensor([0.5, -0.5, 0.25, 0.75]), 0.5, (100, 200))
+    assert found.box == (125.0, 0.0, 175.0, 62.5)
+    assert found.mask.shape == (100, 200)
+    assert found.mask[10, 10] == 1 and found.mask[90, 190] == 0
+
+
+def test_the_overlay_tints_the_subject_only() -> None:
+    image = np.full((40, 40, 3), 100, dtype=np.uint8)
+    mask = np.zeros((40, 40), dtype=np.float32)
+    mask[10:20, 10:20] = 1
+    painted = draw(image, Found(mask, (5.0, 5.0, 35.0, 35.0), 0.5), 0.5)
+    assert painted[15, 15, 0] > 150 and painted[15, 15, 1] < 100
+    assert (painted[30, 15] == 100).all() and (painted[2, 2] == 100).all()
+    assert (painted[5, 20] == (255, 64, 64)).all()  # the box
+    assert (image == 100).all()
+
+
+def test_an_odd_size_is_kept(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "odd.mp4", 30000 / 1001) as writer:
+        for _ in range(3):
+            writer.write(np.zeros((33, 45, 3), dtype=np.uint8))
+    with av.open(str(tmp_path / "odd.mp4")) as file:
+        stream = file.streams.video[0]
+        assert (stream.height, stream.width) == (33, 45)
+        assert float(stream.average_rate or 0) == pytest.approx(29.97, abs=0.01)
+
+
+def test_a_failed_video_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), VideoWriter(tmp_path / "half.mp4", 10) as writer:
+        writer.write(np.zeros((32, 32, 3), dtype=np.uint8))
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
