@@ -40,7 +40,7 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint format typecheck test test-full demo train-inpaint train-seg evaluate predict flops need-root
+.PHONY: help install lint typecheck test test-full demo train-inpaint train-seg evaluate predict flops need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"

@@ -41,7 +41,7 @@ class DemoDataModule(FramesDataModule):
     Args:
         preset: Camera: "static" stands still, "ptz" pans and zooms to keep the subject near the centre, "handheld"
             drifts, rolls and shakes while the subject roams over the frame.
-        seed: Scene and figures.
+        seed: Scene and figures; another image_size makes another scene of the same seed.
         train_clips: Clips to train on.
         val_clips: Clips to validate on.
         test_clips: Clips to test on.

@@ -558,7 +558,7 @@ def walk(rng: np.random.Generator, frames: int, range_x: tuple[float, float]) ->
     low, high = range_x
     speed, max_stride = rng.uniform(0.07, 0.12), rng.uniform(0.48, 0.68)
     base = rng.uniform(0.53, 0.64)
-    gait_abduction, gait_elbow = rng.uniform(0.25, 0.6), rng.uniform(0.35, 1.2)
+    gait_abduction, gait_elbow = rng.uniform(0.35, 0.8), rng.uniform(0.35, 1.2)
     stance = rng.uniform(0.06, 0.2)
     x, size = rng.uniform(low, high), base
     yaw = rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 1.7)
@@ -567,7 +567,7 @@ def walk(rng: np.random.Generator, frames: int, range_x: tuple[float, float]) ->
         phase=rng.uniform(0, 2 * np.pi),
         stance=stance,
         stride=max_stride,
-        swing=0.6,
+        swing=0.8,
         abduction=(gait_abduction, gait_abduction),
         elbow=(gait_elbow, gait_elbow),
     )
@@ -591,7 +591,7 @@ def walk(rng: np.random.Generator, frames: int, range_x: tuple[float, float]) ->
                 goal = Pose(
                     lean=rng.uniform(0.02, 0.2),
                     stride=max_stride,
-                    swing=rng.uniform(0.55, 0.9),
+                    swing=rng.uniform(0.7, 1.1),
                     stance=stance * 0.5,
                     abduction=(gait_abduction, gait_abduction),
                     elbow=(gait_elbow, gait_elbow),

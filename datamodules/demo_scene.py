@@ -144,7 +144,7 @@ def draw_scene(seed: int, image_size: tuple[int, int]) -> NDArray[np.uint8]:
 
     Args:
         seed: Every seed gives another scene.
-        image_size: Frame (height, width) in pixels; fixes the resolution.
+        image_size: Frame (height, width) in pixels; another size is another scene, as it draws other random numbers.
 
     Returns:
         RGB, uint8, of :func:`scene_size`.

@@ -37,7 +37,9 @@ class LastCheckpoint(ModelCheckpoint):
         if isinstance(exception, KeyboardInterrupt | SIGTERMException) and trainer.global_step > 0:
             self._write(trainer)
 
-    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         """Correct the step number of the loggers in every checkpoint.
 
         Lightning adds one on resuming unless the last batch was complete, and saves a number that is right only for

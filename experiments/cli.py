@@ -12,8 +12,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import yaml
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.loggers import Logger
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
@@ -50,10 +51,10 @@ class StageFinished(Exception):
 
 
 class SaveStageConfig(SaveConfigCallback):
-    """Save the merged config as ``config_<fit|validate|test>.yaml`` in the stage's folder and send it to the loggers."""
+    """Save the merged config as ``config_<fit|validate|test>.yaml`` in the stage's folder and in the loggers."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, save_to_log_dir=False, **kwargs)
+    def __init__(self, parser: LightningArgumentParser, config: Namespace) -> None:
+        super().__init__(parser, config, save_to_log_dir=False)
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write the file; called on rank zero only."""
@@ -65,7 +66,7 @@ class SaveStageConfig(SaveConfigCallback):
 
 
 class ExperimentCLI(LightningCLI):
-    """LightningCLI with run folders: finished stages are skipped, interrupted ones resumed, others never overwritten."""
+    """LightningCLI with run folders: finished stages are skipped, interrupted ones resumed, others left alone."""
 
     resumed: Progress | None = None
 
@@ -74,7 +75,7 @@ class ExperimentCLI(LightningCLI):
         """Lightning's subcommands but for ``predict``, which is a command of its own here."""
         return {name: skip for name, skip in LightningCLI.subcommands().items() if name != "predict"}
 
-    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
         """A parser that raises instead of printing its usage and leaving."""
         return super().init_parser(**{"exit_on_error": False, **kwargs})
 
@@ -83,7 +84,7 @@ class ExperimentCLI(LightningCLI):
         parser.add_class_arguments(RunSettings, "run")
 
     @property
-    def stage_config(self) -> Any:
+    def stage_config(self) -> Any:  # noqa: ANN401  a Namespace, whose entries are of any type
         """The parsed config of the chosen subcommand."""
         return self.config[self.subcommand]
 
@@ -147,7 +148,8 @@ class ExperimentCLI(LightningCLI):
         if changed:
             raise RunError(
                 f"{self.folder.path} holds a run with other settings ({'; '.join(changed[:3])}"
-                f"{f'; {len(changed) - 3} more' if len(changed) > 3 else ''}): choose another RUN, or delete that folder."
+                f"{f'; {len(changed) - 3} more' if len(changed) > 3 else ''}): "
+                "choose another RUN, or delete that folder."
             )
         if progress.reached(new["trainer"]):
             raise StageFinished(f"{self.folder.path} is finished ({progress.step} steps): nothing to do.")
@@ -155,7 +157,7 @@ class ExperimentCLI(LightningCLI):
         config.ckpt_path = str(self.folder.last)
         self.resumed = progress
 
-    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401
         """The trainer with our loggers and progress bar, unless the config names others."""
         config = self._get(self.config_init, "trainer")
         extra: list[pl.Callback] = []
@@ -168,7 +170,7 @@ class ExperimentCLI(LightningCLI):
         self.trainer_defaults["callbacks"] = extra
         return super().instantiate_trainer(**kwargs)
 
-    def _loggers(self) -> Any:
+    def _loggers(self) -> list[Logger] | bool:
         """CSV and W&B while training; no logger for a single validation or test, whose numbers are printed."""
         if self.subcommand != "fit" or self.stage_config.trainer.fast_dev_run:
             return False
@@ -186,7 +188,7 @@ class ExperimentCLI(LightningCLI):
             self.artifact = InpainterArtifact(name, used=Path(given) if given else None)
         return self.artifact
 
-    def fit(self, **kwargs: Any) -> None:
+    def fit(self, **kwargs: Any) -> None:  # noqa: ANN401
         """Train, and say at the start and at the end where things are."""
         run, limits = self.stage_config.run, self.stage_config.trainer
         begin = f", resumed at step {self.resumed.step}" if self.resumed is not None else ""

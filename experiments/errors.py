@@ -54,7 +54,8 @@ def settings_error(error: BaseException) -> str:
         One sentence.
     """
     text = one_line(error)
-    details = re.findall(r"Problem with given class_path '([^']+)': ?(?:- )?(.*?)(?= - Expected a | Given value type|$)", text)
+    end = r"(?= - Expected a | Given value type|$)"
+    details = re.findall(r"Problem with given class_path '([^']+)': ?(?:- )?(.*?)" + end, text)
     key = re.search(r'Parser key "([^"]+)"', text)
     where = f"{key.group(1)}: " if key else ""
     return f"{where}{details[-1][0]}: {details[-1][1]}" if details else text

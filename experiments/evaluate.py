@@ -22,7 +22,7 @@ from experiments.progress import progress_bar
 from experiments.restore import load_data, load_model, segment_folder
 
 COLUMNS = ("j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate")
-TITLES = {"j_mean": "J", "f_measure": "F", "precision": "P", "recall": "R", "boundary_f": "boundary F", "hit_rate": "hit rate"}
+TITLES = dict(zip(COLUMNS, ("J", "F", "P", "R", "boundary F", "hit rate"), strict=True))
 LABELS_USED = "none; best_* uses test labels to choose a threshold"
 
 

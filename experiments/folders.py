@@ -95,7 +95,8 @@ class StageFolder:
         try:
             loaded = yaml.safe_load(self.config_file.read_text())
         except yaml.YAMLError as error:
-            raise RunError(f"{self.config_file} is no valid YAML ({error}): delete {self.path} and train again.") from error
+            what = f"{self.config_file} is no valid YAML ({error})"
+            raise RunError(f"{what}: delete {self.path} and train again.") from error
         if not isinstance(loaded, dict):
             raise RunError(f"{self.config_file} is empty or damaged: delete {self.path} and train again.")
         return loaded
@@ -133,7 +134,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except Exception as error:
-        raise RunError(f"{path} cannot be read as a checkpoint ({type(error).__name__}): delete it and train again.") from error
+        what = f"{path} cannot be read as a checkpoint ({type(error).__name__})"
+        raise RunError(f"{what}: delete it and train again.") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "global_step" not in checkpoint:
         raise RunError(f"{path} is no Lightning checkpoint.")
     return checkpoint

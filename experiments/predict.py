@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import av
 import cv2
@@ -95,7 +95,7 @@ class Predictor:
         """
         small = np.stack([resize(image, self.working_size) for image in images])
         batch = torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, h, w)
-        output: dict[str, Any] = self.model.predict_step({"image": batch}, 0)  # type: ignore[assignment]
+        output: dict[str, Any] = self.model.predict_step({"image": batch}, 0)
         return [
             _at_full_size(output["mask"][i], output["box"][i], float(output["confidence"][i]), image.shape[:2])
             for i, image in enumerate(images)
@@ -107,8 +107,8 @@ def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int,
     height, width = size
     large = functional.interpolate(mask[None].float(), (height, width), mode="bilinear", align_corners=False)
     cx, cy, sx, sy = box.float().tolist()
-    corners = ((cx - sx + 1) / 2 * width, (cy - sy + 1) / 2 * height, (cx + sx + 1) / 2 * width, (cy + sy + 1) / 2 * height)
-    x0, y0, x1, y1 = corners
+    x0, x1 = (cx - sx + 1) / 2 * width, (cx + sx + 1) / 2 * width
+    y0, y1 = (cy - sy + 1) / 2 * height, (cy + sy + 1) / 2 * height
     clipped = (max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1))
     return Found(large[0, 0].clamp(0, 1).cpu().numpy(), clipped, confidence)
 
@@ -160,7 +160,8 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
         """Add one frame, RGB, (H, W, 3)."""
         height, width = image.shape[:2]
         if self._stream is None:
-            self._stream = self._file.add_stream("libx264", rate=self._rate, options={"crf": "18", "preset": "veryfast"})
+            options = {"crf": "18", "preset": "veryfast"}
+            self._stream = self._file.add_stream("libx264", rate=self._rate, options=options)
             self._stream.width, self._stream.height = width, height
             # 4:2:0, which every player shows, cannot hold an odd number of pixels
             self._stream.pix_fmt = "yuv420p" if width % 2 == 0 and height % 2 == 0 else "yuv444p"
@@ -224,7 +225,12 @@ def batches(frames: Iterator[tuple[int, Pixels]], size: int) -> Iterator[tuple[l
 
 
 def predict(
-    run: Path, source: Path, output: Path, threshold: float = 0.5, checkpoint: Any = "last", soft: bool = False
+    run: Path,
+    source: Path,
+    output: Path,
+    threshold: float = 0.5,
+    checkpoint: Literal["last", "best"] = "last",
+    soft: bool = False,
 ) -> int:
     """Apply a trained run to an image, a folder of images or a video.
 

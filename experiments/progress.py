@@ -44,7 +44,7 @@ class LineProgress(ProgressBar):
         """Print again."""
         self._enabled = True
 
-    def print(self, *args: Any, **kwargs: Any) -> None:
+    def print(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Print one line at once."""
         if self._enabled:
             print(*args, flush=True)
@@ -55,7 +55,12 @@ class LineProgress(ProgressBar):
         self._first_step = trainer.global_step
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
     ) -> None:
         """Say step, loss, speed and the time left."""
         step, total = trainer.global_step, _total_steps(trainer)
@@ -86,8 +91,8 @@ class LineProgress(ProgressBar):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:

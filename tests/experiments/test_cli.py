@@ -87,7 +87,9 @@ def test_stage_2_over_something_else_says_so(
     assert "last.ckpt" in refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
 
 
-def test_missing_data_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments) -> None:
+def test_missing_data_are_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
     line = refusal(capsys, fit_arguments(tmp_path, "inpaint", f"--data.init_args.root={tmp_path}/nowhere"), 1)
     assert f"{tmp_path}/nowhere" in line
 

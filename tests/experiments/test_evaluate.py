@@ -39,7 +39,8 @@ def test_what_made_them_is_written_down(scored: Path, davis: Path) -> None:
     assert made["labels_used"].startswith("none; best_*")
     assert made["seed"] == 0 and {"commit", "dirty", "date"} <= set(made)
     settings = made["settings"]
-    assert (settings["data"], settings["profile"], settings["scale"], settings["mode"]) == ("davis", "small", 1.0, "separate")
+    names = ("data", "profile", "scale", "mode")
+    assert [settings[name] for name in names] == ["davis", "small", 1.0, "separate"]
     assert settings["data_settings"]["init_args"]["root"] == str(davis)
     assert settings["steps"] == 2 and len(settings["checkpoint_sha256"]) == 64
     assert "torch" in made["versions"]

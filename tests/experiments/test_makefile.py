@@ -1,0 +1,141 @@
+"""The Makefile: set-up once, no stamp after a failure, help, and sentences for what is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PYTHON = """#!/usr/bin/env bash
+# Stands in for Python: `-m venv DIR` makes DIR/bin/python, which writes down what it is asked to do.
+set -eu
+if [ "$1" = -m ] && [ "$2" = venv ]; then
+    mkdir -p "$3/bin"
+    printf '#!/usr/bin/env bash\\necho "$*" >> "%s/log"\\nexit "${FAIL:-0}"\\n' "$3" > "$3/bin/python"
+    chmod +x "$3/bin/python"
+fi
+"""
+
+
+class Make:
+    """Runs make with a stand-in for Python and a virtual environment of its own."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root, self.venv, self.python = root, folder / "venv", folder / "python"
+        self.python.write_text(PYTHON)
+        self.python.chmod(0o755)
+
+    def __call__(self, *words: str, fail: int = 0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", "--no-print-directory", f"PYTHON={self.python}", f"VENV={self.venv}", *words],
+            cwd=self.root,
+            env={**os.environ, "FAIL": str(fail), "MAKEFLAGS": "", "MAKELEVEL": ""},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @property
+    def log(self) -> list[str]:
+        file = self.venv / "log"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def make(root: Path, tmp_path: Path) -> Make:
+    return Make(root, tmp_path)
+
+
+def test_the_second_call_installs_nothing(make: Make) -> None:
+    assert make("lint").returncode == 0
+    assert make("lint").returncode == 0
+    assert [line for line in make.log if "pip install" in line] == [make.log[0]]
+    assert "-c .ci/constraints.txt -e .[dev]" in make.log[0]
+    assert make.log[1:] == ["-m ruff check ."] * 2
+
+
+def test_a_failed_installation_leaves_no_stamp(make: Make) -> None:
+    done = make("lint", fail=3)
+    assert done.returncode != 0
+    assert not (make.venv / ".stamp").exists()
+    assert len(make.log) == 1  # nothing ran on a half installation
+    assert make("lint").returncode == 0  # the next call installs again
+    assert [line.startswith("-m pip install") for line in make.log] == [True, True, False]
+
+
+def test_new_dependencies_are_installed(make: Make) -> None:
+    assert make("install").returncode == 0
+    os.utime(make.venv / ".stamp", (0, 0))  # older than pyproject.toml
+    assert make("install").returncode == 0
+    assert len(make.log) == 2
+
+
+def test_the_demo_is_two_stages_and_an_evaluation(make: Make) -> None:
+    assert make("demo", "SEED=3").returncode == 0
+    ran = [line for line in make.log if line.startswith("-m experiments")]
+    assert [line.split()[2] for line in ran] == ["fit", "fit", "evaluate"]
+    assert "runs/demo/inpaint --seed_everything 3" in ran[0]
+    assert "--model.init_args.inpainter_ckpt runs/demo/inpaint/checkpoints/last.ckpt" in ran[1]
+
+
+def test_a_failing_stage_ends_the_demo(make: Make) -> None:
+    assert make("install").returncode == 0
+    assert make("demo", fail=1).returncode != 0
+    assert len([line for line in make.log if line.startswith("-m experiments")]) == 1
+
+
+def test_variables_become_options(make: Make) -> None:
+    words = ["DATA=davis", "ROOT=/my data", "CLIPS=dance-twirl parkour", "PROFILE=paper", "STEPS=7", "ARGS=--a 'b c'"]
+    assert make("train-inpaint", *words).returncode == 0
+    line = make.log[-1]
+    for part in (
+        "--config data/davis.yaml --config profiles/paper/inpaint.yaml",
+        "--data.init_args.root /my data --data.init_args.clips [dance-twirl,parkour]",
+        "--trainer.max_steps 7 --a b c",
+    ):
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["train-inpaint", "DATA=davis"], "add ROOT="),
+        (["predict", "RUN=runs/x"], "INPUT="),
+    ],
+)
+def test_what_is_missing_is_named(make: Make, words: list[str], expected: str) -> None:
+    done = make(*words)
+    assert done.returncode != 0
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and expected in errors[0]
+    assert not [line for line in make.log if "experiments" in line]
+
+
+def test_help_lists_every_target(root: Path, make: Make) -> None:
+    shown = make().stdout
+    phony = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
+    targets = set(" ".join(phony).split()) - {"need-root"}
+    wanted = {"help", "install", "lint", "typecheck", "test", "test-full", "demo", "train-inpaint", "train-seg"}
+    assert wanted | {"evaluate", "predict", "flops"} <= targets
+    for target in targets:
+        assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target
+    for variable in ("DATA", "PROFILE", "RUN", "SEED", "ROOT", "CLIPS", "PRESET", "ARGS", "INPUT", "OUTPUT"):
+        assert f"{variable}=" in shown
+
+
+def test_ci_runs_the_tests(root: Path) -> None:
+    script = root / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text() and "set -euo pipefail" in script.read_text()
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+def test_the_constraints_hold_no_address_and_no_torch(root: Path) -> None:
+    lines = (root / ".ci" / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines)
+    names = {line.split("==")[0].lower() for line in lines}
+    assert not {name for name in names if name in ("torch", "torchvision", "triton") or name.startswith("nvidia")}

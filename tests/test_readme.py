@@ -1,0 +1,166 @@
+"""Every command in README.md exists: targets, variables, configs, options. Nothing is run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments import evaluate, flops, predict
+from experiments.cli import CONFIGS, ExperimentCLI, find_configs, run_lightning
+
+OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
+PARSERS = {"evaluate": evaluate.argument_parser, "predict": predict.argument_parser, "flops": flops.argument_parser}
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Words of every command in the ``bash`` blocks; comments and line ends with a backslash are understood."""
+    for block in re.findall(r"^```(?:bash|sh|shell|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in re.split(r"&&|;|\|", re.sub(r"(^|\s)#.*", "", line)):
+                words = shlex.split(part.removeprefix("$ "))
+                while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):  # environment in front of a command
+                    words = words[1:]
+                if words:
+                    yield words
+
+
+def makefile(root: Path) -> tuple[set[str], set[str]]:
+    """Targets and variables of the Makefile that its help speaks of."""
+    text = (root / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))
+    return targets, set(re.findall(r"^([A-Z_]+) \?=", text, re.MULTILINE))
+
+
+class Parsed(Exception):
+    """The arguments were understood."""
+
+
+def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parse ``python -m experiments COMMAND …`` with the command's own parser."""
+
+    def stop(self: ExperimentCLI) -> None:
+        raise Parsed
+
+    command, *arguments = words
+    if command in PARSERS:
+        PARSERS[command]().parse_args(arguments)
+        return
+    with monkeypatch.context() as patch:
+        patch.setattr(ExperimentCLI, "before_instantiate_classes", stop)
+        patch.setattr(ExperimentCLI, "_parse_ckpt_path", lambda self: None)  # the file need not exist
+        with pytest.raises(Parsed):
+            run_lightning([command, *find_configs(arguments)])
+
+
+def check_make(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at targets and variables, then parse the commands that make would run."""
+    targets, variables = makefile(root)
+    given = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            assert name in variables, f"make has no variable {name}"
+            given[name] = value
+        else:
+            assert name in targets, f"make has no target {name}"
+    if "DATA" in given:
+        assert (CONFIGS / "data" / f"{given['DATA']}.yaml").is_file(), f"there is no data config {given['DATA']}"
+        if {"train-inpaint", "train-seg"} & set(words):
+            assert given["DATA"] == "demo" or "ROOT" in given, "this data set needs ROOT"
+    if "PROFILE" in given:
+        assert (CONFIGS / "profiles" / given["PROFILE"]).is_dir(), f"there is no profile {given['PROFILE']}"
+    if "predict" in words:
+        assert "INPUT" in given, "predict needs INPUT"
+    for line in dry_run(root, words):
+        if " -m experiments " in line:
+            check_python(shlex.split(line.split(" -m experiments ")[1]), monkeypatch)
+
+
+def dry_run(root: Path, words: list[str]) -> list[str]:
+    """What make would run."""
+    done = subprocess.run(["make", "-n", *words], cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.replace("\\\n", " ").splitlines()
+
+
+def check(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check one command."""
+    program, *rest = words
+    if program == "make":
+        check_make(root, rest, monkeypatch)
+    elif Path(program).name.startswith("python"):
+        assert rest[:2] == ["-m", "experiments"], f"not one of our commands: {shlex.join(words)}"
+        check_python(rest[2:], monkeypatch)
+    elif program == "backdrop":
+        check_python(rest, monkeypatch)
+    else:
+        assert program in OTHER_PROGRAMS, f"{program} is not a program that the README may take for granted"
+
+
+def test_every_command_of_the_readme_exists(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = list(commands((root / "README.md").read_text()))
+    assert ["make", "demo"] in found and ["make", "test"] in found
+    for words in found:
+        try:
+            check(root, words, monkeypatch)
+        except Exception as error:
+            pytest.fail(f"README.md: {shlex.join(words)}: {error}")
+
+
+def test_every_file_of_the_readme_exists(root: Path) -> None:
+    text = (root / "README.md").read_text()
+    linked = {name.split("#")[0] for name in re.findall(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)", text)}
+    linked |= set(re.findall(r'<img[^>]* src="(?!https?:)([^"]+)"', text))
+    missing = sorted(name for name in linked if not (root / name).exists())
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "make train-inpaint DATA=demo PRESET=static STEPS=10",
+        "make train-seg DATA=davis ROOT=/data/DAVIS CLIPS='dance-twirl parkour' EPOCHS=3 SEED=2",
+        "make train-seg DATA=videos ROOT=/data/mine RUN=runs/mine ARGS='--model.init_args.epsilon 0.01'",
+        "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--soft'",
+        "make evaluate RUN=runs/demo ARGS='--checkpoint best'",
+        "python -m experiments fit --config base.yaml --config inpaint.yaml --config data/demo.yaml "
+        "--config profiles/paper/inpaint.yaml",
+        "python -m experiments flops --profile paper",
+    ],
+)
+def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(root, shlex.split(command), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "make train",
+        "make train-seg DATASET=demo",
+        "make train-seg DATA=h36m",
+        "make train-seg DATA=davis",
+        "make train-seg PROFILE=huge",
+        "make train-inpaint PRESET=drone",
+        "make train-inpaint ARGS='--trainer.max_stepz 5'",
+        "make predict RUN=runs/demo",
+        "make predict INPUT=a.mp4 ARGS=--loud",
+        "python -m experiments evaluate",
+        "python -m experiments fit --config data/h36m.yaml",
+        "python train.py",
+        "conda activate backdrop",
+    ],
+)
+def test_a_wrong_command_is_seen(root: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises((Exception, pytest.fail.Exception)):
+        check(root, shlex.split(command), monkeypatch)
+
+
+def test_blocks_are_read_as_a_shell_does() -> None:
+    text = "```bash\n# set up\nmake demo  # 20 minutes\nWANDB_MODE=offline make a \\\n  B='c d'\n```\n"
+    text += "```python\nx = 1\n```\n"
+    assert list(commands(text)) == [["make", "demo"], ["make", "a", "B=c d"]]
