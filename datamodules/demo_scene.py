@@ -26,6 +26,12 @@ HEIGHT = 1.7
 DENSITY = 1.2
 """Scene pixels per frame pixel at zoom 1."""
 
+DEFOCUS = 0.012
+"""Blur of the scene, which lies behind the focal plane: standard deviation in frame heights."""
+
+HAZE = 0.45
+"""How far the air pulls the scene's colours toward their mean. Both keep the subject the least predictable thing."""
+
 
 def foot_y(height: float) -> float:
     """Scene y of the feet of a body of the given height (in units), by perspective."""
@@ -420,9 +426,9 @@ def _bystanders(p: _Painter) -> None:
     """People who never move, on benches and on their feet, dressed at random as the subjects are."""
     spots = np.linspace(-p.half_width + 0.25, p.half_width - 0.25, 8) + p.rng.uniform(-0.1, 0.1, 8)
     order = p.rng.permutation(8)
-    for number, k in enumerate(order[:6]):
-        x, height = float(spots[k]), float(p.rng.uniform(0.34, 0.52))
-        if number < 2:
+    for number, k in enumerate(order[:4]):
+        x, height = float(spots[k]), float(p.rng.uniform(0.26, 0.4))
+        if number < 1:
             foot = foot_y(height)
             _bench(p, x, foot, height)
             pose = Pose(
@@ -450,9 +456,9 @@ def _bystanders(p: _Painter) -> None:
 
 
 def _finish(p: _Painter) -> NDArray[np.uint8]:
-    """Sunlight, cloud shadows, grain."""
+    """Sunlight, cloud shadows, haze, and the blur of what is out of focus."""
     light = 1 + 0.08 * p.noise((p.rows, p.columns), (0.5, 0.7)) + 0.06 * np.linspace(1, -1, p.columns, dtype=np.float32)
-    image = p.image * light[..., None] * np.array([1.02, 1.0, 0.96], np.float32)
-    image += 0.018 * p.rng.normal(0, 1, (p.rows, p.columns, 1)).astype(np.float32)
-    image = cv2.GaussianBlur(np.clip(image, 0, 1), (0, 0), 0.7)
+    image = np.clip(p.image * light[..., None] * np.array([1.02, 1.0, 0.96], np.float32), 0, 1)
+    image += HAZE * (image.mean(axis=(0, 1)) - image)
+    image = cv2.GaussianBlur(image, (0, 0), DEFOCUS * p.rows / HEIGHT)
     return np.asarray(np.round(image * 255), dtype=np.uint8)

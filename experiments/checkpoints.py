@@ -40,15 +40,19 @@ class LastCheckpoint(ModelCheckpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Correct the step number of the loggers in every checkpoint.
+        """Correct two counters of Lightning in every checkpoint, so that a resumed log shows no seam.
 
-        Lightning adds one on resuming unless the last batch was complete, and saves a number that is right only for
-        checkpoints written at the end of a batch: after an interruption in mid-batch the log would skip a step.
+        A batch that an interruption cut short is counted as begun, which would shift all later validations by one
+        step; and the loggers' step number is saved as it is at the end of a batch, wherever the saving happens.
         """
-        state = checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]
-        total = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]
-        complete = total["ready"] == total["started"] == total["processed"] == total["completed"]
-        state["_batches_that_stepped"] = checkpoint["global_step"] - (0 if complete else 1)
+        loops = checkpoint["loops"]["fit_loop"]
+        total, current = (loops["epoch_loop.batch_progress"][name] for name in ("total", "current"))
+        if total["processed"] == total["completed"]:  # not at the end of a batch, where Lightning is right
+            for counts in (total, current):
+                counts["ready"] = counts["started"] = counts["completed"]
+            validates = total["completed"] % trainer.val_check_batch == 0  # then Lightning adds one step on resuming
+            state = loops["epoch_loop.state_dict"]
+            state["_batches_that_stepped"] = checkpoint["global_step"] - (1 if validates else 0)
 
     def _write(self, trainer: pl.Trainer) -> None:
         if self.dirpath is not None and not trainer.fast_dev_run and not trainer.sanity_checking:  # type: ignore[attr-defined]

@@ -142,36 +142,50 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, outcome: BaseException |
     monkeypatch.setattr(InpaintingModule, "training_step", training_step)
 
 
+def logged_steps(folder: StageFolder, name: str) -> list[int]:
+    """Steps at which a number was logged."""
+    with (folder.path / "csv" / "metrics.csv").open() as file:
+        return [int(row["step"]) for row in csv.DictReader(file) if row[name]]
+
+
+@pytest.mark.parametrize("step", [4, 5])  # after a validation, and not
 def test_an_interrupted_stage_is_resumed(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    fit_arguments: FitArguments,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
 ) -> None:
     arguments = fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=9", "--trainer.log_every_n_steps=1")
     with monkeypatch.context() as patch:
-        stop_at(patch, 5, KeyboardInterrupt())
+        stop_at(patch, step, KeyboardInterrupt())
         assert main(arguments) == 130
     assert "interrupted" in capsys.readouterr().err
     folder = StageFolder(tmp_path / "inpaint")
     progress = folder.progress()
-    assert progress is not None and progress.step == 5
+    assert progress is not None and progress.step == step
     first = folder.config()["run"]["id"]
 
     assert main(arguments) == 0
-    assert "resumed at step 5" in capsys.readouterr().out
+    assert f"resumed at step {step}" in capsys.readouterr().out
     progress = folder.progress()
     assert progress is not None and progress.step == 9
     assert folder.config()["run"]["id"] == first  # one W&B run, not two
-    with (folder.path / "csv" / "metrics.csv").open() as file:
-        steps = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
-    assert steps == list(range(9))
+    assert logged_steps(folder, "train/loss") == list(range(9))
+    assert logged_steps(folder, "val/loss") == [1, 3, 5, 7]  # counted from 0; every second step
     optimizer = torch.load(folder.last, weights_only=True)["optimizer_states"][0]["state"]
     assert {int(state["step"]) for state in optimizer.values()} == {9}
 
 
 def test_a_finished_stage_can_be_prolonged(tmp_path: Path, fit_arguments: FitArguments) -> None:
-    assert main(fit_arguments(tmp_path, "inpaint")) == 0
-    assert main(fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=4")) == 0
-    progress = StageFolder(tmp_path / "inpaint").progress()
-    assert progress is not None and progress.step == 4
+    for steps in (2, 5, 6):  # a validation at the end, none, and one again
+        more = (f"--trainer.max_steps={steps}", "--trainer.log_every_n_steps=1")
+        assert main(fit_arguments(tmp_path, "inpaint", *more)) == 0
+    folder = StageFolder(tmp_path / "inpaint")
+    progress = folder.progress()
+    assert progress is not None and progress.step == 6
+    assert logged_steps(folder, "train/loss") == list(range(6))
+    assert logged_steps(folder, "val/loss") == [1, 3, 5]
 
 
 def test_epochs_end_a_stage_as_well(
