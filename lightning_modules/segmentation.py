@@ -19,6 +19,7 @@ from lightning_modules.losses import (
     foreground_objective,
     mask_prior,
     pixel_distance,
+    squared_error,
 )
 from lightning_modules.networks import Detector, Inpainter, Proposals, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
@@ -47,6 +48,7 @@ class SegmentationModule(pl.LightningModule):
         decoder_channels: Channels of the decoder's stages.
         code_size: Length of the fully connected code.
         tiled_size: Length of the tiled code.
+        mask_skips: Decode the mask over the encoder's maps instead of from the code (beyond the paper).
         s_min: Smallest box, a fraction of the frame.
         s_max: Largest box, a fraction of the frame.
         hole_growth: The hole is the box times this (paper: 1.1 in the text, 1.2 in the appendix).
@@ -58,6 +60,8 @@ class SegmentationModule(pl.LightningModule):
         background_samples: Draws per frame for G.
         epsilon: Floor of the sampling distribution, Eq. (5).
         background_weight: Weight of G.
+        colour_weight: Weight of the foreground's own error against the crop, where the mask is; it keeps ``S`` from
+            trading a faint mask for an exaggerated colour (beyond the paper, which has none).
         pixel_weight: Weight of the pixel term of L.
         perceptual_weight: Weight of the perceptual term of L.
         perceptual_net: ``alex``, ``vgg``, ``squeeze``, or ``None`` for pixels alone.
@@ -94,6 +98,7 @@ class SegmentationModule(pl.LightningModule):
         decoder_channels: Sequence[int] = (256, 128, 64, 32),
         code_size: int = 600,
         tiled_size: int = 128,
+        mask_skips: bool = False,
         s_min: float = 0.2,
         s_max: float = 0.8,
         hole_growth: float = 1.2,
@@ -105,6 +110,7 @@ class SegmentationModule(pl.LightningModule):
         background_samples: int = 1,
         epsilon: float = 0.001,
         background_weight: float = 1.0,
+        colour_weight: float = 0.0,
         pixel_weight: float = 1.0,
         perceptual_weight: float = 2.0,
         perceptual_net: str | None = "alex",
@@ -142,7 +148,7 @@ class SegmentationModule(pl.LightningModule):
         self.detector = Detector(detector_backbone, detector_width, detector_weights, frame, s_min, s_max)
         self.synthesis = Synthesis(
             window, synthesis_backbone, synthesis_width, synthesis_weights, synthesis_stride, code_size, tiled_size,
-            decoder_channels,
+            decoder_channels, mask_skips,
         )  # fmt: skip
         self.reconstruction = ReconstructionLoss(pixel_weight, perceptual_weight, perceptual_net)
         self.crop_size = window
@@ -162,7 +168,7 @@ class SegmentationModule(pl.LightningModule):
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
-        mask, _ = self._foreground(image, box)[:2]
+        mask = self._foreground(image, box)[0]
         return self._described(proposals, box, confidence) | {"mask": mask}
 
     def on_fit_start(self) -> None:
@@ -212,15 +218,17 @@ class SegmentationModule(pl.LightningModule):
         repeated, flat = image.repeat_interleave(draws, 0), box.flatten(0, 1)  # (B * K, ...)
         background = self._inpaint(repeated, flat)
         terms = {}
-        mask = foreground = window_mask = None
+        mask = composite = None
         if h["mode"] != "background_only":
-            mask, foreground, window_mask = self._foreground(repeated, flat)
+            mask, foreground, window_mask, colour_error = self._foreground(repeated, flat)
             composite = torch.lerp(background, foreground, mask)  # F, Eq. (1)
             loss = self.reconstruction(composite, repeated).view(-1, draws)
             terms["foreground"] = foreground_objective(drawn, loss, joint).mean()
             terms["prior_mask"] = h["mask_prior_weight"] * mask_prior(
                 window_mask, h["mask_prior"], h["mask_prior_level"]
             ).mean()
+            if h["colour_weight"] > 0:
+                terms["colour"] = h["colour_weight"] * colour_error.mean()
 
         if h["background_estimator"] is None:
             seen, error, area = drawn, self._background_error(background, repeated).view(-1, draws), box_area(box)
@@ -239,7 +247,7 @@ class SegmentationModule(pl.LightningModule):
 
         output = self._described(proposals, box[:, 0], drawn_probability[:, 0])
         output["background"] = background.detach()[::draws]
-        if mask is not None and foreground is not None:
+        if mask is not None and composite is not None:
             output["mask"] = mask.detach()[::draws]
             output["composite"] = composite.detach()[::draws]
         return terms, output
@@ -248,7 +256,7 @@ class SegmentationModule(pl.LightningModule):
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
-        mask, foreground, _ = self._foreground(image, box)
+        mask, foreground, _, _ = self._foreground(image, box)
         background = self._inpaint(image, box)
         composite = torch.lerp(background, foreground, mask)
         density = self._background_error(background, image) / box_area(box)
@@ -257,13 +265,14 @@ class SegmentationModule(pl.LightningModule):
         output |= {"mask": mask, "composite": composite, "background": background}
         return self._finish(terms, output, len(image), stage)
 
-    def _foreground(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mask and foreground in the frame, and the mask in its window."""
+    def _foreground(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mask and foreground in the frame; in the window, the mask and the foreground's error where the mask is."""
         window = crop(image, box, self.crop_size)
         foreground, mask = self.synthesis((window * self.bump).contiguous(memory_format=torch.channels_last))
         mask = mask * self.bump
         frame = paste(torch.cat([mask, foreground], 1), box, (image.shape[-2], image.shape[-1]))  # (B, 4, H, W)
-        return frame[:, :1], frame[:, 1:], mask
+        colour_error = mask.detach() * squared_error(foreground, window.detach())
+        return frame[:, :1], frame[:, 1:], mask, colour_error
 
     @torch.no_grad()
     def _inpaint(self, image: Tensor, box: Tensor) -> Tensor:

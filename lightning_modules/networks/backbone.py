@@ -40,16 +40,26 @@ class ResNetTrunk(nn.Module):
             raise ValueError(f"weights={weights!r} need width 1.0, not {width}; set weights to null to train from scratch.")
         stages = _thin_trunk(name, width) if width != 1.0 else _full_trunk(name, weights)
         self.layers = nn.Sequential(*stages[: 1 + _STAGES_FOR_STRIDE[stride]])
-        with torch.no_grad():
-            self.channels: int = self.layers.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
-        self.layers.train()
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+        with torch.no_grad():
+            self.eval()
+            self.pyramid_channels = [level.shape[1] for level in self.pyramid(torch.zeros(1, 3, 64, 64))]
+            self.train()
+        self.channels = self.pyramid_channels[-1]
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B, channels, H / stride, W / stride)."""
-        features: Tensor = self.layers((image - self.mean) / self.std)
-        return features
+        return self.pyramid(image)[-1]
+
+    def pyramid(self, image: Tensor) -> list[Tensor]:
+        """The maps at strides 2, 4, 8 … of an image; (B, 3, H, W) in [0, 1]."""
+        features = (image - self.mean) / self.std
+        levels = []
+        for stage in self.layers:
+            features = stage(features)
+            levels.append(features)
+        return levels
 
 
 def _thin_trunk(name: str, width: float) -> list[nn.Module]:
@@ -58,10 +68,7 @@ def _thin_trunk(name: str, width: float) -> list[nn.Module]:
         raise ValueError(f"width={width} is offered for {' and '.join(_BASIC_BLOCKS)}, not for {name}; use width 1.0.")
     planes = max(8, round(64 * width))
     stem = nn.Sequential(
-        nn.Conv2d(3, planes, 7, stride=2, padding=3, bias=False),
-        nn.BatchNorm2d(planes),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.Conv2d(3, planes, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(planes), nn.ReLU(inplace=True)
     )
     stages: list[nn.Module] = [stem]
     inputs = planes
@@ -72,7 +79,8 @@ def _thin_trunk(name: str, width: float) -> list[nn.Module]:
             shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
         blocks = [BasicBlock(inputs, outputs, stride, shortcut)]
         blocks += [BasicBlock(outputs, outputs) for _ in range(depth - 1)]
-        stages.append(nn.Sequential(*blocks))
+        pool = [nn.MaxPool2d(3, stride=2, padding=1)] if i == 0 else []
+        stages.append(nn.Sequential(*pool, *blocks))
         inputs = outputs
     for module in nn.ModuleList(stages).modules():
         if isinstance(module, nn.Conv2d):
@@ -85,8 +93,8 @@ def _full_trunk(name: str, weights: str | None) -> list[nn.Module]:
     resnet = models.get_model(name, weights=None)
     if weights is not None:
         _load_weights(resnet, name, weights)
-    stem = nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool)
-    return [stem, resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4]
+    stem = nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu)
+    return [stem, nn.Sequential(resnet.maxpool, resnet.layer1), resnet.layer2, resnet.layer3, resnet.layer4]
 
 
 def _load_weights(resnet: nn.Module, name: str, weights: str) -> None:

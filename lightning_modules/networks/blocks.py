@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,4 +39,29 @@ class UpDecoder(nn.Module):
         for stage in self.stages:
             features = stage(functional.interpolate(features, scale_factor=2.0, mode="bilinear"))
         output: Tensor = self.head(features)
+        return output
+
+
+class SkipDecoder(nn.Module):
+    """The second half of a U-Net with skips: from a pyramid of strides 2, 4, 8 … back to the image's size.
+
+    Args:
+        channels: Channels of the pyramid's levels, from fine to coarse.
+        outputs: Channels of the final 1x1 convolution.
+    """
+
+    def __init__(self, channels: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            double_conv(deep + skip, skip) for deep, skip in zip(channels[:0:-1], channels[-2::-1], strict=True)
+        )
+        self.head = nn.Conv2d(channels[0], outputs, 1)
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        """Levels of strides 2, 4, 8 … -> (B, outputs, H, W)."""
+        features = pyramid[-1]
+        for stage, skip in zip(self.stages, pyramid[-2::-1], strict=True):
+            larger = functional.interpolate(features, size=skip.shape[-2:], mode="bilinear")
+            features = stage(torch.cat([larger, skip], dim=1))
+        output: Tensor = functional.interpolate(self.head(features), scale_factor=2.0, mode="bilinear")
         return output

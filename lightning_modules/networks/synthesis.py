@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.networks.backbone import ResNetTrunk
-from lightning_modules.networks.blocks import UpDecoder
+from lightning_modules.networks.blocks import SkipDecoder, UpDecoder
 
 
 class Synthesis(nn.Module):
@@ -24,6 +24,8 @@ class Synthesis(nn.Module):
         code_size: Length of the fully connected part of the code.
         tiled_size: Length of the tiled part of the code.
         channels: Channels of the decoder's stages.
+        mask_skips: Decode the mask in a U-Net branch of its own, over the encoder's maps, instead of from the code.
+            Beyond the paper: the foreground keeps its bottleneck, the mask gets sharp long before the code does.
 
     Raises:
         ValueError: If the crop cannot be halved ``len(channels)`` times.
@@ -39,6 +41,7 @@ class Synthesis(nn.Module):
         code_size: int = 600,
         tiled_size: int = 128,
         channels: Sequence[int] = (256, 128, 64, 32),
+        mask_skips: bool = False,
     ) -> None:
         super().__init__()
         factor = 2 ** len(channels)
@@ -51,7 +54,8 @@ class Synthesis(nn.Module):
         self.tiled = nn.Linear(self.encoder.channels * area, tiled_size)
         self.seed_channels = channels[0]
         self.seed = nn.Linear(code_size, channels[0] * self.seed_size[0] * self.seed_size[1])
-        self.decoder = UpDecoder(channels[0] + tiled_size, channels, outputs=4)
+        self.decoder = UpDecoder(channels[0] + tiled_size, channels, outputs=3 if mask_skips else 4)
+        self.mask_decoder = SkipDecoder(self.encoder.pyramid_channels, outputs=1) if mask_skips else None
 
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor]:
         """Decode the subject inside a window.
@@ -62,11 +66,15 @@ class Synthesis(nn.Module):
         Returns:
             Foreground (B, 3, h, w) and mask (B, 1, h, w), both float32 in [0, 1].
         """
-        features = self.encoder(window).flatten(1)
+        pyramid = self.encoder.pyramid(window)
+        features = pyramid[-1].flatten(1)
         seed = torch.relu(self.seed(torch.relu(self.code(features))))
         seed = seed.view(-1, self.seed_channels, *self.seed_size)
         tiled = self.tiled(features)[:, :, None, None].expand(-1, -1, *self.seed_size)
-        output = self.decoder(torch.cat([seed, tiled], dim=1)).float().sigmoid()
+        output = self.decoder(torch.cat([seed, tiled], dim=1))
+        if self.mask_decoder is not None:
+            output = torch.cat([output, self.mask_decoder(pyramid)], dim=1)
+        output = output.float().sigmoid()
         return output[:, :3], output[:, 3:]
 
     def encoder_parameters(self) -> list[nn.Parameter]:
