@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from lightning_modules.contracts import Batch, StepOutput
-from lightning_modules.geometry import box_area, box_mask, crop, focal_bump, grow, live_cells, paste
+from lightning_modules.geometry import box_area, box_mask, crop, focal_bump, grow, inner_box, live_cells, mask_extent, paste
 from lightning_modules.handover import HandoverError, read_inpainter
 from lightning_modules.losses import (
     MaskPrior,
     ReconstructionLoss,
     background_objective,
+    box_fit,
     box_prior,
     confidence_prior,
     foreground_objective,
@@ -67,6 +68,8 @@ class SegmentationModule(pl.LightningModule):
         perceptual_net: ``alex``, ``vgg``, ``squeeze``, or ``None`` for pixels alone.
         box_prior_weight: Weight of the box prior.
         box_prior_size: Its target, one number or (width, height).
+        box_fit_weight: Weight of the pull of each box toward its own mask's extent (beyond the paper).
+        box_fit_margin: That extent is grown by this first.
         confidence_prior_weight: Weight of the confidence prior.
         mask_prior: ``none``, ``l1``, ``l2`` or ``v``.
         mask_prior_weight: Weight of the mask prior.
@@ -116,6 +119,8 @@ class SegmentationModule(pl.LightningModule):
         perceptual_net: str | None = "alex",
         box_prior_weight: float = 1.0,
         box_prior_size: float | Sequence[float] = 0.4,
+        box_fit_weight: float = 0.0,
+        box_fit_margin: float = 1.15,
         confidence_prior_weight: float = 0.1,
         mask_prior: MaskPrior = "v",
         mask_prior_weight: float = 0.1,
@@ -229,6 +234,8 @@ class SegmentationModule(pl.LightningModule):
             ).mean()
             if h["colour_weight"] > 0:
                 terms["colour"] = h["colour_weight"] * colour_error.mean()
+            if h["box_fit_weight"] > 0:
+                terms["box_fit"] = h["box_fit_weight"] * self._box_fit(flat, window_mask)
 
         if h["background_estimator"] is None:
             seen, error, area = drawn, self._background_error(background, repeated).view(-1, draws), box_area(box)
@@ -273,6 +280,13 @@ class SegmentationModule(pl.LightningModule):
         frame = paste(torch.cat([mask, foreground], 1), box, (image.shape[-2], image.shape[-1]))  # (B, 4, H, W)
         colour_error = mask.detach() * squared_error(foreground, window.detach())
         return frame[:, :1], frame[:, 1:], mask, colour_error
+
+    def _box_fit(self, box: Tensor, window_mask: Tensor) -> Tensor:
+        """Pull boxes toward the extent of their own masks, within the detector's range of sizes."""
+        extent, found = mask_extent(window_mask)
+        target = grow(inner_box(box.detach(), extent), self.hparams["box_fit_margin"])
+        size = target[:, 2:].clamp(self.hparams["s_min"], self.hparams["s_max"])
+        return box_fit(box, torch.cat([target[:, :2].clamp(-1, 1), size], dim=1), found)
 
     @torch.no_grad()
     def _inpaint(self, image: Tensor, box: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ from lightning_modules.geometry.boxes import (
     clip_to_frame,
     decode_boxes,
     grow,
+    inner_box,
     live_cells,
+    mask_extent,
     require_boxes,
 )
 from lightning_modules.geometry.spatial_transformer import crop, crop_matrix, focal_bump, paste
@@ -22,7 +24,9 @@ __all__ = [
     "decode_boxes",
     "focal_bump",
     "grow",
+    "inner_box",
     "live_cells",
+    "mask_extent",
     "paste",
     "require_boxes",
 ]

@@ -111,3 +111,43 @@ def box_mask(box: Tensor, size: tuple[int, int]) -> Tensor:
     inside_x = (x[None] - cx[:, None]).abs() <= sx[:, None]  # (B, width)
     inside_y = (y[None] - cy[:, None]).abs() <= sy[:, None]  # (B, height)
     return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).to(box.dtype)
+
+
+def inner_box(box: Tensor, window: Tensor) -> Tensor:
+    """A box given in the coordinates of another box's window, in frame coordinates.
+
+    Args:
+        box: The window's place in the frame, (B, 4).
+        window: Boxes in [-1, 1] of that window, (B, 4).
+
+    Returns:
+        (B, 4).
+    """
+    require_boxes(box)
+    require_boxes(window)
+    return torch.cat([box[:, :2] + box[:, 2:] * window[:, :2], box[:, 2:] * window[:, 2:]], dim=1)
+
+
+def mask_extent(mask: Tensor, threshold: float = 0.5, outside: float = 0.01) -> tuple[Tensor, Tensor]:
+    """Tight box of a mask, robust to specks (not differentiable).
+
+    Args:
+        mask: (B, 1, h, w) in [0, 1].
+        threshold: Pixels at or above it count.
+        outside: Share of the counted pixels that may lie beyond each of the four sides.
+
+    Returns:
+        Boxes in [-1, 1] of the mask's own frame, (B, 4), and which masks have any pixel at all, (B,); the box of an
+        empty mask is the whole frame.
+    """
+    inside = (mask[:, 0] >= threshold).float()  # (B, h, w)
+    found = inside.sum(dim=(1, 2)) > 0
+    inside = torch.where(found[:, None, None], inside, 1.0)
+    sides = []
+    for marginal in (inside.sum(1), inside.sum(2)):  # over x, then over y
+        share = marginal.cumsum(1) / marginal.sum(1, keepdim=True)
+        first = (share <= outside).sum(1)  # pixels that lie wholly beyond the side
+        last = marginal.shape[1] - (share < 1 - outside).sum(1) - 1
+        sides.append((first / marginal.shape[1] * 2 - 1, 1 - last / marginal.shape[1] * 2))
+    (x0, x1), (y0, y1) = sides
+    return torch.stack([(x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2], dim=1), found

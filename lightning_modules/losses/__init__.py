@@ -1,7 +1,7 @@
 """Losses: pure functions of tensors, and thin modules where weights are held."""
 
 from lightning_modules.losses.objectives import background_objective, foreground_objective
-from lightning_modules.losses.priors import MaskPrior, box_prior, confidence_prior, mask_prior
+from lightning_modules.losses.priors import MaskPrior, box_fit, box_prior, confidence_prior, mask_prior
 from lightning_modules.losses.reconstruction import PerceptualDistance, ReconstructionLoss, pixel_distance, squared_error
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "PerceptualDistance",
     "ReconstructionLoss",
     "background_objective",
+    "box_fit",
     "box_prior",
     "confidence_prior",
     "foreground_objective",

@@ -106,6 +106,14 @@ def test_the_exact_estimator_of_o_equals_the_mean_of_many_draws() -> None:
         torch.testing.assert_close(drawn[name], exact[name], rtol=0.05, atol=0)
 
 
+def test_the_terms_beyond_the_paper_reach_what_they_should() -> None:
+    beyond = {"colour_weight": 1.0, "box_fit_weight": 1.0, "mask_skips": True}
+    assert gradients("colour", **beyond) == {"p": False, "b": True, "S": True, "I": False}
+    assert gradients("box_fit", **beyond) == {"p": False, "b": True, "S": False, "I": False}
+    terms, _ = module().objectives(images())
+    assert set(terms) == {"foreground", "background", "prior_mask", "prior_box", "prior_confidence"}
+
+
 def test_background_only_has_no_foreground_term() -> None:
     terms, output = module(mode="background_only").objectives(images())
     assert "foreground" not in terms and "mask" not in output

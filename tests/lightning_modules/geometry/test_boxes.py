@@ -10,7 +10,9 @@ from lightning_modules.geometry import (
     clip_to_frame,
     decode_boxes,
     grow,
+    inner_box,
     live_cells,
+    mask_extent,
     require_boxes,
 )
 
@@ -85,3 +87,32 @@ def test_box_mask_of_a_hand_drawn_case() -> None:
 def test_require_boxes_tells_the_shape() -> None:
     with pytest.raises(ValueError, match=r"\(3, 5\)"):
         require_boxes(torch.zeros(3, 5))
+
+
+def test_the_extent_of_a_mask_is_its_tight_box() -> None:
+    mask = torch.zeros(3, 1, 8, 16)
+    mask[0, 0, 2:4, 4:12] = 0.9
+    mask[1] = 0.2  # nothing at the threshold
+    mask[2, 0, 7, 15] = 1
+    extent, found = mask_extent(mask)
+    assert found.tolist() == [True, False, True]
+    torch.testing.assert_close(extent[0], torch.tensor([0.0, -0.25, 0.5, 0.25]))
+    torch.testing.assert_close(extent[1], torch.tensor([0.0, 0.0, 1.0, 1.0]))
+    torch.testing.assert_close(extent[2], torch.tensor([1 - 1 / 16, 1 - 1 / 8, 1 / 16, 1 / 8]))
+
+
+def test_the_extent_leaves_specks_out() -> None:
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 8:24, 8:24] = 1
+    mask[..., 0, 31] = 1  # one pixel of 257
+    torch.testing.assert_close(mask_extent(mask)[0], torch.tensor([[0.0, 0.0, 0.5, 0.5]]))
+
+
+def test_the_extent_undoes_box_mask() -> None:
+    box = torch.tensor([[0.25, -0.125, 0.5, 0.375], [-0.5, 0.5, 0.25, 0.25]])
+    torch.testing.assert_close(mask_extent(box_mask(box, (32, 64)))[0], box)
+
+
+def test_an_inner_box_is_placed_by_its_window() -> None:
+    box = inner_box(torch.tensor([[0.2, -0.2, 0.5, 0.4]]), torch.tensor([[0.5, -0.5, 0.5, 0.25]]))
+    torch.testing.assert_close(box, torch.tensor([[0.45, -0.4, 0.25, 0.1]]))
