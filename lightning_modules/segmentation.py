@@ -26,6 +26,7 @@ from lightning_modules.networks import Detector, Inpainter, Proposals, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
 from lightning_modules.schedule import ScheduleName, scheduled
 
+_LEAST_COVER = 0.05  # of its window: a fainter mask says nothing of where the subject ends
 Mode = Literal["separate", "joint", "background_only"]
 
 
@@ -74,6 +75,8 @@ class SegmentationModule(pl.LightningModule):
         mask_prior: ``none``, ``l1``, ``l2`` or ``v``.
         mask_prior_weight: Weight of the mask prior.
         mask_prior_level: lambda of the ``v`` prior.
+        mask_prior_over: Mean mask value m over the ``window`` (paper) or over the ``frame``; the latter costs a mask
+            pixel the same in a large and in a small box, as the reconstruction loss pays it.
         learning_rate: Adam's, for ``D`` and the encoder of ``S``.
         decoder_learning_rate: Adam's, for the decoder of ``S``.
         lr_schedule: ``constant`` (paper) or ``cosine``.
@@ -125,6 +128,7 @@ class SegmentationModule(pl.LightningModule):
         mask_prior: MaskPrior = "v",
         mask_prior_weight: float = 0.1,
         mask_prior_level: float = 0.005,
+        mask_prior_over: Literal["window", "frame"] = "window",
         learning_rate: float = 1e-3,
         decoder_learning_rate: float = 1e-4,
         lr_schedule: ScheduleName = "constant",
@@ -229,9 +233,11 @@ class SegmentationModule(pl.LightningModule):
             composite = torch.lerp(background, foreground, mask)  # F, Eq. (1)
             loss = self.reconstruction(composite, repeated).view(-1, draws)
             terms["foreground"] = foreground_objective(drawn, loss, joint).mean()
-            terms["prior_mask"] = h["mask_prior_weight"] * mask_prior(
-                window_mask, h["mask_prior"], h["mask_prior_level"]
-            ).mean()
+            mean_mask = window_mask.mean(dim=(1, 2, 3))
+            if h["mask_prior_over"] == "frame":
+                mean_mask = mean_mask * box_area(flat).detach()
+            prior = mask_prior(mean_mask, h["mask_prior"], h["mask_prior_level"])
+            terms["prior_mask"] = h["mask_prior_weight"] * prior.mean()
             if h["colour_weight"] > 0:
                 terms["colour"] = h["colour_weight"] * colour_error.mean()
             if h["box_fit_weight"] > 0:
@@ -284,6 +290,7 @@ class SegmentationModule(pl.LightningModule):
     def _box_fit(self, box: Tensor, window_mask: Tensor) -> Tensor:
         """Pull boxes toward the extent of their own masks, within the detector's range of sizes."""
         extent, found = mask_extent(window_mask)
+        found &= (window_mask >= 0.5).float().mean(dim=(1, 2, 3)) >= _LEAST_COVER
         target = grow(inner_box(box.detach(), extent), self.hparams["box_fit_margin"])
         size = target[:, 2:].clamp(self.hparams["s_min"], self.hparams["s_max"])
         return box_fit(box, torch.cat([target[:, :2].clamp(-1, 1), size], dim=1), found)

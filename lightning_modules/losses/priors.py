@@ -48,14 +48,14 @@ def confidence_prior(probability: Tensor) -> Tensor:
     return probability.square().mean()
 
 
-def mask_prior(mask: Tensor, kind: MaskPrior = "v", level: float = 0.005) -> Tensor:
-    """Prior on the mean mask value ``m`` of each window.
+def mask_prior(mean: Tensor, kind: MaskPrior = "v", level: float = 0.005) -> Tensor:
+    """Prior on the mean mask value ``m`` of each image.
 
     ``l1`` is m, ``l2`` is m^2, ``v`` is ``|m - level| + level`` (7): it pushes m above the level first and keeps it
     sparse later.
 
     Args:
-        mask: (B, 1, h, w) in [0, 1].
+        mean: m, (B,), in [0, 1].
         kind: ``none``, ``l1``, ``l2`` or ``v``.
         level: The paper's lambda; it sweeps 0.001, 0.0025, 0.005 and 0.01.
 
@@ -65,7 +65,6 @@ def mask_prior(mask: Tensor, kind: MaskPrior = "v", level: float = 0.005) -> Ten
     Raises:
         ValueError: If the kind is unknown.
     """
-    mean = mask.mean(dim=(1, 2, 3))
     match kind:
         case "none":
             return torch.zeros_like(mean)

@@ -114,6 +114,15 @@ def test_the_terms_beyond_the_paper_reach_what_they_should() -> None:
     assert set(terms) == {"foreground", "background", "prior_mask", "prior_box", "prior_confidence"}
 
 
+def test_the_mask_prior_over_the_frame_weighs_the_window_by_its_area() -> None:
+    values = {}
+    for over in ("window", "frame"):
+        net = module(mask_prior="l1", mask_prior_weight=1.0, mask_prior_over=over, s_min=0.49999, s_max=0.50001)
+        torch.manual_seed(2)
+        values[over] = net.objectives(images())[0]["prior_mask"]
+    torch.testing.assert_close(values["frame"], values["window"] / 4, rtol=1e-3, atol=0)
+
+
 def test_background_only_has_no_foreground_term() -> None:
     terms, output = module(mode="background_only").objectives(images())
     assert "foreground" not in terms and "mask" not in output
