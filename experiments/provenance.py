@@ -40,7 +40,6 @@ def versions() -> dict[str, str]:
 
 def _git(root: Path, *arguments: str) -> str:
     """Output of a git command that only reads."""
-    done = subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
-    )
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()

@@ -14,8 +14,9 @@ import pytest
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["WANDB_MODE"] = "disabled"
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
-for secret in ("WANDB_API_KEY", "NETRC"):
-    os.environ.pop(secret, None)
+MAKE = "MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES DATA PROFILE RUN SEED ROOT CLIPS PRESET STEPS EPOCHS ARGS INPUT OUTPUT"
+for name in ("WANDB_API_KEY", "NETRC", "BACKDROP_DEBUG", *MAKE.split()):  # `make test ARGS=…` hands its own ARGS on
+    os.environ.pop(name, None)
 
 ROOT = Path(__file__).resolve().parent.parent
 FitArguments = Callable[..., list[str]]

@@ -32,7 +32,7 @@ class Make:
         return subprocess.run(
             ["make", "--no-print-directory", f"PYTHON={self.python}", f"VENV={self.venv}", *words],
             cwd=self.root,
-            env={**os.environ, "FAIL": str(fail), "MAKEFLAGS": "", "MAKELEVEL": ""},
+            env={**os.environ, "FAIL": str(fail)},
             capture_output=True,
             text=True,
             timeout=60,
