@@ -24,7 +24,9 @@ def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
         HandoverError: If the file is missing, cannot be read or is no stage-1 checkpoint.
     """
     if not Path(path).is_file():
-        raise HandoverError(f"inpainter checkpoint {path} does not exist; train stage 1 first: make train-inpaint DATA=...")
+        raise HandoverError(
+            f"inpainter checkpoint {path} does not exist; train stage 1 first: make train-inpaint DATA=..."
+        )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
@@ -35,5 +37,7 @@ def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     channels = checkpoint.get("hyper_parameters", {}).get("channels") if isinstance(checkpoint, dict) else None
     if channels is None or not weights:
-        raise HandoverError(f"{path} is not a checkpoint of InpaintingModule; give the last.ckpt that make train-inpaint wrote.")
+        raise HandoverError(
+            f"{path} is not a checkpoint of InpaintingModule; give the last.ckpt that make train-inpaint wrote."
+        )
     return list(channels), weights

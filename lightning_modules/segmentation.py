@@ -8,7 +8,17 @@ import torch
 from torch import Tensor
 
 from lightning_modules.contracts import Batch, StepOutput
-from lightning_modules.geometry import box_area, box_mask, crop, focal_bump, grow, inner_box, live_cells, mask_extent, paste
+from lightning_modules.geometry import (
+    box_area,
+    box_mask,
+    crop,
+    focal_bump,
+    grow,
+    inner_box,
+    live_cells,
+    mask_extent,
+    paste,
+)
 from lightning_modules.handover import HandoverError, read_inpainter
 from lightning_modules.losses import (
     MaskPrior,
@@ -173,7 +183,14 @@ class SegmentationModule(pl.LightningModule):
         return self
 
     def forward(self, image: Tensor) -> StepOutput:
-        """Find and segment the subject; (B, 3, H, W) in [0, 1] -> ``mask``, ``box``, ``confidence``, ``probability``."""
+        """Find and segment the subject.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+
+        Returns:
+            ``mask``, ``box``, ``confidence`` and ``probability`` of :class:`StepOutput`.
+        """
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
@@ -187,7 +204,9 @@ class SegmentationModule(pl.LightningModule):
             HandoverError: If no stage-1 checkpoint was ever given.
         """
         if not self.inpainter_ready:
-            raise HandoverError("stage 2 needs a trained inpainter: run make train-inpaint, then pass its last.ckpt as inpainter_ckpt.")
+            raise HandoverError(
+                "stage 2 needs a trained inpainter: run make train-inpaint, then pass its last.ckpt as inpainter_ckpt."
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """O, G and the priors on drawn proposals, in one forward and backward pass."""
@@ -327,9 +346,10 @@ class SegmentationModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's union
         """Adam: 1e-3 for ``D`` and the encoder of ``S``, 1e-4 for its decoder (paper)."""
         fast = [*self.detector.parameters(), *self.synthesis.encoder_parameters()]
+        slow = self.synthesis.decoder_parameters()
         groups = [
             {"params": fast, "lr": self.hparams["learning_rate"], "name": "detector_encoder"},
-            {"params": self.synthesis.decoder_parameters(), "lr": self.hparams["decoder_learning_rate"], "name": "decoder"},
+            {"params": slow, "lr": self.hparams["decoder_learning_rate"], "name": "decoder"},
         ]
         return scheduled(torch.optim.Adam(groups), self.hparams["lr_schedule"], self.trainer.estimated_stepping_batches)
 

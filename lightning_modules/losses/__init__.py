@@ -2,7 +2,12 @@
 
 from lightning_modules.losses.objectives import background_objective, foreground_objective
 from lightning_modules.losses.priors import MaskPrior, box_fit, box_prior, confidence_prior, mask_prior
-from lightning_modules.losses.reconstruction import PerceptualDistance, ReconstructionLoss, pixel_distance, squared_error
+from lightning_modules.losses.reconstruction import (
+    PerceptualDistance,
+    ReconstructionLoss,
+    pixel_distance,
+    squared_error,
+)
 
 __all__ = [
     "MaskPrior",

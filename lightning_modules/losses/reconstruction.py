@@ -65,7 +65,7 @@ class PerceptualDistance(nn.Module):
                     f"({error}); set TORCH_HOME to a folder that holds them, or perceptual_net to null."
                 ) from error
         self._lpips = network.eval().requires_grad_(False)
-        self.register_load_state_dict_post_hook(_forget_lpips)
+        nn.Module.register_load_state_dict_post_hook(self, _forget_lpips)  # untyped
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Distance per image; (B, 3, H, W) in [0, 1] twice -> (B,), float32."""

@@ -30,14 +30,18 @@ class ResNetTrunk(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str = "resnet18", width: float = 1.0, stride: int = 32, weights: str | None = None) -> None:
+    def __init__(
+        self, name: str = "resnet18", width: float = 1.0, stride: int = 32, weights: str | None = None
+    ) -> None:
         super().__init__()
         if name not in models.list_models(include="resnet*"):
             raise ValueError(f"backbone={name!r} is not a ResNet of torchvision; take resnet18, resnet34 or resnet50.")
         if stride not in _STAGES_FOR_STRIDE:
             raise ValueError(f"stride={stride}: a ResNet can be cut at stride 8, 16 or 32.")
         if weights is not None and width != 1.0:
-            raise ValueError(f"weights={weights!r} need width 1.0, not {width}; set weights to null to train from scratch.")
+            raise ValueError(
+                f"weights={weights!r} need width 1.0, not {width}; set weights to null to train from scratch."
+            )
         stages = _thin_trunk(name, width) if width != 1.0 else _full_trunk(name, weights)
         self.layers = nn.Sequential(*stages[: 1 + _STAGES_FOR_STRIDE[stride]])
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
@@ -101,7 +105,9 @@ def _load_weights(resnet: nn.Module, name: str, weights: str) -> None:
     """Fill a full-width ResNet from torchvision's weights of that name or from a local file."""
     if Path(weights).suffix in (".pt", ".pth", ".ckpt"):
         if not Path(weights).is_file():
-            raise RuntimeError(f"backbone weights {weights} do not exist; give an existing file, a torchvision name or null.")
+            raise RuntimeError(
+                f"backbone weights {weights} do not exist; give an existing file, a torchvision name or null."
+            )
         state = torch.load(weights, map_location="cpu", weights_only=True)
         state = state.get("state_dict", state)
         result = resnet.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")}, strict=False)
@@ -115,9 +121,11 @@ def _load_weights(resnet: nn.Module, name: str, weights: str) -> None:
     try:
         resnet.load_state_dict(models.get_model(name, weights=weights).state_dict())
     except (KeyError, ValueError) as error:
-        raise ValueError(f"weights={weights!r} is not known for {name}; use IMAGENET1K_V1, a file path or null.") from error
+        raise ValueError(
+            f"weights={weights!r} is not known for {name}; use IMAGENET1K_V1, a file path or null."
+        ) from error
     except OSError as error:
         raise RuntimeError(
-            f"weights {weights} of {name} are not in {torch.hub.get_dir()}/checkpoints and cannot be fetched ({error}); "
-            "set TORCH_HOME to a folder that holds them, or set the weights to null to train from scratch."
+            f"weights {weights} of {name} are not in {torch.hub.get_dir()}/checkpoints and cannot be fetched "
+            f"({error}); set TORCH_HOME to a folder that holds them, or set the weights to null to train from scratch."
         ) from error

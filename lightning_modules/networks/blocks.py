@@ -1,5 +1,6 @@
 """Convolution blocks shared by the inpainter and the synthesis network."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -31,7 +32,7 @@ class UpDecoder(nn.Module):
     def __init__(self, inputs: int, channels: Sequence[int], outputs: int) -> None:
         super().__init__()
         widths = [inputs, *channels]
-        self.stages = nn.ModuleList(double_conv(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.stages = nn.ModuleList(double_conv(a, b) for a, b in itertools.pairwise(widths))
         self.head = nn.Conv2d(widths[-1], outputs, 1)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The background predictor ``I``: a U-Net that repaints a hole from its surroundings (appendix A.1)."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -28,7 +29,7 @@ class Inpainter(nn.Module):
             raise ValueError(f"channels={tuple(channels)}: a U-Net needs at least two stages.")
         self.stride = 2 ** (len(channels) - 1)
         widths = [4, *channels]
-        self.down = nn.ModuleList(double_conv(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.down = nn.ModuleList(double_conv(a, b) for a, b in itertools.pairwise(widths))
         self.up = nn.ModuleList(
             double_conv(deep + skip, skip) for deep, skip in zip(channels[:0:-1], channels[-2::-1], strict=True)
         )
@@ -60,7 +61,9 @@ class Inpainter(nn.Module):
             ValueError: If the sizes disagree.
         """
         if image.ndim != 4 or hole.shape != (image.shape[0], 1, *image.shape[2:]):
-            raise ValueError(f"image {tuple(image.shape)} and hole {tuple(hole.shape)}: expected (B, 3, H, W) and (B, 1, H, W).")
+            raise ValueError(
+                f"image {tuple(image.shape)} and hole {tuple(hole.shape)}: expected (B, 3, H, W) and (B, 1, H, W)."
+            )
         height, width = image.shape[-2:]
         features = torch.cat([(image - 0.5) * (1 - hole) * 4, hole], dim=1)
         pad = (0, -width % self.stride, 0, -height % self.stride)

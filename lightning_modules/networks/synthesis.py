@@ -46,7 +46,9 @@ class Synthesis(nn.Module):
         super().__init__()
         factor = 2 ** len(channels)
         if crop_size[0] % factor or crop_size[1] % factor:
-            raise ValueError(f"crop_size={tuple(crop_size)} must be a multiple of {factor} for {len(channels)} decoder stages.")
+            raise ValueError(
+                f"crop_size={tuple(crop_size)} must be a multiple of {factor} for {len(channels)} decoder stages."
+            )
         self.seed_size = (crop_size[0] // factor, crop_size[1] // factor)
         self.encoder = ResNetTrunk(backbone, width, stride, weights)
         area = (crop_size[0] // stride) * (crop_size[1] // stride)

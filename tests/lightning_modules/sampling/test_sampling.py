@@ -14,7 +14,9 @@ def probabilities(logit: torch.Tensor) -> torch.Tensor:
     return logit.masked_fill(~LIVE, float("-inf")).softmax(-1)
 
 
-@pytest.mark.parametrize(("estimator", "count"), [("importance", 1), ("importance", 3), ("uniform", 2), ("leave_one_out", 4)])
+@pytest.mark.parametrize(
+    ("estimator", "count"), [("importance", 1), ("importance", 3), ("uniform", 2), ("leave_one_out", 4)]
+)
 def test_estimators_are_unbiased_in_value_and_gradient(estimator: str, count: int) -> None:
     torch.manual_seed(0)
     logit, value = torch.randn(20), torch.rand(20) + 0.5
