@@ -30,7 +30,6 @@ from lightning_modules.losses import (
     foreground_objective,
     mask_prior,
     pixel_distance,
-    squared_error,
 )
 from lightning_modules.networks import Detector, Inpainter, Proposals, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
@@ -60,7 +59,7 @@ class SegmentationModule(pl.LightningModule):
         decoder_channels: Channels of the decoder's stages.
         code_size: Length of the fully connected code.
         tiled_size: Length of the tiled code.
-        mask_skips: Decode the mask over the encoder's maps instead of from the code (beyond the paper).
+        skips: ``S`` decodes over its encoder's maps instead of from the code (beyond the paper).
         s_min: Smallest box, a fraction of the frame.
         s_max: Largest box, a fraction of the frame.
         hole_growth: The hole is the box times this (paper: 1.1 in the text, 1.2 in the appendix).
@@ -72,8 +71,6 @@ class SegmentationModule(pl.LightningModule):
         background_samples: Draws per frame for G.
         epsilon: Floor of the sampling distribution, Eq. (5).
         background_weight: Weight of G.
-        colour_weight: Weight of the foreground's own error against the crop, where the mask is; it keeps ``S`` from
-            trading a faint mask for an exaggerated colour (beyond the paper, which has none).
         pixel_weight: Weight of the pixel term of L.
         perceptual_weight: Weight of the perceptual term of L.
         perceptual_net: ``alex``, ``vgg``, ``squeeze``, or ``None`` for pixels alone.
@@ -114,7 +111,7 @@ class SegmentationModule(pl.LightningModule):
         decoder_channels: Sequence[int] = (256, 128, 64, 32),
         code_size: int = 600,
         tiled_size: int = 128,
-        mask_skips: bool = False,
+        skips: bool = False,
         s_min: float = 0.2,
         s_max: float = 0.8,
         hole_growth: float = 1.2,
@@ -126,7 +123,6 @@ class SegmentationModule(pl.LightningModule):
         background_samples: int = 1,
         epsilon: float = 0.001,
         background_weight: float = 1.0,
-        colour_weight: float = 0.0,
         pixel_weight: float = 1.0,
         perceptual_weight: float = 2.0,
         perceptual_net: str | None = "alex",
@@ -167,7 +163,7 @@ class SegmentationModule(pl.LightningModule):
         self.detector = Detector(detector_backbone, detector_width, detector_weights, frame, s_min, s_max)
         self.synthesis = Synthesis(
             window, synthesis_backbone, synthesis_width, synthesis_weights, synthesis_stride, code_size, tiled_size,
-            decoder_channels, mask_skips,
+            decoder_channels, skips,
         )  # fmt: skip
         self.reconstruction = ReconstructionLoss(pixel_weight, perceptual_weight, perceptual_net)
         self.crop_size = window
@@ -248,7 +244,7 @@ class SegmentationModule(pl.LightningModule):
         terms = {}
         mask = composite = None
         if h["mode"] != "background_only":
-            mask, foreground, window_mask, colour_error = self._foreground(repeated, flat)
+            mask, foreground, window_mask = self._foreground(repeated, flat)
             composite = torch.lerp(background, foreground, mask)  # F, Eq. (1)
             loss = self.reconstruction(composite, repeated).view(-1, draws)
             terms["foreground"] = foreground_objective(drawn, loss, joint).mean()
@@ -257,8 +253,6 @@ class SegmentationModule(pl.LightningModule):
                 mean_mask = mean_mask * box_area(flat).detach()
             prior = mask_prior(mean_mask, h["mask_prior"], h["mask_prior_level"])
             terms["prior_mask"] = h["mask_prior_weight"] * prior.mean()
-            if h["colour_weight"] > 0:
-                terms["colour"] = h["colour_weight"] * colour_error.mean()
             if h["box_fit_weight"] > 0:
                 terms["box_fit"] = h["box_fit_weight"] * self._box_fit(flat, window_mask)
 
@@ -288,7 +282,7 @@ class SegmentationModule(pl.LightningModule):
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
-        mask, foreground, _, _ = self._foreground(image, box)
+        mask, foreground, _ = self._foreground(image, box)
         background = self._inpaint(image, box)
         composite = torch.lerp(background, foreground, mask)
         density = self._background_error(background, image) / box_area(box)
@@ -297,14 +291,13 @@ class SegmentationModule(pl.LightningModule):
         output |= {"mask": mask, "composite": composite, "background": background}
         return self._finish(terms, output, len(image), stage)
 
-    def _foreground(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mask and foreground in the frame; in the window, the mask and the foreground's error where the mask is."""
+    def _foreground(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mask and foreground in the frame, and the mask in the window."""
         window = crop(image, box, self.crop_size)
         foreground, mask = self.synthesis((window * self.bump).contiguous(memory_format=torch.channels_last))
         mask = mask * self.bump
         frame = paste(torch.cat([mask, foreground], 1), box, (image.shape[-2], image.shape[-1]))  # (B, 4, H, W)
-        colour_error = mask.detach() * squared_error(foreground, window.detach())
-        return frame[:, :1], frame[:, 1:], mask, colour_error
+        return frame[:, :1], frame[:, 1:], mask
 
     def _box_fit(self, box: Tensor, window_mask: Tensor) -> Tensor:
         """Pull boxes toward the extent of their own masks, within the detector's range of sizes."""

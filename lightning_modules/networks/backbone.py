@@ -67,10 +67,11 @@ class ResNetTrunk(nn.Module):
 
 
 def _thin_trunk(name: str, width: float) -> list[nn.Module]:
-    """Stem and four stages of a basic-block ResNet with ``width`` times the channels (at least 8 in the stem)."""
+    """Stem and four stages of a basic-block ResNet with ``width`` times the channels (at least 16 in the stem)."""
     if name not in _BASIC_BLOCKS:
         raise ValueError(f"width={width} is offered for {' and '.join(_BASIC_BLOCKS)}, not for {name}; use width 1.0.")
-    planes = max(8, round(64 * width))
+    # fewer than 16 crash oneDNN's backward pass on two threads at some batch sizes (torch 2.14.1, channels last)
+    planes = max(16, round(64 * width))
     stem = nn.Sequential(
         nn.Conv2d(3, planes, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(planes), nn.ReLU(inplace=True)
     )

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from lightning_modules.networks.backbone import ResNetTrunk
-from lightning_modules.networks.blocks import SkipDecoder, UpDecoder
+from lightning_modules.networks.blocks import CodeDecoder, SkipDecoder
 
 
 class Synthesis(nn.Module):
@@ -24,8 +23,9 @@ class Synthesis(nn.Module):
         code_size: Length of the fully connected part of the code.
         tiled_size: Length of the tiled part of the code.
         channels: Channels of the decoder's stages.
-        mask_skips: Decode the mask in a U-Net branch of its own, over the encoder's maps, instead of from the code.
-            Beyond the paper: the foreground keeps its bottleneck, the mask gets sharp long before the code does.
+        skips: Decode over the encoder's maps, as a U-Net does, instead of from the code. Beyond the paper: the code
+            needs a long training before it can draw an unseen subject, and until then the mask opens only where a
+            wrong colour still beats the background. With skips the mask prior alone keeps the background out.
 
     Raises:
         ValueError: If the crop cannot be halved ``len(channels)`` times.
@@ -41,7 +41,7 @@ class Synthesis(nn.Module):
         code_size: int = 600,
         tiled_size: int = 128,
         channels: Sequence[int] = (256, 128, 64, 32),
-        mask_skips: bool = False,
+        skips: bool = False,
     ) -> None:
         super().__init__()
         factor = 2 ** len(channels)
@@ -49,15 +49,20 @@ class Synthesis(nn.Module):
             raise ValueError(
                 f"crop_size={tuple(crop_size)} must be a multiple of {factor} for {len(channels)} decoder stages."
             )
-        self.seed_size = (crop_size[0] // factor, crop_size[1] // factor)
         self.encoder = ResNetTrunk(backbone, width, stride, weights)
-        area = (crop_size[0] // stride) * (crop_size[1] // stride)
-        self.code = nn.Linear(self.encoder.channels * area, code_size)
-        self.tiled = nn.Linear(self.encoder.channels * area, tiled_size)
-        self.seed_channels = channels[0]
-        self.seed = nn.Linear(code_size, channels[0] * self.seed_size[0] * self.seed_size[1])
-        self.decoder = UpDecoder(channels[0] + tiled_size, channels, outputs=3 if mask_skips else 4)
-        self.mask_decoder = SkipDecoder(self.encoder.pyramid_channels, outputs=1) if mask_skips else None
+        if skips:
+            # the window itself is the finest level
+            self.decoder: nn.Module = SkipDecoder([3, *self.encoder.pyramid_channels], outputs=4)
+        else:
+            bottleneck = (crop_size[0] // stride, crop_size[1] // stride)
+            self.decoder = CodeDecoder(
+                self.encoder.channels * bottleneck[0] * bottleneck[1],
+                (crop_size[0] // factor, crop_size[1] // factor),
+                code_size,
+                tiled_size,
+                channels,
+                outputs=4,
+            )
 
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor]:
         """Decode the subject inside a window.
@@ -68,15 +73,7 @@ class Synthesis(nn.Module):
         Returns:
             Foreground (B, 3, h, w) and mask (B, 1, h, w), both float32 in [0, 1].
         """
-        pyramid = self.encoder.pyramid(window)
-        features = pyramid[-1].flatten(1)
-        seed = torch.relu(self.seed(torch.relu(self.code(features))))
-        seed = seed.view(-1, self.seed_channels, *self.seed_size)
-        tiled = self.tiled(features)[:, :, None, None].expand(-1, -1, *self.seed_size)
-        output = self.decoder(torch.cat([seed, tiled], dim=1))
-        if self.mask_decoder is not None:
-            output = torch.cat([output, self.mask_decoder(pyramid)], dim=1)
-        output = output.float().sigmoid()
+        output = self.decoder([window, *self.encoder.pyramid(window)]).float().sigmoid()
         return output[:, :3], output[:, 3:]
 
     def encoder_parameters(self) -> list[nn.Parameter]:
