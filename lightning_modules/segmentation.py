@@ -59,7 +59,7 @@ class SegmentationModule(pl.LightningModule):
         decoder_channels: Channels of the decoder's stages.
         code_size: Length of the fully connected code.
         tiled_size: Length of the tiled code.
-        skips: ``S`` decodes over its encoder's maps instead of from the code (beyond the paper).
+        skips: ``S`` decodes the mask over its encoder's maps and takes the window as foreground (beyond the paper).
         s_min: Smallest box, a fraction of the frame.
         s_max: Largest box, a fraction of the frame.
         hole_growth: The hole is the box times this (paper: 1.1 in the text, 1.2 in the appendix).

@@ -23,9 +23,11 @@ class Synthesis(nn.Module):
         code_size: Length of the fully connected part of the code.
         tiled_size: Length of the tiled part of the code.
         channels: Channels of the decoder's stages.
-        skips: Decode over the encoder's maps, as a U-Net does, instead of from the code. Beyond the paper: the code
-            needs a long training before it can draw an unseen subject, and until then the mask opens only where a
-            wrong colour still beats the background. With skips the mask prior alone keeps the background out.
+        skips: Decode the mask over the encoder's maps, as a U-Net does, and take the window itself for the foreground.
+            Beyond the paper: the code needs a long training before it can draw an unseen subject, and until then the
+            mask opens only where a wrong colour still beats the background; and a foreground that is free, but has
+            no bottleneck, exaggerates its colours so that a faint mask will do. With the window as foreground the
+            mask opens where the background's error exceeds the cost of the mask prior.
 
     Raises:
         ValueError: If the crop cannot be halved ``len(channels)`` times.
@@ -52,7 +54,7 @@ class Synthesis(nn.Module):
         self.encoder = ResNetTrunk(backbone, width, stride, weights)
         if skips:
             # the window itself is the finest level
-            self.decoder: nn.Module = SkipDecoder([3, *self.encoder.pyramid_channels], outputs=4)
+            self.decoder: nn.Module = SkipDecoder([3, *self.encoder.pyramid_channels], outputs=1)
         else:
             bottleneck = (crop_size[0] // stride, crop_size[1] // stride)
             self.decoder = CodeDecoder(
@@ -74,6 +76,8 @@ class Synthesis(nn.Module):
             Foreground (B, 3, h, w) and mask (B, 1, h, w), both float32 in [0, 1].
         """
         output = self.decoder([window, *self.encoder.pyramid(window)]).float().sigmoid()
+        if isinstance(self.decoder, SkipDecoder):
+            return window.float(), output
         return output[:, :3], output[:, 3:]
 
     def encoder_parameters(self) -> list[nn.Parameter]:
