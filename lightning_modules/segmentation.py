@@ -62,6 +62,7 @@ class SegmentationModule(pl.LightningModule):
         skips: ``S`` decodes the mask over its encoder's maps and takes the window as foreground (beyond the paper).
         s_min: Smallest box, a fraction of the frame.
         s_max: Largest box, a fraction of the frame.
+        max_offset: Largest offset of a box from its cell's centre, in cells.
         hole_growth: The hole is the box times this (paper: 1.1 in the text, 1.2 in the appendix).
         focal: Apply the focal bump to the crop and to the mask.
         mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
@@ -114,6 +115,7 @@ class SegmentationModule(pl.LightningModule):
         skips: bool = False,
         s_min: float = 0.2,
         s_max: float = 0.8,
+        max_offset: float = 1.5,
         hole_growth: float = 1.2,
         focal: bool = True,
         mode: Mode = "separate",
@@ -160,7 +162,9 @@ class SegmentationModule(pl.LightningModule):
 
         window = (crop_size[0], crop_size[1])
         frame = (detector_size[0], detector_size[1])
-        self.detector = Detector(detector_backbone, detector_width, detector_weights, frame, s_min, s_max)
+        self.detector = Detector(
+            detector_backbone, detector_width, detector_weights, frame, s_min, s_max, max_offset
+        )
         self.synthesis = Synthesis(
             window, synthesis_backbone, synthesis_width, synthesis_weights, synthesis_stride, code_size, tiled_size,
             decoder_channels, skips,

@@ -48,6 +48,7 @@ class Detector(nn.Module):
         size: The frame is resized to this (height, width) first; 128x128 gives the paper's 8x8 grid.
         s_min: Smallest box, a fraction of the frame.
         s_max: Largest box, a fraction of the frame.
+        max_offset: Largest offset of a box from its cell's centre, in cells (paper: 1.5).
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Detector(nn.Module):
         size: tuple[int, int] = (128, 128),
         s_min: float = 0.2,
         s_max: float = 0.8,
+        max_offset: float = 1.5,
     ) -> None:
         super().__init__()
-        self.size, self.s_min, self.s_max = size, s_min, s_max
+        self.size, self.s_min, self.s_max, self.max_offset = size, s_min, s_max, max_offset
         self.trunk = ResNetTrunk(backbone, width, stride=16, weights=weights)
         self.head = nn.Conv2d(self.trunk.channels, 5, 1)
         with torch.no_grad():
@@ -76,4 +78,5 @@ class Detector(nn.Module):
             raw = self.head(features.float())  # (B, 5, h, w)
             grid = (raw.shape[-2], raw.shape[-1])
             logit = raw[:, 4].flatten(1).masked_fill(~live_cells(grid, raw.device), float("-inf"))
-            return Proposals(logit.softmax(dim=1), decode_boxes(raw[:, :4], self.s_min, self.s_max), grid)
+            box = decode_boxes(raw[:, :4], self.s_min, self.s_max, self.max_offset)
+            return Proposals(logit.softmax(dim=1), box, grid)
