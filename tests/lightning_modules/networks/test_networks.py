@@ -113,6 +113,25 @@ def test_without_skips_everything_passes_through_the_code() -> None:
         assert torch.equal(first, second)
 
 
+def test_with_skips_the_foreground_is_the_window_itself() -> None:
+    window = torch.rand(2, 3, 32, 32)
+    foreground, mask = small_synthesis(skips=True)(window)
+    assert torch.equal(foreground, window) and mask.std() > 0
+
+
+def test_the_reach_of_a_box_is_an_argument() -> None:
+    def reach(cells: float) -> float:
+        detector = Detector(width=0.25, size=(64, 64), max_offset=cells)
+        with torch.no_grad():
+            assert detector.head.bias is not None
+            detector.head.bias[:2] = 10.0
+            box = detector(torch.rand(1, 3, 64, 64)).box
+        return float(box[0, 0, 0])  # the first of 4 x 4 cells has its centre at -0.75
+
+    assert reach(1.0) == pytest.approx(-0.25, abs=1e-3)
+    assert reach(2.0) == pytest.approx(0.25, abs=1e-3)
+
+
 def test_synthesis_refuses_a_crop_that_cannot_be_halved() -> None:
     with pytest.raises(ValueError, match="multiple of 4"):
         Synthesis((30, 30), "resnet18", 0.125, None, 16, channels=(16, 8))
