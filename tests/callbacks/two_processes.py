@@ -46,6 +46,7 @@ def main(folder: Path) -> None:
     except LossNotFinite as error:
         seen["error"] = str(error)
     (folder / f"rank_{trainer.global_rank}.json").write_text(json.dumps(seen))
+    torch.distributed.destroy_process_group()  # its threads would abort the process at its end
 
 
 if __name__ == "__main__":
