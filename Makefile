@@ -81,7 +81,7 @@ test-full: $(STAMP) ## all tests
 demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it again to go on after an interruption
 	@$(MAKE) --no-print-directory train-inpaint DATA=demo
 	@$(MAKE) --no-print-directory train-seg DATA=demo
-	@$(MAKE) --no-print-directory evaluate DATA=demo
+	@$(MAKE) --no-print-directory evaluate DATA=demo ARGS=
 
 train-inpaint: $(STAMP) need-root ## stage 1: the background painter
 	@$(call fit,inpaint) $(ARGS)

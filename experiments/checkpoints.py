@@ -64,10 +64,15 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         dirpath: Folder of the checkpoint; the command line fills it in.
-        monitor: Logged quantity to minimise.
+        monitor: Logged quantity to minimise, one of the losses.
+
+    Raises:
+        ValueError: If it is no loss: the other quantities are made with labels.
     """
 
     def __init__(self, dirpath: str | None = None, monitor: str = "val/loss") -> None:
+        if not monitor.startswith("val/loss"):
+            raise ValueError(f"monitor={monitor!r} would choose a checkpoint by labels: give val/loss or a term of it.")
         super().__init__(
             dirpath=dirpath,
             filename="best",

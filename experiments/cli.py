@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import yaml
 from jsonargparse import ArgumentError, Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import CSVLogger, Logger
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
@@ -172,8 +172,10 @@ class ExperimentCLI(LightningCLI):
 
     def _loggers(self) -> list[Logger] | bool:
         """CSV and W&B while training; no logger for a single validation or test, whose numbers are printed."""
-        if self.subcommand != "fit" or self.stage_config.trainer.fast_dev_run:
+        if self.subcommand != "fit":
             return False
+        if self.stage_config.trainer.fast_dev_run:
+            return [CSVLogger(self.folder.path)]  # Lightning puts a dummy in its place, which satisfies the callbacks
         step = self.resumed.step if self.resumed is not None else None
         return build_loggers(self.folder.path, self._get(self.config_init, "run"), resume_step=step)
 

@@ -54,6 +54,9 @@ def settings_error(error: BaseException) -> str:
         One sentence.
     """
     text = one_line(error)
+    raised = re.search(r"Errors: - (.*?) - Expected a ", text)
+    if text.startswith("Does not validate against") and raised:  # what the constructor of a model or of data said
+        return raised.group(1)
     end = r"(?= - Expected a | Given value type|$)"
     details = re.findall(r"Problem with given class_path '([^']+)': ?(?:- )?(.*?)" + end, text)
     key = re.search(r'Parser key "([^"]+)"', text)
@@ -71,5 +74,6 @@ def report(error: BaseException) -> None:
         traceback.print_exception(error)
     expected = isinstance(error, RunError | UsageError | ArgumentError | ValueError | OSError | RuntimeError)
     hint = "" if expected else f" ({type(error).__name__}; BACKDROP_DEBUG=1 shows where)"
-    message = settings_error(error) if isinstance(error, ArgumentError) else one_line(error)
+    wrapped = isinstance(error, ArgumentError) or str(error).startswith("Does not validate against")
+    message = settings_error(error) if wrapped else one_line(error)
     print(f"error: {message}{hint}", file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,8 @@ from experiments.restore import load_data, load_model, segment_folder
 
 COLUMNS = ("j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate")
 TITLES = dict(zip(COLUMNS, ("J", "F", "P", "R", "boundary F", "hit rate"), strict=True))
-LABELS_USED = "none; best_* uses test labels to choose a threshold"
+LABELS_USED = "none in training; best_* uses test labels to choose a threshold"
+TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
 
 
 def evaluate(run: Path, checkpoint: Literal["last", "best"] = "last", command: str = "") -> dict[str, Any]:
@@ -62,8 +64,15 @@ def evaluate(run: Path, checkpoint: Literal["last", "best"] = "last", command: s
         raise RunError(f"The test clips of {run} have no masks: nothing to score; see `make predict` for pictures.")
     made_by = _made_by(folder, config, checkpoint, command)
     results = {**metrics.results, "made_by": made_by}
-    write_atomically(run / "results.json", json.dumps(results, indent=2, allow_nan=True) + "\n")
+    write_atomically(run / "results.json", json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
     return results
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON value
+    """Numbers that do not exist (the hit rate of a clip without subject) as null, which is all that JSON knows."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, command: str) -> dict[str, Any]:
@@ -88,7 +97,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
             "evaluation_precision": "32-true",
         },
         "versions": provenance.versions(),
-        "labels_used": LABELS_USED,
+        "labels_used": LABELS_USED + (TUNED if run.get("profile") == "small" else ""),
     }
 
 

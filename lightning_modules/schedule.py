@@ -1,10 +1,11 @@
 """The learning-rate schedule both stages share."""
 
+import math
 from typing import Any, Literal
 
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.lr_scheduler import LambdaLR
 
 ScheduleName = Literal["constant", "cosine"]
 
@@ -21,5 +22,7 @@ def scheduled(optimizer: Optimizer, name: ScheduleName, steps: float) -> Any:  #
         raise ValueError(f"lr_schedule={name!r}: expected constant or cosine.")
     if steps == float("inf"):
         raise ValueError("lr_schedule=cosine needs an end: set trainer.max_steps or trainer.max_epochs.")
-    schedule = CosineAnnealingLR(optimizer, T_max=max(1, int(steps)))
+    end = max(1, int(steps))
+    # not CosineAnnealingLR: its state holds the length, which a training that is resumed to another length would keep
+    schedule = LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(step / end, 1))) / 2)
     return OptimizerLRSchedulerConfig(optimizer=optimizer, lr_scheduler={"scheduler": schedule, "interval": "step"})

@@ -91,6 +91,7 @@ class SegmentationModule(pl.LightningModule):
 
     Raises:
         HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
+        ValueError: If ``skips`` and ``focal`` are both set.
     """
 
     inpainter_ready: Tensor
@@ -142,6 +143,8 @@ class SegmentationModule(pl.LightningModule):
         lr_schedule: ScheduleName = "constant",
     ) -> None:
         super().__init__()
+        if skips and focal:
+            raise ValueError("skips and focal exclude each other: the window that skips show is darkened by the bump.")
         weights = None
         if inpainter_ckpt is not None:
             found, weights = read_inpainter(inpainter_ckpt)
@@ -290,7 +293,9 @@ class SegmentationModule(pl.LightningModule):
         background = self._inpaint(image, box)
         composite = torch.lerp(background, foreground, mask)
         density = self._background_error(background, image) / box_area(box)
-        terms = {"foreground": self.reconstruction(composite, image).mean(), "background": -density.mean()}
+        terms = {"background": -self.hparams["background_weight"] * density.mean()}
+        if self.hparams["mode"] != "background_only":
+            terms["foreground"] = self.reconstruction(composite, image).mean()
         output = self._described(proposals, box, confidence)
         output |= {"mask": mask, "composite": composite, "background": background}
         return self._finish(terms, output, len(image), stage)

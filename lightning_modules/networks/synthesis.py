@@ -20,7 +20,7 @@ class Synthesis(nn.Module):
         width: Channels of the encoder relative to the original.
         weights: See :class:`ResNetTrunk`.
         stride: Total stride of the encoder.
-        code_size: Length of the fully connected part of the code.
+        code_size: Length of the fully connected part of the code; this and the next two play no part with ``skips``.
         tiled_size: Length of the tiled part of the code.
         channels: Channels of the decoder's stages.
         skips: Decode the mask over the encoder's maps, as a U-Net does, and take the window itself for the foreground.
@@ -30,7 +30,7 @@ class Synthesis(nn.Module):
             mask opens where the background's error exceeds the cost of the mask prior.
 
     Raises:
-        ValueError: If the crop cannot be halved ``len(channels)`` times.
+        ValueError: If the crop does not fit the encoder's stride and the number of decoder stages.
     """
 
     def __init__(
@@ -46,16 +46,18 @@ class Synthesis(nn.Module):
         skips: bool = False,
     ) -> None:
         super().__init__()
-        factor = 2 ** len(channels)
-        if crop_size[0] % factor or crop_size[1] % factor:
-            raise ValueError(
-                f"crop_size={tuple(crop_size)} must be a multiple of {factor} for {len(channels)} decoder stages."
-            )
         self.encoder = ResNetTrunk(backbone, width, stride, weights)
         if skips:
             # the window itself is the finest level
             self.decoder: nn.Module = SkipDecoder([3, *self.encoder.pyramid_channels], outputs=1)
         else:
+            factor = 2 ** len(channels)
+            unit = max(factor, stride)
+            if crop_size[0] % unit or crop_size[1] % unit:
+                raise ValueError(
+                    f"crop_size={tuple(crop_size)} must be a multiple of {unit} for {len(channels)} decoder stages and "
+                    f"an encoder of stride {stride}."
+                )
             bottleneck = (crop_size[0] // stride, crop_size[1] // stride)
             self.decoder = CodeDecoder(
                 self.encoder.channels * bottleneck[0] * bottleneck[1],

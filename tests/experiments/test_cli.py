@@ -117,7 +117,19 @@ def test_other_settings_are_refused(
     capsys: pytest.CaptureFixture[str], trained: Path, fit_arguments: FitArguments
 ) -> None:
     line = refusal(capsys, fit_arguments(trained, "inpaint", "--model.init_args.learning_rate=0.5"), 1)
-    assert "model.init_args.learning_rate: 0.001 -> 0.5" in line and "choose another RUN" in line
+    assert "model.init_args.learning_rate: 0.003 -> 0.5" in line and "choose another RUN" in line
+
+
+def test_what_a_constructor_refuses_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    line = refusal(capsys, fit_arguments(tmp_path, "inpaint", "--data.init_args.scale=0"), 1)
+    assert "must be positive" in line and "Namespace" not in line and len(line) < 200
+
+
+def test_a_dry_run_needs_no_logger(tmp_path: Path, fit_arguments: FitArguments) -> None:
+    assert main(fit_arguments(tmp_path, "inpaint", "--trainer.fast_dev_run=true")) == 0
+    assert not (tmp_path / "inpaint" / "checkpoints").exists()
 
 
 def test_validate_and_test_leave_the_log_alone(trained: Path, fit_arguments: FitArguments) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,13 +100,23 @@ def records(path: Path) -> Iterator[Any]:
             yield record
 
 
+def complete_records(path: Path) -> list[Any]:
+    """All records of a finished run, once W&B's own process has written the last one."""
+    for _ in range(300):
+        found = list(records(path))
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"{path} has no exit record")
+
+
 def test_wandb_offline_knows_the_run(
     nobody: Path, fit_arguments: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert main(fit_arguments(nobody, "inpaint", "--run.tags=[probe]")) == 0
     (file,) = (nobody / "inpaint" / "wandb").glob("offline-run-*/*.wandb")
-    found = list(records(file))
+    found = complete_records(file)
     (run,) = (record.run for record in found if record.WhichOneof("record_type") == "run")
     assert (run.project, run.run_group, run.job_type) == ("backdrop", "davis", "inpaint")
     assert list(run.tags) == ["davis", "small", "probe"]

@@ -75,7 +75,14 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("mode", "term", "expected"), ROUTES)
-@pytest.mark.parametrize("estimators", [{}, {"background_estimator": "leave_one_out", "background_samples": 3}])
+@pytest.mark.parametrize(
+    "estimators",
+    [
+        {},
+        {"background_estimator": "leave_one_out", "background_samples": 3},
+        {"skips": True, "focal": False},  # as in the small profile
+    ],
+)
 def test_who_learns_from_which(mode: str, term: str, expected: dict[str, bool], estimators: dict[str, object]) -> None:
     assert gradients(term, mode=mode, **estimators) == expected
 
@@ -107,7 +114,7 @@ def test_the_exact_estimator_of_o_equals_the_mean_of_many_draws() -> None:
 
 
 def test_the_terms_beyond_the_paper_reach_what_they_should() -> None:
-    reached = gradients("box_fit", box_fit_weight=1.0, skips=True)
+    reached = gradients("box_fit", box_fit_weight=1.0, skips=True, focal=False)
     assert reached == {"p": False, "b": True, "S": False, "I": False}
     terms, _ = module().objectives(images())
     assert set(terms) == {"foreground", "background", "prior_mask", "prior_box", "prior_confidence"}
@@ -123,8 +130,18 @@ def test_the_mask_prior_over_the_frame_weighs_the_window_by_its_area() -> None:
 
 
 def test_background_only_has_no_foreground_term() -> None:
-    terms, output = module(mode="background_only").objectives(images())
+    net = module(mode="background_only")
+    terms, output = net.objectives(images())
     assert "foreground" not in terms and "mask" not in output
+    terms_logged: dict[str, Tensor] = {}
+    net.log_dict = lambda values, **kwargs: terms_logged.update(values)  # type: ignore[method-assign]
+    net.eval().validation_step({"image": images(), "clip": ["a"] * 3, "index": torch.arange(3)}, 0)
+    assert "val/loss_background" in terms_logged and "val/loss_foreground" not in terms_logged
+
+
+def test_the_window_as_foreground_and_the_bump_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="exclude each other"):
+        module(skips=True, focal=True)
 
 
 def test_the_inpainter_stays_frozen_in_training_mode() -> None:

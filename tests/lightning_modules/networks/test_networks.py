@@ -133,8 +133,10 @@ def test_the_reach_of_a_box_is_an_argument() -> None:
 
 
 def test_synthesis_refuses_a_crop_that_cannot_be_halved() -> None:
-    with pytest.raises(ValueError, match="multiple of 4"):
-        Synthesis((30, 30), "resnet18", 0.125, None, 16, channels=(16, 8))
+    with pytest.raises(ValueError, match="multiple of 16"):
+        Synthesis((36, 32), "resnet18", 0.125, None, 16, channels=(16, 8))
+    with pytest.raises(ValueError, match="multiple of 32"):
+        Synthesis((48, 48), "resnet18", 0.125, None, 16, channels=(16, 16, 16, 8, 8))
 
 
 @pytest.mark.parametrize(("stride", "channels"), [(8, 128), (16, 256), (32, 512)])
