@@ -5,6 +5,7 @@ from __future__ import annotations
 from datamodules.base import FramesDataModule
 from datamodules.davis import DavisDataModule
 from datamodules.demo import DemoDataModule
+from datamodules.handheld import HandheldDataModule
 from datamodules.videos import VideosDataModule
 
-__all__ = ["DavisDataModule", "DemoDataModule", "FramesDataModule", "VideosDataModule"]
+__all__ = ["DavisDataModule", "DemoDataModule", "FramesDataModule", "HandheldDataModule", "VideosDataModule"]

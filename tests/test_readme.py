@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from experiments import evaluate, flops, predict
-from experiments.cli import CONFIGS, ExperimentCLI, find_configs, run_lightning
+from experiments.cli import ExperimentCLI, run_lightning
+from experiments.composition import CONFIGS, find_configs
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
 PARSERS = {"evaluate": evaluate.argument_parser, "predict": predict.argument_parser, "flops": flops.argument_parser}

@@ -23,7 +23,7 @@ def test_official_lists_split_the_clips(tmp_path: Path) -> None:
     module.setup()
     assert module.dataset("train").clip_names == ["bear", "boat"]
     assert module.dataset("val").clip_names == module.dataset("test").clip_names == ["camel"]
-    assert module.dataset("val").annotated_frames == 6
+    assert module.dataset("val").masked_frames == 6
 
 
 @pytest.mark.parametrize("year", ["2016", "2017"])
@@ -120,7 +120,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         davis(root).setup("test")
     shutil.rmtree(root / "JPEGImages" / "480p" / "camel")
     (root / "JPEGImages" / "480p" / "camel").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"No image in .*camel"):
+    with pytest.raises(ValueError, match=r"test split .* is empty: nothing can be read; No image in .*camel"):
         davis(root).setup("test")
 
 
@@ -129,6 +129,6 @@ def test_real_davis_reads() -> None:
     module = DavisDataModule(str(REAL), clips=["dance-twirl"], image_size=(90, 160), num_workers=0)
     module.setup("test")
     dataset = module.dataset("test")
-    assert len(dataset) == dataset.annotated_frames == 90
+    assert len(dataset) == dataset.masked_frames == 90
     share = np.mean([dataset[i]["mask"].float().mean().item() for i in range(0, 90, 10)])
     assert 0.02 < share < 0.5
