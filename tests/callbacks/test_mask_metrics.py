@@ -17,7 +17,7 @@ from callbacks.metrics import tight_boxes
 
 LOGGED = {"j_mean", "f_measure", "precision", "recall", "hit_rate", "best_j_mean", "best_threshold"}
 FIXED = {"j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate"}
-KEYS = FIXED | {f"best_{name}" for name in FIXED} | {"best_threshold", "average_precision", "frames"}
+KEYS = FIXED | {f"best_{name}" for name in FIXED} | {"best_threshold", "average_precision", "frames", "masks"}
 CLIPS = {"bear": 6, "camel": 5}
 
 

@@ -144,15 +144,15 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
 
 
 def test_unreadable_videos_are_left_out_and_listed(tmp_path: Path) -> None:
-    for name in ("good.mp4", "other.mp4"):
+    for name in ("a.mp4", "b.mp4"):
         write_video(tmp_path / name)
-    (tmp_path / "bad.mp4").write_bytes(b"nothing")
-    module = ready(tmp_path, val_fraction=0.4)
-    assert [(problem.clip, problem.frame) for problem in module.problems()] == [("bad", None)]
-    assert "bad.mp4" in module.problems()[0].reason
+    (tmp_path / "c.mp4").write_bytes(b"nothing")
+    module = ready(tmp_path)
+    assert [(problem.clip, problem.frame) for problem in module.problems()] == [("c", None)]
+    assert "c.mp4" in module.problems()[0].reason
     (tmp_path / "only").mkdir()
-    (tmp_path / "bad.mp4").rename(tmp_path / "only" / "bad.mp4")
-    with pytest.raises(ValueError, match=r"train split .* is empty: nothing can be read.*bad\.mp4"):
+    (tmp_path / "c.mp4").rename(tmp_path / "only" / "c.mp4")
+    with pytest.raises(ValueError, match=r"train split .* is empty: nothing can be read.*c\.mp4"):
         ready(tmp_path / "only")
 
 

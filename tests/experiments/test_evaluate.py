@@ -82,5 +82,5 @@ def test_footage_without_masks_cannot_be_scored(
         assert main([*arguments, f"--data.init_args.root={images}"]) == 0
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path)]) == 1
-    assert "have no masks" in capsys.readouterr().err
+    assert "have no masks or boxes" in capsys.readouterr().err
     assert not (tmp_path / "results.json").exists()
