@@ -420,8 +420,7 @@ class SegmentationScores(Metric):
             confidence: Confidence of our boxes, (N,).
             masks: How many of these frames have a true mask.
         """
-        names = (*PIXEL_MEASURES, "boundary_f") if self.boundary else PIXEL_MEASURES
-        names = names if masks else ()
+        names = [*PIXEL_MEASURES, *(["boundary_f"] if self.boundary else [])] if masks else []
         table = {name: float(scores[row, self.fixed]) for row, name in enumerate(names)}
         table["hit_rate"] = rate
         table.update({f"best_{name}": float(scores[row, best]) for row, name in enumerate(names)})

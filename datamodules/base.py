@@ -262,7 +262,8 @@ class FramesDataModule(pl.LightningDataModule):
         with progress(total, "Reading annotations") if total >= _MANY_ANNOTATIONS else nullcontext(_silent) as tick:
             for key, clip in missing.items():
                 indices = self._frames[key].indices
-                self._annotations[key] = read_masks(clip, indices, self.image_size, tick), read_boxes(clip, indices, tick)
+                masks = read_masks(clip, indices, self.image_size, tick)
+                self._annotations[key] = masks, read_boxes(clip, indices, tick)
 
 
 def _single_thread(_worker: int) -> None:

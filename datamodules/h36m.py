@@ -116,12 +116,9 @@ class H36mDataModule(FramesDataModule):
         size = source.original_size()
         boxes = self._mask_file(name, subject, "ground_truth_bb", folder, every.indices)
         masks = self._mask_file(name, subject, "ground_truth_bs", folder, every.indices) if self.silhouettes else None
-        return Clip(
-            name,
-            source,
-            {n: partial(masks.mask, n - 1) for n in source.indices if 0 < n <= masks.frames} if masks else {},
-            boxes={n: partial(boxes.box, n - 1, size) for n in source.indices if 0 < n <= boxes.frames} if boxes else {},
-        )
+        found = {n: partial(masks.mask, n - 1) for n in source.indices if 0 < n <= masks.frames} if masks else {}
+        boxed = [n for n in source.indices if 0 < n <= boxes.frames] if boxes else []
+        return Clip(name, source, found, boxes={n: partial(boxes.box, n - 1, size) for n in boxed} if boxes else {})
 
     def _mask_file(self, name: str, subject: str, kind: str, frames: Path, numbers: list[int]) -> MaskFile | None:
         """The mask file of one kind that belongs to a camera's folder of frames."""

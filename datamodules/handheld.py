@@ -27,7 +27,7 @@ class HandheldDataModule(VideosDataModule):
         sequences = list(dict.fromkeys(name.split("/")[0] for name in names))
         if len(sequences) != _SEQUENCES:
             raise ValueError(
-                f"{self.root} holds {len(sequences)} sequences ({', '.join(sequences)}), expected {_SEQUENCES}: put each "
+                f"{self.root} holds {len(sequences)} sequences ({', '.join(sequences)}), not {_SEQUENCES}: put each "
                 "in a folder of its own below clips, or list the splits in splits.json."
             )
         parts: dict[Split, list[str]] = {"train": sequences[:3], "val": sequences[3:4], "test": sequences[4:]}

@@ -360,4 +360,4 @@ def frame_times(path: Path | str) -> NDArray[np.float64]:
     if not stamps or None in stamps or base is None:
         raise ValueError(f"The video {path} has no time stamps: re-encode it, or sample it by every_nth.")
     ticks = np.sort(np.asarray(stamps, dtype=np.float64))
-    return (ticks - ticks[0]) * float(base)
+    return np.asarray((ticks - ticks[0]) * float(base))

@@ -87,7 +87,7 @@ def read_boxes_csv(path: Path) -> dict[int, Box]:
             try:
                 frame, x0, y0, x1, y1 = int(row["frame"]), *(float(row[name]) for name in _BOX_COLUMNS[1:])
             except (TypeError, ValueError):
-                raise ValueError(f"Line {rows.line_num} of {path} is no frame and box: expected five numbers.") from None
+                raise ValueError(f"Line {rows.line_num} of {path} is no frame and box: write five numbers.") from None
             if frame in boxes:
                 raise ValueError(f"Line {rows.line_num} of {path} gives frame {frame} a second box: keep one.")
             boxes[frame] = (x0, y0, x1, y1)

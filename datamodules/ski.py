@@ -157,7 +157,7 @@ class SkiDataModule(FramesDataModule):
         rows = list(clip.rows.values())
         pixels = joints[rows].reshape(len(rows), -1, 2) * np.array([size[1], size[0]])
         boxes = joint_boxes(pixels, size)
-        known = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        known = [bool(np.isfinite(box).all() and (box[2:] > box[:2]).all()) for box in boxes]
         return Clip(
             clip.name,
             clip.source,

@@ -78,7 +78,7 @@ def read_markers(path: Path) -> NDArray[np.float64]:
                 raise ValueError(f"Line {lines.line_num} of {path} is not all numbers: fetch the file again.") from None
     points = np.asarray(rows, dtype=np.float64).reshape(-1, MARKERS, 3) / 1000
     cos, sin = math.cos(_SLOPE), math.sin(_SLOPE)
-    return points @ np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]).T
+    return np.asarray(points @ np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]).T)
 
 
 def read_dlt(path: Path) -> NDArray[np.float64]:

@@ -59,7 +59,9 @@ def evaluate(run: Path, checkpoint: Literal["last", "best"] = "last", command: s
     )
     trainer.test(model, datamodule=data, verbose=False)
     if not metrics.results:
-        raise RunError(f"The test clips of {run} have no masks or boxes: nothing to score; see `make predict` for pictures.")
+        raise RunError(
+            f"The test clips of {run} have no masks or boxes: nothing to score; see `make predict` for pictures."
+        )
     made_by = _made_by(folder, config, checkpoint, command)
     results = {**metrics.results, "made_by": made_by}
     write_atomically(run / "results.json", json.dumps(results, indent=2, allow_nan=True) + "\n")
