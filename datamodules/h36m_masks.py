@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import h5py
@@ -43,7 +42,8 @@ class MaskFile:
         """
         try:
             with self._open() as file:
-                reference = np.asarray(file["Masks"]).ravel()[position]
+                cells = file["Masks"]
+                reference = cells[np.unravel_index(position, cells.shape)]
                 return np.ascontiguousarray(np.asarray(file[reference]).T != 0)  # MATLAB stores columns first
         except (KeyError, OSError, RuntimeError) as error:
             raise ValueError(
@@ -108,7 +108,7 @@ def find_mask_file(folder: Path, action: str, camera: str, numbers: Sequence[int
     def misfit(file: MaskFile) -> int:
         return max(last - file.frames, file.frames - last - step + 1, 0)
 
-    found = [_mask_file(path) for path in _of_action(_listing(folder), action, camera)]
+    found = [MaskFile(path) for path in _of_action(sorted(folder.glob("*.mat")), action, camera)]
     name = _plain(action)
     fitting = [file for file in found if misfit(file) <= _TOLERANCE]
     return min(fitting, key=lambda file: (misfit(file), _plain(_take(file.path)) != name), default=None)
@@ -122,16 +122,6 @@ def _of_action(paths: Iterable[Path], action: str, camera: str) -> list[Path]:
 
 def _take(path: Path) -> str:
     return path.name.split(".")[0]
-
-
-@lru_cache(maxsize=64)
-def _listing(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(folder.glob("*.mat")))
-
-
-@lru_cache(maxsize=4096)
-def _mask_file(path: Path) -> MaskFile:
-    return MaskFile(path)
 
 
 def _plain(take: str) -> str:

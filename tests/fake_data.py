@@ -85,12 +85,18 @@ def write_davis(
 
 
 def write_video(
-    path: Path, clip: int = 0, frames: int = 6, size: tuple[int, int] = SIZE, rate: int = 10, portrait: bool = False
+    path: Path,
+    clip: int = 0,
+    frames: int = 6,
+    size: tuple[int, int] = SIZE,
+    rate: int = 10,
+    portrait: bool = False,
+    codec: str = "libx264",
 ) -> Path:
-    """An H.264 file; ``portrait`` sets the flag that asks players for a quarter turn clockwise, as phones do."""
+    """A video file, H.264 unless told otherwise; ``portrait`` sets the flag that asks players for a quarter turn clockwise, as phones do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=rate)
+        stream = file.add_stream(codec, rate=rate)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
         for frame in range(frames):
@@ -178,7 +184,7 @@ def write_davis_2017(root: Path, frames: int = 4) -> Path:
                 if folder == "Annotations_unsupervised":
                     values[-4:, -4:] = 255
                 picture = Image.fromarray(values, mode="P")
-                picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+                picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0] + [90] * 759)  # 256 colours, so that 255 is kept
                 path = root / folder / "480p" / name / f"{frame:05d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 picture.save(path)
