@@ -111,10 +111,10 @@ def main(arguments: Sequence[str]) -> int:
     """
     parser = argument_parser()
     options = parser.parse_args(find_configs(arguments))
-    name = options.run.get("data") or "custom"
     data = parser.instantiate_classes(options).data
     if not isinstance(data, FramesDataModule):
         raise RunError(f"{type(data).__name__} is no FramesDataModule: inspect looks at those only.")
+    name = type(data).__name__.removesuffix("DataModule").lower()
     data.prepare_data()
     data.setup()
     Console(width=None if sys.stdout.isatty() else 120).print(table(data))
