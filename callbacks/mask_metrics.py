@@ -33,8 +33,8 @@ class MaskMetrics(pl.Callback):
     It acts on batches with ``mask`` or ``box`` whose step returned both, and on their frames with a true mask or a true
     box only. Boxes are held against the true box, or else the tight box of the true mask; what needs a true mask is
     left out where no frame has one. Validation logs ``val/j_mean``, ``val/f_measure``, ``val/precision``,
-    ``val/recall``, ``val/hit_rate``, ``val/best_j_mean`` and ``val/best_threshold``, and leaves out what is slow. Test logs every number as ``test/...``
-    and keeps all of them in :attr:`results`.
+    ``val/recall``, ``val/hit_rate``, ``val/best_j_mean`` and ``val/best_threshold``, and leaves out what is slow. Test
+    logs every number as ``test/...`` and keeps all of them in :attr:`results`.
 
     Two floors, measured by the same code, say what a prediction that has looked at nothing scores: ``whole_frame``
     (mask of ones, box of the frame) and ``centred_blob`` (a Gaussian of 0.25 of each axis about the centre, worth

@@ -126,7 +126,7 @@ class DavisDataModule(FramesDataModule):
             return self.root / "Annotations" / self.resolution
         folder = self.root / "Annotations_unsupervised" / self.resolution
         if not folder.is_dir():
-            raise FileNotFoundError(f"No {folder}: unpack the unsupervised masks of 2017, or set unsupervised to false.")
+            raise FileNotFoundError(f"No {folder}: unpack the unsupervised masks of 2017, or switch unsupervised off.")
         return folder
 
     def _frames_folder(self) -> Path:

@@ -93,7 +93,7 @@ def write_video(
     portrait: bool = False,
     codec: str = "libx264",
 ) -> Path:
-    """A video file, H.264 unless told otherwise; ``portrait`` sets the flag that asks players for a quarter turn clockwise, as phones do."""
+    """A video, H.264 by default; ``portrait`` sets the flag that asks players for a quarter turn, as phones do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as file:
         stream = file.add_stream(codec, rate=rate)

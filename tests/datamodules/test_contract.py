@@ -28,7 +28,7 @@ ANNOTATIONS = ("masks", "boxes", "Annotations", "MySegmentsMat", "Segmentation_m
 class ShortestDataModule(FramesDataModule):
     """A new data set, as the README's checklist has it."""
 
-    def __init__(self, root: str, **kwargs: Any) -> None:
+    def __init__(self, root: str, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
         self.root = Path(root)
 

@@ -7,12 +7,11 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from datamodules import SkiDataModule
 from datamodules.ski_cameras import body_joints, in_view, joint_boxes, project, read_dlt, read_markers
 from tests.fake_data import SIZE, draw_frame, ski_camera, ski_markers, write_ski, write_ski_crops
-
-BODY = range(1, 15)
 
 
 def ski(root: Path, **changes: object) -> SkiDataModule:
@@ -40,8 +39,9 @@ def plain_joints(markers: NDArray[np.float64]) -> NDArray[np.float64]:
     """The joints that can stretch the rectangle: single markers and points between the hips and the head."""
     right, left, head = markers[3], markers[4], markers[1]
     middle = (right + left) / 2
-    mixed = [0.9 * right + 0.1 * left, 0.1 * right + 0.9 * left, middle, 0.6 * middle + 0.4 * head]
-    return np.concatenate([markers[[1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]], np.array([*mixed, 0.2 * middle + 0.8 * head])])
+    hips = [0.9 * right + 0.1 * left, 0.1 * right + 0.9 * left, middle]
+    trunk = [0.6 * middle + 0.4 * head, 0.2 * middle + 0.8 * head]
+    return np.concatenate([markers[[1, *range(5, 15)]], np.array([*hips, *trunk])])
 
 
 def test_subjects_split_the_trials(tmp_path: Path) -> None:
@@ -163,8 +163,6 @@ def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
     mask = root / "Segmentation_masks" / "trial_405_cam1" / "frame_000003.jpg"
     shutil.copy(root / "Videos_Small" / "trial_405_cam1" / "frame_000003.jpg", mask)
     ready(root)  # of the frame's size: as good
-    from PIL import Image
-
     Image.new("L", (100, 50), 255).save(mask)
     with pytest.raises(ValueError, match=r"frame 3 of clip 'trial_405_cam1' is 100x50 pixels, its frames are 640x360"):
         ready(root)
