@@ -13,7 +13,7 @@ from datamodules.base import FramesDataModule, Split
 from datamodules.clips import Box, Clip
 from datamodules.h36m_masks import MaskFile, find_mask_file
 from datamodules.labels_h5 import FILE, both_folders, labelled_clips, labels_folders
-from datamodules.readers import ImageFrames, natural_key
+from datamodules.readers import ImageFrames, natural_key, readable
 from datamodules.roots import wrong_root
 
 SUBJECTS: dict[Split, tuple[str, ...]] = {
@@ -110,7 +110,7 @@ class H36mDataModule(FramesDataModule):
         if every is None:
             return None
         kept = [path for path, n in zip(every.paths, every.indices, strict=True) if (n - 1) % self.every_nth == 0]
-        source = self.open_source(name, partial(ImageFrames, folder, kept)) if kept else None
+        source = self.open_source(name, lambda: readable(ImageFrames(folder, kept))) if kept else None
         if source is None or not annotated:
             return Clip(name, source) if source is not None else None
         size = source.original_size()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.base import FramesDataModule
-from datamodules.readers import ImageFrames
+from datamodules.readers import ImageFrames, readable
 
 FILE = "labels.h5"
 _PLACE = ("seq", "cam", "frame", "subj")
@@ -131,10 +131,14 @@ def labelled_clips(
             module.notice(name, missing, f"no image {images}/{key}_{missing:06d}.jpg or .png: left out")
         if not found:
             continue
-        source = module.open_source(name, partial(ImageFrames, images, [found[number] for number in sorted(found)]))
+        source = module.open_source(name, partial(_open, images, [found[n] for n in sorted(found)]))
         if source is not None:
             clips.append(LabelledClip(name, source, int(subject[members[0]]), {n: rows[n] for n in found}))
     return clips, labels
+
+
+def _open(folder: Path, paths: list[Path]) -> ImageFrames:
+    return readable(ImageFrames(folder, paths))
 
 
 def _images(folder: Path, key: str, frames: dict[int, int]) -> dict[int, Path]:

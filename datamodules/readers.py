@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import av
 import cv2
@@ -40,6 +40,9 @@ class FrameSource(Protocol):
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame in pixels."""
+
+
+Source = TypeVar("Source", bound=FrameSource)
 
 
 def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
@@ -313,6 +316,22 @@ def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
     if not path.exists():
         raise FileNotFoundError(f"Nothing at {path}: expected a video file or a folder of images.")
     return ImageFrames(path) if path.is_dir() else VideoFrames(path)
+
+
+def readable(source: Source) -> Source:
+    """Make sure that a clip's size can be read.
+
+    Args:
+        source: The frames.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: If its first frame cannot be read.
+    """
+    source.original_size()
+    return source
 
 
 def video_rate(path: Path | str) -> float:

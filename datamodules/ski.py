@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from datamodules.base import FramesDataModule, Split
 from datamodules.clips import Box, Clip
 from datamodules.labels_h5 import FILE, LabelledClip, both_folders, labelled_clips, labels_folders
-from datamodules.readers import ImageFrames, list_images, read_mask
+from datamodules.readers import ImageFrames, list_images, read_mask, readable
 from datamodules.roots import wrong_root
 from datamodules.ski_cameras import FRAME_SIZE, body_joints, in_view, joint_boxes, project, read_dlt, read_markers
 
@@ -99,11 +99,13 @@ class SkiDataModule(FramesDataModule):
         if missing:
             self.say(f"Not all cameras of trial {', '.join(map(str, missing))} in {frames}: {split} goes without.")
         clips = (self._clip(trial, camera, folder) for trial, camera, folder in folders if folder.is_dir())
-        return [clip for clip in clips if clip is not None]
+        found = [clip for clip in clips if clip is not None]
+        # an empty choice: whole_skier, and the camera never sees the whole of it
+        return [clip for clip in found if clip.chosen != frozenset()] if split == "train" else found
 
     def _clip(self, trial: int, camera: int, folder: Path) -> Clip | None:
         """Frames of one trial and camera, with their masks and boxes."""
-        source = self.open_source(folder.name, partial(ImageFrames, folder))
+        source = self.open_source(folder.name, lambda: readable(ImageFrames(folder)))
         if source is None:
             return None
         size = source.original_size()
@@ -115,14 +117,14 @@ class SkiDataModule(FramesDataModule):
             rows = {number: number - 1 for number in source.indices if 0 < number <= len(joints) and seen[number - 1]}
             boxes = {number: _box(scaled[row]) for number, row in rows.items()}
             if not boxes:
-                self.notice(folder.name, None, "its camera file says that it never sees the whole skier: no boxes")
+                self.notice(folder.name, None, "by its .DLT file it never shows the whole skier: no boxes, no training")
         masks = self.root / "Segmentation_masks" / folder.name
         files = list_images(masks) if masks.is_dir() else []
         numbers = dict(zip((path.stem for path in source.paths), source.indices, strict=True))
         for stray in [file for file in files if file.stem not in numbers]:
             self.notice(folder.name, None, f"{stray} belongs to no frame: left out")
         found = {numbers[file.stem]: partial(_read_mask, file, size) for file in files if file.stem in numbers}
-        chosen = frozenset(boxes) if boxes and self.whole_skier else None
+        chosen = frozenset(boxes) if joints is not None and self.whole_skier else None
         return Clip(folder.name, source, found, boxes=boxes, chosen=chosen)
 
     def _joints(self, trial: int, camera: int) -> NDArray[np.float64] | None:

@@ -23,6 +23,7 @@ from datamodules.readers import (
     natural_key,
     open_frames,
     read_mask,
+    readable,
 )
 from datamodules.recordings import find_clips, read_boxes_csv
 from datamodules.sampling import at_rate, within
@@ -144,7 +145,7 @@ class VideosDataModule(FramesDataModule):
                 self.say(f"{path} belongs to no clip: name it after one of {', '.join(clips)}.")
 
     def _clip(self, name: str, path: Path) -> Clip | None:
-        source = self.open_source(name, partial(_readable, path))
+        source = self.open_source(name, lambda: readable(open_frames(path)))
         if source is None:
             return None
         height, width = source.original_size()
@@ -251,10 +252,3 @@ class VideosDataModule(FramesDataModule):
                 raise ValueError(f"Clip '{entry}' of {where} does not exist; available: {', '.join(names)}.")
             found += [name for name in members if name not in found]
         return found
-
-
-def _readable(path: Path) -> ImageFrames | VideoFrames:
-    """Open a clip of which at least one frame can be read."""
-    source = open_frames(path)
-    source.original_size()
-    return source

@@ -143,7 +143,26 @@ def test_strays_and_blind_cameras_are_listed(tmp_path: Path) -> None:
     module = ready(root)
     assert [problem.clip for problem in module.problems()] == ["trial_405_cam1", "trial_405_cam2"]
     assert "frame_000009.jpg belongs to no frame" in module.problems()[0].reason
-    assert "never sees the whole skier" in module.problems()[1].reason
+    assert "never shows the whole skier" in module.problems()[1].reason
+
+
+def test_a_camera_that_never_sees_the_skier_does_not_train(tmp_path: Path) -> None:
+    root = write_ski(tmp_path)
+    for trial in (103, 302):
+        (root / "Data" / "DLT_Parameters" / f"PP_Trial_{trial}_CAM2.DLT").write_text("0 0 0\n" * 4)
+    module = ready(root)
+    assert module.dataset("train").clip_names == ["trial_103_cam1"]
+    assert len(module.dataset("val")) == 5  # by its mask, the blind camera's third frame is evaluated all the same
+    assert len(ready(root, whole_skier=False).dataset("train")) == 8
+
+
+def test_a_clip_whose_images_are_broken_is_listed(tmp_path: Path) -> None:
+    root = write_ski(tmp_path)
+    for path in (root / "Videos_Small" / "trial_405_cam2").iterdir():
+        path.write_bytes(b"no image")
+    module = ready(root)
+    assert module.dataset("test").clip_names == ["trial_405_cam1"]
+    assert [problem.clip for problem in module.problems()] == ["trial_405_cam2"]
 
 
 def test_bad_files_are_named(tmp_path: Path) -> None:
