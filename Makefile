@@ -40,7 +40,7 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo train-inpaint train-seg evaluate predict flops need-root
+.PHONY: help install lint typecheck test test-full demo inspect train-inpaint train-seg evaluate predict flops need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -48,8 +48,8 @@ help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 	@echo
 	@echo "Variables (default):"
-	@echo "  DATA=demo|davis|videos (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
-	@echo "  ROOT=folder of the data, for davis and videos            CLIPS=\"dance-twirl ...\", for davis"
+	@echo "  DATA=demo|davis|videos|h36m|ski|handheld (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
+	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
 	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions)"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`python -m experiments fit --help\` lists"
@@ -82,6 +82,9 @@ demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it a
 	@$(MAKE) --no-print-directory train-inpaint DATA=demo
 	@$(MAKE) --no-print-directory train-seg DATA=demo
 	@$(MAKE) --no-print-directory evaluate DATA=demo ARGS=
+
+inspect: $(STAMP) need-root ## what DATA holds, what is wrong with it, and a contact sheet in RUN
+	@$(PY) -m experiments inspect --config data/$(DATA).yaml $(data_args) --output '$(RUN)' $(ARGS)
 
 train-inpaint: $(STAMP) need-root ## stage 1: the background painter
 	@$(call fit,inpaint) $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -29,10 +30,11 @@ BLOB_SIGMA = 0.25
 class MaskMetrics(pl.Callback):
     """Measure masks and boxes against the annotation in validation and test (paper, Sec. 4, Tables 1 and 2).
 
-    It acts on batches with ``mask`` whose step returned ``mask`` and ``box``, and on their ``annotated`` frames only.
-    Validation logs ``val/j_mean``, ``val/f_measure``, ``val/precision``, ``val/recall``, ``val/hit_rate``,
-    ``val/best_j_mean`` and ``val/best_threshold``, and leaves out what is slow. Test logs every number as ``test/...``
-    and keeps all of them in :attr:`results`.
+    It acts on batches with ``mask`` or ``box`` whose step returned both, and on their frames with a true mask or a true
+    box only. Boxes are held against the true box, or else the tight box of the true mask; what needs a true mask is
+    left out where no frame has one. Validation logs ``val/j_mean``, ``val/f_measure``, ``val/precision``,
+    ``val/recall``, ``val/hit_rate``, ``val/best_j_mean`` and ``val/best_threshold``, and leaves out what is slow. Test
+    logs every number as ``test/...`` and keeps all of them in :attr:`results`.
 
     Two floors, measured by the same code, say what a prediction that has looked at nothing scores: ``whole_frame``
     (mask of ones, box of the frame) and ``centred_blob`` (a Gaussian of 0.25 of each axis about the centre, worth
@@ -82,7 +84,8 @@ class MaskMetrics(pl.Callback):
         """Log the numbers that steer the training."""
         results = _compute(self.validation)
         if results:
-            pl_module.log_dict({f"val/{name}": results[name] for name in LOGGED_IN_VALIDATION}, sync_dist=True)
+            logged = {f"val/{name}": results[name] for name in LOGGED_IN_VALIDATION if name in results}
+            pl_module.log_dict(logged, sync_dist=True)
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last test."""
@@ -106,7 +109,7 @@ class MaskMetrics(pl.Callback):
             truth = frames["truth"]
             for name, (mask, box) in floor_predictions(truth, self.threshold).items():
                 confidence = torch.ones(len(truth), device=truth.device)
-                self.floors[name].update(mask, truth, box, confidence, frames["clip"], frames["index"])
+                self.floors[name].update(**{**frames, "prediction": mask, "box": box, "confidence": confidence})
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the test's numbers and keep them in :attr:`results`."""
@@ -148,21 +151,28 @@ def _annotated_frames(outputs: object, batch: object) -> dict[str, Any]:
     """Select the arguments of :meth:`SegmentationScores.update` from a step; empty if there is nothing to measure."""
     if not isinstance(outputs, Mapping) or not isinstance(batch, Mapping):
         return {}
-    if "mask" not in batch or not {"mask", "box"} <= outputs.keys():
+    if not {"mask", "box"} & batch.keys() or not {"mask", "box"} <= outputs.keys():
         return {}
-    truth = batch["mask"]
-    keep = batch["annotated"] if "annotated" in batch else torch.ones(len(truth), dtype=torch.bool)
-    rows = keep.nonzero().flatten().to(truth.device)
+    # Without any true mask the prediction's size serves: an intersection over union does not depend on it.
+    truth = batch["mask"] if "mask" in batch else torch.zeros_like(outputs["mask"], dtype=torch.bool)
+    count, device = len(truth), truth.device
+    annotated = torch.full((count,), "mask" in batch, device=device)
+    if "annotated" in batch:
+        annotated = batch["annotated"].to(device)
+    true_box = batch["box"].to(device) if "box" in batch else torch.full((count, 4), math.nan, device=device)
+    rows = (annotated | ~true_box.isnan().any(1)).nonzero().flatten()
     if not len(rows):
         return {}
-    confidence = outputs["confidence"] if "confidence" in outputs else torch.ones(len(truth), device=truth.device)
+    confidence = outputs["confidence"] if "confidence" in outputs else torch.ones(count, device=device)
     return {
         "prediction": outputs["mask"][rows],
         "truth": truth[rows].bool(),
         "box": outputs["box"][rows],
         "confidence": confidence[rows],
         "clip": [batch["clip"][row] for row in rows.tolist()],
-        "index": batch["index"].to(truth.device)[rows],
+        "index": batch["index"].to(device)[rows],
+        "annotated": annotated[rows],
+        "true_box": true_box[rows],
     }
 
 

@@ -257,9 +257,11 @@ class SegmentationScores(Metric):
     ``compute`` returns plain Python floats: ``precision``, ``recall``, ``f_measure``, ``j_mean`` and, if asked for,
     ``boundary_f`` at the fixed threshold; ``best_...`` of each at ``best_threshold``, the grid threshold with the
     highest J over all clips (the lowest of equals); ``hit_rate`` and ``average_precision``, which do not depend on the
-    threshold (``best_hit_rate`` is ``hit_rate``); ``frames``; ``clips``, the same by clip name, at the same two
-    thresholds. Frames without subject are left out of the hit rate, and clips without any such frame of its mean;
-    NaN says that nothing was left. The dict is empty when no frame was seen.
+    threshold (``best_hit_rate`` is ``hit_rate``); ``frames``; ``masks``, the number of frames with a true mask, over
+    which the measures of pixels run; ``clips``, the same by clip name, at the same two thresholds. Frames without
+    subject are left out of the hit rate, and clips without any such frame of its mean; NaN says that nothing was left.
+    Where no frame has a true mask, the measures of pixels and ``best_...`` are left out. The dict is empty when no
+    frame was seen.
 
     Args:
         threshold: The fixed threshold, in (0, 1).
@@ -322,6 +324,8 @@ class SegmentationScores(Metric):
         confidence: Tensor,
         clip: Sequence[str],
         index: Tensor,
+        annotated: Tensor | None = None,
+        true_box: Tensor | None = None,
     ) -> None:
         """Add the frames of a batch.
 
@@ -332,7 +336,31 @@ class SegmentationScores(Metric):
             confidence: Confidence of each box, (B,).
             clip: Name of each frame's clip.
             index: Frame number in its clip, (B,), int64.
+            annotated: Which frames have a true mask, (B,), bool; None means all.
+            true_box: True boxes (cx, cy, sx, sy) in [-1, 1], (B, 4); where NaN, or without it, the tight box of the
+                true mask serves.
         """
+        size = (truth.shape[2], truth.shape[3])
+        rows = torch.arange(len(truth), device=truth.device) if annotated is None else annotated.nonzero().flatten()
+        scores = torch.full(
+            (len(truth), 5, len(self.levels)), math.nan, dtype=torch.float64, device=prediction.device
+        )
+        if len(rows):
+            scores[rows] = self._frame_scores(prediction[rows], truth[rows])
+        boxes = tight_boxes(truth)
+        if true_box is not None:
+            given = ~true_box.isnan().any(1)
+            boxes[given] = corner_boxes(true_box[given], size).to(boxes)
+        keys = [clip_key(name) for name in clip]
+        self.names.update(zip(keys, clip, strict=True))
+        device = scores.device
+        self.keys.append(torch.stack([torch.tensor(keys, dtype=torch.int64, device=device), index.to(device)], dim=1))
+        self.scores.append(scores)
+        self.boxes.append(torch.stack([corner_boxes(box, size), boxes], dim=1))
+        self.confidence.append(confidence.detach().float())
+
+    def _frame_scores(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        """Precision, recall, F, J and boundary F of some frames with a true mask, (B, 5, T), float64."""
         size = (truth.shape[2], truth.shape[3])
         mask = prediction.detach().float()
         if mask.shape[2:] != truth.shape[2:]:
@@ -345,13 +373,7 @@ class SegmentationScores(Metric):
             levels = self.thresholds.cpu().numpy()[:, None, None]
             for row, ours, true in zip(edges[:, 0], frames, truths, strict=True):
                 row.copy_(torch.from_numpy(boundary_scores(ours[None] >= levels, true)))
-        keys = [clip_key(name) for name in clip]
-        self.names.update(zip(keys, clip, strict=True))
-        device = pixels.device
-        self.keys.append(torch.stack([torch.tensor(keys, dtype=torch.int64, device=device), index.to(device)], dim=1))
-        self.scores.append(torch.cat([pixels, edges], dim=1))
-        self.boxes.append(torch.stack([corner_boxes(box, size), tight_boxes(truth)], dim=1))
-        self.confidence.append(confidence.detach().float())
+        return torch.cat([pixels, edges], dim=1)
 
     def share_names(self) -> None:
         """Let every process know the clip names of all; every process has to call it, before ``compute``."""
@@ -371,21 +393,22 @@ class SegmentationScores(Metric):
         confidence = _join(self.confidence)[rows]
         hits = box_hits(boxes[:, 0], boxes[:, 1]).numpy()
         members = [np.flatnonzero(keys[:, 0] == key) for key in np.unique(keys[:, 0])]
-        by_clip = np.stack([scores[frames].mean(0) for frames in members])  # (C, 5, T)
+        masked = ~np.isnan(scores[:, PIXEL_MEASURES.index("j_mean")]).any(axis=1)  # (N,): frames with a true mask
+        by_clip = np.stack([_mean_scores(scores[frames[masked[frames]]]) for frames in members])  # (C, 5, T)
         rates = [_mean(hits[frames]) for frames in members]
-        total = by_clip.mean(0)
+        total = _mean_scores(by_clip[~np.isnan(by_clip[:, 0]).any(axis=1)])
         best = max(self.candidates, key=lambda level: (total[PIXEL_MEASURES.index("j_mean"), level], -level))
         clips = {}
         for frames, mean, rate in zip(members, by_clip, rates, strict=True):
             key = int(keys[frames[0], 0])
             clips[self.names.get(key, f"clip-{key:016x}")] = self._table(
-                mean, best, rate, boxes[frames], confidence[frames]
+                mean, best, rate, boxes[frames], confidence[frames], int(masked[frames].sum())
             )
-        result = self._table(total, best, _mean(np.array(rates)), boxes, confidence)
+        result = self._table(total, best, _mean(np.array(rates)), boxes, confidence, int(masked.sum()))
         return {**result, "clips": dict(sorted(clips.items()))}
 
     def _table(
-        self, scores: NDArray[np.float64], best: int, rate: float, boxes: Tensor, confidence: Tensor
+        self, scores: NDArray[np.float64], best: int, rate: float, boxes: Tensor, confidence: Tensor, masks: int
     ) -> dict[str, float]:
         """Name the numbers of one clip, or of all.
 
@@ -395,22 +418,31 @@ class SegmentationScores(Metric):
             rate: Hit rate.
             boxes: Ours and the true boxes of these frames, (N, 2, 4).
             confidence: Confidence of our boxes, (N,).
+            masks: How many of these frames have a true mask.
         """
-        names = (*PIXEL_MEASURES, "boundary_f") if self.boundary else PIXEL_MEASURES
+        names = [*PIXEL_MEASURES, *(["boundary_f"] if self.boundary else [])] if masks else []
         table = {name: float(scores[row, self.fixed]) for row, name in enumerate(names)}
         table["hit_rate"] = rate
         table.update({f"best_{name}": float(scores[row, best]) for row, name in enumerate(names)})
-        table["best_hit_rate"] = rate
-        table["best_threshold"] = self.levels[best]
+        if masks:
+            table["best_hit_rate"] = rate
+            table["best_threshold"] = self.levels[best]
         if self.ranking:
             table["average_precision"] = average_precision(boxes[:, 0], boxes[:, 1], confidence)
         table["frames"] = len(boxes)
+        table["masks"] = masks
         return table
 
 
 def _join(state: list[Tensor]) -> Tensor:
     """Join the rows of a state, gathered or not, on the CPU."""
     return dim_zero_cat(state).cpu()
+
+
+def _mean_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average scores (N, 5, T) over their first axis; NaN if there are none."""
+    empty: NDArray[np.float64] = np.full(scores.shape[1:], math.nan)
+    return np.asarray(scores.mean(0)) if len(scores) else empty
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
 
 import cv2
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
-from datamodules.clips import Clip, ClipFrames, ClipMasks, read_frames, read_masks
+from datamodules.clips import Clip, ClipFrames, ClipMasks, read_boxes, read_frames, read_masks
 from datamodules.dataset import FrameDataset
+from datamodules.problems import Problem
 from datamodules.progress import progress
+from datamodules.readers import FrameSource
 from datamodules.transforms import DeviceAugmentation, FrameAugmentation
 
 Split = Literal["train", "val", "test"]
+Source = TypeVar("Source", bound=FrameSource)
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _STAGES: dict[str | None, tuple[Split, ...]] = {
     "fit": ("train", "val"),
@@ -28,6 +35,7 @@ _STAGES: dict[str | None, tuple[Split, ...]] = {
 }
 _DECODERS = 2
 _LARGE_MEMORY = 16 * 2**30
+_MANY_ANNOTATIONS = 1000  # from here on reading them takes long enough for a progress bar
 
 
 class FramesDataModule(pl.LightningDataModule):
@@ -35,8 +43,10 @@ class FramesDataModule(pl.LightningDataModule):
 
     A batch is a dict of ``image`` (float32 (B, 3, h, w), RGB in [0, 1], at the working size), ``clip`` (list of B
     strings) and ``index`` (int64 (B,), original frame numbers). Validation and test batches add, if that split has
-    any annotation, ``mask`` (bool (B, 1, H, W) at the evaluation size ``image_size``) and ``annotated`` (bool (B,);
-    where False the mask is all False and must be ignored). Training never sees a mask.
+    any mask, ``mask`` (bool (B, 1, H, W) at the evaluation size ``image_size``) and ``annotated`` (bool (B,); where
+    False the mask is all False and must be ignored), and, if it has any box, ``box`` (float32 (B, 4), (cx, cy, sx, sy)
+    in [-1, 1]; NaN where the frame has none). A split that has annotation yields its annotated frames only; one
+    without yields them all. Training yields all frames, and never sees a mask or a box.
 
     Every frame is read once, in :meth:`setup`, scaled to the working size by area averaging, and kept in memory
     (h * w * 3 bytes each).
@@ -74,9 +84,11 @@ class FramesDataModule(pl.LightningDataModule):
         self.augment = augment
         self.device_augmentation = DeviceAugmentation() if augment and device_augment else None
         self._datasets: dict[Split, FrameDataset] = {}
-        self._frames: dict[str, ClipFrames] = {}
-        self._masks: dict[str, ClipMasks] = {}
+        self._frames: dict[Hashable, ClipFrames] = {}
+        self._annotations: dict[Hashable, tuple[ClipMasks, NDArray[np.float32]]] = {}
         self._said: set[str] = set()
+        self._unreadable: dict[str, Problem] = {}
+        self._noticed: dict[Problem, None] = {}
 
     @property
     def working_size(self) -> tuple[int, int]:
@@ -108,18 +120,28 @@ class FramesDataModule(pl.LightningDataModule):
         clips = {split: self.split_clips(split) for split in wanted}
         for split in wanted:
             if not clips[split]:
-                raise ValueError(f"The {split} split of {type(self).__name__} is empty: give it at least one clip.")
-        every = {clip.name: clip for split in wanted for clip in clips[split]}
-        self._read([clip for name, clip in every.items() if name not in self._frames])
+                why = next((f"nothing can be read; {p.reason}" for p in self._unreadable.values()), "")
+                why = why or "give it at least one clip."
+                raise ValueError(f"The {split} split of {type(self).__name__} is empty: {why}")
+        found = {split: len(members) for split, members in clips.items()}
+        clips = _without_the_unused(clips, self._frames)
+        every = {clip.kept: clip for split in wanted for clip in clips[split]}
+        self._read([clip for key, clip in every.items() if key not in self._frames])
+        self._annotate([clip for split in wanted if split != "train" for clip in clips[split]])
         for split in wanted:
-            frames = [self._frames[clip.name] for clip in clips[split]]
+            frames = [self._frames[clip.kept] for clip in clips[split]]
             if split == "train":
                 dataset = FrameDataset(frames, transform=FrameAugmentation() if self.augment else None)
             else:
-                dataset = FrameDataset(frames, [self._clip_masks(clip) for clip in clips[split]])
+                annotations = [self._annotations[clip.kept] for clip in clips[split]]
+                dataset = FrameDataset(frames, [a[0] for a in annotations], None, [a[1] for a in annotations])
             self._datasets[split] = dataset
-            annotated = f", {dataset.annotated_frames} annotated" if split != "train" else ""
-            self.say(f"{type(self).__name__} {split}: {len(frames)} clips, {len(dataset)} frames{annotated}.")
+            parts = [f"{type(self).__name__} {split}: {len(frames)} clips", f"{len(dataset)} frames"]
+            parts += [f"{dataset.masked_frames} with a mask"] if dataset.masks is not None else []
+            parts += [f"{dataset.boxed_frames} with a box"] if dataset.boxes is not None else []
+            left_out = found[split] - len(frames)
+            parts += [f"{left_out} clips without any annotation left out"] if left_out else []
+            self.say(f"{', '.join(parts)}.")
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled, augmented frames; a short last batch is dropped unless it is the only one."""
@@ -154,6 +176,37 @@ class FramesDataModule(pl.LightningDataModule):
         if split not in self._datasets:
             raise RuntimeError(f"The {split} split is not read yet: call setup() of {type(self).__name__} first.")
         return self._datasets[split]
+
+    def problems(self) -> list[Problem]:
+        """What was noticed about the data so far; :meth:`setup` looks at more of them."""
+        return [*self._unreadable.values(), *self._noticed]
+
+    def open_source(self, name: str, opener: Callable[[], Source]) -> Source | None:
+        """Open the frames of a clip for :meth:`split_clips`, or note that they cannot be read.
+
+        Args:
+            name: Name of the clip.
+            opener: Opens them, and raises ValueError or FileNotFoundError where they cannot be read.
+
+        Returns:
+            The frames; None where the clip is to be left out.
+        """
+        try:
+            return opener()
+        except (FileNotFoundError, ValueError) as error:
+            self._unreadable[name] = Problem(name, None, str(error))
+            self.say(f"Clip '{name}' is left out: {error}")
+            return None
+
+    def notice(self, clip: str, frame: int | None, reason: str) -> None:
+        """Keep a problem for :meth:`problems`.
+
+        Args:
+            clip: Name of the clip.
+            frame: Original frame number; None if it concerns the whole clip.
+            reason: What is wrong, and what was done about it.
+        """
+        self._noticed[Problem(clip, frame, reason)] = None
 
     def say(self, message: str) -> None:
         """Tell the user something, once per data module and on one process only.
@@ -194,21 +247,54 @@ class FramesDataModule(pl.LightningDataModule):
             progress(total or None, "Reading frames") as tick,
             ThreadPoolExecutor(_DECODERS) as pool,
         ):
-            tasks = [pool.submit(read_frames, clip, self.working_size, tick) for clip in clips]
+            tasks = {clip.kept: pool.submit(read_frames, clip, self.working_size, tick) for clip in clips}
             try:
-                for task in tasks:
-                    frames = task.result()
-                    self._frames[frames.name] = frames
+                for key, task in tasks.items():
+                    self._frames[key] = task.result()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _clip_masks(self, clip: Clip) -> ClipMasks:
-        if clip.name not in self._masks:
-            self._masks[clip.name] = read_masks(clip, self._frames[clip.name].indices, self.image_size)
-        return self._masks[clip.name]
+    def _annotate(self, clips: Sequence[Clip]) -> None:
+        """Read the masks and boxes of clips whose frames are in memory."""
+        missing = {clip.kept: clip for clip in clips if clip.kept not in self._annotations}
+        total = sum(len(clip.masks) + len(clip.boxes) for clip in missing.values())
+        with progress(total, "Reading annotations") if total >= _MANY_ANNOTATIONS else nullcontext(_silent) as tick:
+            for key, clip in missing.items():
+                indices = self._frames[key].indices
+                masks = read_masks(clip, indices, self.image_size, tick)
+                self._annotations[key] = masks, read_boxes(clip, indices, tick)
 
 
 def _single_thread(_worker: int) -> None:
     """Keep OpenCV from starting threads of its own in every loader worker."""
     cv2.setNumThreads(0)
+
+
+def _silent() -> None:
+    """Count nothing."""
+
+
+def _without_the_unused(
+    clips: dict[Split, list[Clip]], in_memory: Collection[Hashable]
+) -> dict[Split, list[Clip]]:
+    """Leave out what a split does not use, so that it is not read either.
+
+    Args:
+        clips: Clips by split.
+        in_memory: :attr:`Clip.kept` of the clips that have been read already.
+
+    Returns:
+        The clips by split. Training clips come without annotation unless they are evaluated too; in an evaluation
+        split that has any annotation, clips without are gone and the others keep their annotated frames only.
+    """
+    evaluated = {clip.name for split, members in clips.items() if split != "train" for clip in members}
+    used = dict(clips)
+    if "train" in clips:
+        used["train"] = [c if c.name in evaluated else replace(c, masks={}, boxes={}) for c in clips["train"]]
+    whole = {*in_memory, *(clip.kept for clip in used.get("train", []))}
+    for split, members in clips.items():
+        annotated = [clip for clip in members if clip.annotated]
+        if split != "train" and annotated:
+            used[split] = [clip if clip.kept in whole else replace(clip, annotated_only=True) for clip in annotated]
+    return used

@@ -1,4 +1,4 @@
-"""A picture of what a data module holds: rows of frames with the outline of their masks."""
+"""A picture of what a data module holds: rows of frames with the outline of their masks, and their boxes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from datamodules.base import SPLITS, FramesDataModule
 from datamodules.readers import resize
 
 _OUTLINE = (255, 230, 0)
+_BOX = (0, 220, 255)
 
 
 def contact_sheet(datamodule: FramesDataModule, rows: int = 6, columns: int = 6, width: int = 256) -> NDArray[np.uint8]:
-    """Draw frames of a data module, one clip per row, annotated subjects outlined.
+    """Draw frames of a data module, one clip per row, annotated subjects outlined (yellow) and boxed (blue).
 
     Args:
         datamodule: A data module after ``setup``; splits that are not set up are left out.
@@ -46,6 +47,11 @@ def contact_sheet(datamodule: FramesDataModule, rows: int = 6, columns: int = 6,
                     mask = resize(dataset.masks[number][int(position)].astype(np.uint8) * 255, (height, width)) > 127
                     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
                     cv2.drawContours(cell, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
+                if dataset.boxes is not None and np.isfinite(dataset.boxes[number][position]).all():
+                    cx, cy, sx, sy = dataset.boxes[number][position].tolist()
+                    first = (round((cx - sx + 1) / 2 * width), round((cy - sy + 1) / 2 * height))
+                    last = (round((cx + sx + 1) / 2 * width) - 1, round((cy + sy + 1) / 2 * height) - 1)
+                    cv2.rectangle(cell, first, last, _BOX, 1)
                 cells.append(cell)
             strips.append(np.concatenate(cells, axis=1))
     if not strips:

@@ -1,23 +1,32 @@
-"""DAVIS-2016 (and 2017, objects joined): short clips of one moving subject, every frame with a mask."""
+"""DAVIS-2016 and DAVIS-2017: short clips, every frame with a mask."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from datamodules.base import FramesDataModule, Split
 from datamodules.clips import Clip
-from datamodules.readers import ImageFrames, natural_key, read_mask
+from datamodules.readers import ImageFrames, natural_key, read_mask, read_objects
+from datamodules.roots import wrong_root
+
+_IGNORE = 255
 
 
 class DavisDataModule(FramesDataModule):
-    """DAVIS-2016 as distributed by davischallenge.org; DAVIS-2017 loads as well, its objects joined to one.
+    """DAVIS as distributed by davischallenge.org, both years.
 
     ::
 
-        ROOT/JPEGImages/480p/blackswan/00000.jpg
-        ROOT/Annotations/480p/blackswan/00000.png      0 = background, anything else = subject
-        ROOT/ImageSets/480p/train.txt  val.txt         (2017: ImageSets/2016 or ImageSets/2017)
+        ROOT/JPEGImages/480p/blackswan/00000.jpg       2016: 480p, 1080p; 2017: 480p, Full-Resolution
+        ROOT/Annotations/480p/blackswan/00000.png      0 = background; 2016: 255 = subject; 2017: number of the object
+        ROOT/Annotations_unsupervised/480p/...         2017 only: all salient objects, 255 = ignored
+        ROOT/ImageSets/480p/train.txt  val.txt         2016; 2017: ImageSets/2016 and ImageSets/2017
 
     Without ``clips`` the official lists split the data: training clips train, validation clips serve for both
     validation and testing. Where there is no list, all clips serve for all three. With ``clips`` these clips serve
@@ -28,16 +37,15 @@ class DavisDataModule(FramesDataModule):
         root: The folder that holds JPEGImages.
         clips: Names of the clips to train and test on; None follows the official lists.
         resolution: Subfolder of JPEGImages and Annotations.
-        image_size: Evaluation size (height, width) in pixels.
-        scale: Working size over evaluation size.
-        batch_size: Frames in a batch.
-        num_workers: Loader processes.
-        augment: Whether training frames are augmented at all.
-        device_augment: Whether the augmentation includes the zoom and shift that run on the device.
+        year: Whose lists to follow: 2016 (one subject a clip) or 2017; None takes 2016's where both are there.
+        object_id: Number of the object that counts as the subject; clips that do not show it are not evaluated. None
+            joins all objects.
+        unsupervised: Take the masks of Annotations_unsupervised; what is to be ignored there counts as background.
+        **kwargs: Options of :class:`datamodules.base.FramesDataModule`.
 
     Raises:
         FileNotFoundError: If the folder is not there or is not the root of DAVIS; the message says which is.
-        ValueError: If a named clip does not exist; the message lists those that do.
+        ValueError: If a named clip does not exist; the message lists those that do. If ``object_id`` is not positive.
     """
 
     def __init__(
@@ -45,17 +53,20 @@ class DavisDataModule(FramesDataModule):
         root: str,
         clips: list[str] | None = None,
         resolution: str = "480p",
-        image_size: tuple[int, int] = (360, 640),
-        scale: float = 1.0,
-        batch_size: int = 16,
-        num_workers: int = 2,
-        augment: bool = True,
-        device_augment: bool = True,
+        year: Literal[2016, 2017] | None = None,
+        object_id: int | None = None,
+        unsupervised: bool = False,
+        **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(image_size, scale, batch_size, num_workers, augment, device_augment)
+        super().__init__(**kwargs)
+        if object_id is not None and object_id < 1:
+            raise ValueError(f"object_id must be at least 1 (0 is the background), got {object_id}.")
         self.root = Path(root).expanduser()
         self.clips = clips
         self.resolution = resolution
+        self.year = year
+        self.object_id = object_id
+        self.unsupervised = unsupervised
 
     def split_clips(self, split: Split) -> list[Clip]:
         """The clips of one split.
@@ -84,44 +95,71 @@ class DavisDataModule(FramesDataModule):
         unknown = [name for name in names if name not in available]
         if unknown:
             raise ValueError(f"Clip '{unknown[0]}' of {source} is not in {folder}; available: {', '.join(available)}.")
-        return [self._clip(folder / name) for name in names]
+        clips = (self._clip(folder / name, annotated=split != "train") for name in names)
+        return [clip for clip in clips if clip is not None]
 
-    def _clip(self, folder: Path) -> Clip:
-        source = ImageFrames(folder)
-        annotations = self.root / "Annotations" / self.resolution / folder.name
+    def _clip(self, folder: Path, annotated: bool) -> Clip | None:
+        source = self.open_source(folder.name, partial(ImageFrames, folder))
+        if source is None:
+            return None
+        annotations = self._annotations_folder() / folder.name
         paths = {
             index: annotations / f"{path.stem}.png" for index, path in zip(source.indices, source.paths, strict=True)
         }
-        masks = {index: partial(read_mask, path) for index, path in paths.items() if path.is_file()}
-        return Clip(folder.name, source, masks)
+        paths = {index: path for index, path in paths.items() if path.is_file()}
+        if annotated and self.object_id is not None and paths and not self._shows_object(paths):
+            self.notice(folder.name, None, f"no object {self.object_id} in its masks: not evaluated")
+            paths = {}
+        return Clip(folder.name, source, {index: self._reader(path) for index, path in paths.items()})
+
+    def _reader(self, path: Path) -> Callable[[], NDArray[np.bool_]]:
+        """The function that reads one mask."""
+        if self.object_id is None and not self.unsupervised:
+            return partial(read_mask, path)
+        return partial(_read_subject, path, self.object_id, _IGNORE if self.unsupervised else None)
+
+    def _shows_object(self, paths: dict[int, Path]) -> bool:
+        return any((read_objects(path) == self.object_id).any() for path in paths.values())
+
+    def _annotations_folder(self) -> Path:
+        if not self.unsupervised:
+            return self.root / "Annotations" / self.resolution
+        folder = self.root / "Annotations_unsupervised" / self.resolution
+        if not folder.is_dir():
+            raise FileNotFoundError(f"No {folder}: unpack the unsupervised masks of 2017, or switch unsupervised off.")
+        return folder
 
     def _frames_folder(self) -> Path:
         """The folder of all clips; if it is not there, say what to give as root."""
         images = self.root / "JPEGImages"
         if (images / self.resolution).is_dir():
             return images / self.resolution
-        if not self.root.is_dir():
-            raise FileNotFoundError(f"No folder at {self.root}: give the DAVIS folder that holds JPEGImages as root.")
         if images.is_dir():
             found = ", ".join(sorted(path.name for path in images.iterdir() if path.is_dir())) or "nothing"
             raise FileNotFoundError(f"No {self.resolution} in {images}: set resolution to one of {found}.")
-        for parent in self.root.parents:
-            if (parent / "JPEGImages").is_dir():
-                raise FileNotFoundError(f"{self.root} is too deep in the DAVIS tree: give {parent} as root.")
-        for child in sorted(path for path in self.root.iterdir() if path.is_dir()):
-            if (child / "JPEGImages").is_dir():
-                raise FileNotFoundError(f"No JPEGImages in {self.root}: give {child} as root.")
-        raise FileNotFoundError(f"No JPEGImages in {self.root}: give the DAVIS folder that holds it as root.")
+        raise wrong_root(self.root, lambda path: (path / "JPEGImages").is_dir(), "JPEGImages")
 
     def _official(self, split: Split) -> tuple[list[str], str] | None:
         """Clip names of the official list for a split, and the list's path; None without lists."""
         name = "train.txt" if split == "train" else "val.txt"
-        for subset in (self.resolution, "2016", "2017"):
+        subsets = {2016: (self.resolution, "2016"), 2017: ("2017",), None: (self.resolution, "2016", "2017")}[self.year]
+        for subset in subsets:
             path = self.root / "ImageSets" / subset / name
             if path.is_file():
                 lines = [line.split() for line in path.read_text().splitlines()]
                 return list(dict.fromkeys(_clip_name(line[0]) for line in lines if line)), str(path)
+        if self.year is not None:
+            folders = " or ".join(str(self.root / "ImageSets" / subset) for subset in subsets)
+            raise FileNotFoundError(f"No {name} of {self.year} in {folders}: fetch the lists, or name clips.")
         return None
+
+
+def _read_subject(path: Path, object_id: int | None, ignore: int | None) -> NDArray[np.bool_]:
+    """Mask of one object, or of all but those with the number to ignore, bool (H, W)."""
+    values = read_objects(path)
+    if object_id is not None:
+        return np.asarray(values == object_id)
+    return np.asarray((values != 0) & (values != ignore))
 
 
 def _clip_name(entry: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import av
 import cv2
@@ -20,7 +20,7 @@ Keep = Callable[[int, int], bool]
 """(position from 0, original number) -> whether to yield the frame."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv", ".gif"})
 _LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 
@@ -40,6 +40,9 @@ class FrameSource(Protocol):
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame in pixels."""
+
+
+Source = TypeVar("Source", bound=FrameSource)
 
 
 def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
@@ -117,13 +120,14 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
     return image if size is None else resize(image, size)
 
 
-def read_mask(path: Path | str) -> NDArray[np.bool_]:
-    """Read one mask: any non-zero value in any colour channel is the subject.
+def read_mask(path: Path | str, level: int | None = None) -> NDArray[np.bool_]:
+    """Read one mask: where any colour channel is above a level, there is the subject.
 
-    Palette images are read as indices and alpha is ignored; JPEG masks are cut at 128, as compression leaves no zeros.
+    Palette images are read as indices and alpha is ignored.
 
     Args:
         path: The mask file.
+        level: Largest value of the background; None means 0, and 127 for JPEG, as compression leaves no zeros.
 
     Returns:
         Bool, (H, W).
@@ -132,17 +136,41 @@ def read_mask(path: Path | str) -> NDArray[np.bool_]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no complete image; the message names it.
     """
+    if level is None:
+        level = 127 if Path(path).suffix.lower() in _LOSSY_SUFFIXES else 0
+    mask = _mask_values(path) > level
+    return np.asarray(mask.any(axis=-1) if mask.ndim == 3 else mask)
+
+
+def read_objects(path: Path | str) -> NDArray[np.integer[Any]]:
+    """Read one mask of several objects.
+
+    Args:
+        path: The mask file, a palette or grey image.
+
+    Returns:
+        Number of the object at every pixel, (H, W).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no complete image, or has colours instead of numbers; the message names it.
+    """
+    values = _mask_values(path)
+    if values.ndim != 2:
+        raise ValueError(f"The mask {path} has colours instead of object numbers: save it as a palette or grey image.")
+    return values
+
+
+def _mask_values(path: Path | str) -> NDArray[np.integer[Any]]:
+    """Values of a mask file, (H, W) or (H, W, C), without alpha."""
     try:
         with Image.open(path) as file:
             opaque = {"LA": "L", "RGBA": "RGB", "PA": "RGB"}.get(file.mode)
-            values = np.asarray(file.convert(opaque) if opaque else file)
+            return np.asarray(file.convert(opaque) if opaque else file)
     except FileNotFoundError:
         raise FileNotFoundError(f"No mask at {path}.") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"Cannot read the mask {path} ({error}): replace or delete the file.") from error
-    level = 127 if Path(path).suffix.lower() in _LOSSY_SUFFIXES else 0
-    mask = values > level
-    return np.asarray(mask.any(axis=-1) if mask.ndim == 3 else mask)
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -290,6 +318,22 @@ def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
     return ImageFrames(path) if path.is_dir() else VideoFrames(path)
 
 
+def readable(source: Source) -> Source:
+    """Make sure that a clip's size can be read.
+
+    Args:
+        source: The frames.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: If its first frame cannot be read.
+    """
+    source.original_size()
+    return source
+
+
 def video_rate(path: Path | str) -> float:
     """Mean frame rate of a video.
 
@@ -307,3 +351,32 @@ def video_rate(path: Path | str) -> float:
         stream = file.streams.video[0]
         rate = stream.average_rate or stream.guessed_rate
     return float(rate) if rate else 25.0
+
+
+def frame_times(path: Path | str) -> NDArray[np.float64]:
+    """When every frame of a video is shown, without decoding it; the rate may vary.
+
+    Args:
+        path: The video file.
+
+    Returns:
+        Seconds from the first frame, in order, (N,).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds no readable video or no time stamps.
+    """
+    try:
+        with _open_video(Path(path)) as file:
+            stream = file.streams.video[0]
+            packets = [packet for packet in file.demux(stream) if packet.size and not packet.is_discard]
+            base = stream.time_base
+    except av.error.FFmpegError as error:
+        raise ValueError(f"Cannot read the video {path} ({error}): re-encode or replace it.") from error
+    # Some containers (AVI) have decoding times only, which are the times of display in another order.
+    shown = [packet.pts for packet in packets]
+    stamps = [packet.dts for packet in packets] if None in shown else shown
+    if not stamps or None in stamps or base is None:
+        raise ValueError(f"The video {path} has no time stamps: re-encode it, or sample it by every_nth.")
+    ticks = np.sort(np.asarray(stamps, dtype=np.float64))
+    return np.asarray((ticks - ticks[0]) * float(base))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
 from datamodules.base import SPLITS, FramesDataModule, Split
@@ -15,32 +18,36 @@ from datamodules.readers import (
     ImageFrames,
     VideoFrames,
     frame_number,
-    is_image,
-    is_video,
+    frame_times,
     list_images,
     natural_key,
     open_frames,
     read_mask,
+    readable,
 )
+from datamodules.recordings import find_clips, read_boxes_csv
+from datamodules.sampling import at_rate, within
 
-_RESERVED = frozenset({"masks", "boxes", "annotations", "__macosx"})
 _STRETCH = 1.15
 
 
 class VideosDataModule(FramesDataModule):
     """The user's own recordings; everything but the frames is optional.
 
-    ``root`` may be a video file; a folder of videos; a folder of images (one clip); a folder of such folders (one
-    clip each); or a folder with the parts below. Names sort in natural order, orientation flags are honoured.
+    ``root`` may be a video file; a folder of images (one clip); a folder of videos and folders of images, as deep as
+    you like; or a folder with the parts below. Names sort in natural order, orientation flags are honoured.
 
     ::
 
-        ROOT/clips/run1.mp4                 or ROOT/clips/run1/000001.jpg ...
+        ROOT/clips/run1.mp4                 or ROOT/clips/run1/000001.jpg ...; .mov, .avi, .mkv, .webm, .gif, ...
+        ROOT/clips/monday/run2.mp4          clip "monday/run2"; so also masks/monday/run2/ and boxes/monday/run2.csv
         ROOT/masks/run1/000001.png          evaluation only; non-zero = subject; no file = frame not annotated
-        ROOT/splits.json                    {"train": ["run1"], "val": ["run2"], "test": ["run3"]}
+        ROOT/boxes/run1.csv                 evaluation only; frame,x0,y0,x1,y1 in pixels of the original frame
+        ROOT/splits.json                    {"train": ["run1"], "val": ["run2"], "test": ["monday"]}: clips or folders
 
-    A mask belongs to the image with the same name, or else the same number; frames of a video are counted from 0.
-    The folder ``masks`` may also lie beside the videos or clip folders themselves.
+    A mask or box belongs to the image with the same name, or else the same number; frames of a video are counted from
+    0, whatever its rate. The folders ``masks`` and ``boxes`` may also lie beside the videos or clip folders
+    themselves.
 
     Without ``splits.json`` a share of the clips, annotated ones first, is held out for validation and test, the rest
     trains. A single clip serves for all three: the model then sees its test frames (never the masks) in training,
@@ -50,37 +57,40 @@ class VideosDataModule(FramesDataModule):
     Args:
         root: A video file or a folder, see above.
         every_nth: Keep every n-th frame of a clip and the annotated ones; original numbers are kept.
+        fps: Keep so many frames of a second instead, by the time stamps of the video, and the annotated ones.
+        time_ranges: Use parts of a video only: clip name -> [[start, end], ...] in seconds from its first frame.
         val_fraction: Share of the clips held out where there is no ``splits.json``.
-        image_size: Evaluation size (height, width) in pixels; frames of another shape are stretched to it.
-        scale: Working size over evaluation size.
-        batch_size: Frames in a batch.
-        num_workers: Loader processes.
-        augment: Whether training frames are augmented at all.
-        device_augment: Whether the augmentation includes the zoom and shift that run on the device.
+        **kwargs: Options of :class:`datamodules.base.FramesDataModule`; frames of another shape than ``image_size``
+            are stretched to it.
 
     Raises:
-        ValueError: If ``every_nth`` or ``val_fraction`` is out of range.
+        ValueError: If ``every_nth``, ``fps``, ``time_ranges`` or ``val_fraction`` is out of range.
     """
 
     def __init__(
         self,
         root: str,
         every_nth: int = 1,
+        fps: float | None = None,
+        time_ranges: dict[str, list[tuple[float, float]]] | None = None,
         val_fraction: float = 0.2,
-        image_size: tuple[int, int] = (360, 640),
-        scale: float = 1.0,
-        batch_size: int = 16,
-        num_workers: int = 2,
-        augment: bool = True,
-        device_augment: bool = True,
+        **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(image_size, scale, batch_size, num_workers, augment, device_augment)
+        super().__init__(**kwargs)
         if every_nth < 1 or not 0 < val_fraction < 1:
             raise ValueError(
                 f"every_nth must be at least 1 and val_fraction between 0 and 1, got {every_nth} and {val_fraction}."
             )
+        if fps is not None and (fps <= 0 or every_nth != 1):
+            raise ValueError(f"fps must be positive, without every_nth; got fps {fps} and every_nth {every_nth}.")
+        for name, ranges in (time_ranges or {}).items():
+            for start, end in ranges:
+                if not 0 <= start < end:
+                    raise ValueError(f"The time range of clip '{name}' is {start:g} to {end:g} s: it must go forward.")
         self.root = Path(root).expanduser()
         self.every_nth = every_nth
+        self.fps = fps
+        self.time_ranges = time_ranges or {}
         self.val_fraction = val_fraction
 
     def setup(self, stage: str | None = None) -> None:
@@ -115,14 +125,29 @@ class VideosDataModule(FramesDataModule):
             ValueError: If ``splits.json`` is wrong, a clip's name is not unique or a mask belongs to no frame.
         """
         paths = find_clips(self.root)
-        folder = self.root / "masks"
-        for stray in sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
-            if stray not in paths:
-                self.say(f"{folder / stray} belongs to no clip: name it after one of {', '.join(paths)}.")
-        return [self._clip(name, paths[name]) for name in self._split_names(paths)[split]]
+        unknown = [name for name in self.time_ranges if name not in paths]
+        if unknown:
+            raise ValueError(f"time_ranges names clip '{unknown[0]}', but there are only {', '.join(paths)}.")
+        self._notice_strays(paths)
+        clips = (self._clip(name, paths[name]) for name in self._split_names(paths)[split])
+        return [clip for clip in clips if clip is not None]
 
-    def _clip(self, name: str, path: Path) -> Clip:
-        source = open_frames(path)
+    def _notice_strays(self, clips: dict[str, Path]) -> None:
+        """Notice annotations that belong to no clip."""
+        masks, boxes = self.root / "masks", self.root / "boxes"
+        found = {path.relative_to(masks).as_posix(): path for path in masks.rglob("*") if path.is_dir()}
+        parents = {parent.as_posix() for name in clips for parent in Path(name).parents}
+        found = {name: path for name, path in found.items() if name not in parents}
+        found |= {path.relative_to(boxes).with_suffix("").as_posix(): path for path in boxes.rglob("*.csv")}
+        for name, path in sorted(found.items()):
+            if name not in clips:
+                self.notice(name, None, f"{path} belongs to no clip: name it after one")
+                self.say(f"{path} belongs to no clip: name it after one of {', '.join(clips)}.")
+
+    def _clip(self, name: str, path: Path) -> Clip | None:
+        source = self.open_source(name, lambda: readable(open_frames(path)))
+        if source is None:
+            return None
         height, width = source.original_size()
         stretch = (width / height) / (self.image_size[1] / self.image_size[0])
         if not 1 / _STRETCH < stretch < _STRETCH:
@@ -131,7 +156,32 @@ class VideosDataModule(FramesDataModule):
                 f"{self.image_size[0]}: set image_size to their shape."
             )
         masks = {index: partial(read_mask, file) for index, file in self._mask_files(name, source).items()}
-        return Clip(name, source, masks, self.every_nth)
+        table = self.root / "boxes" / f"{name}.csv"
+        clip = Clip(name, source, masks, self.every_nth, read_boxes_csv(table) if table.is_file() else {})
+        return self._timed(clip, path) if self.fps is not None or name in self.time_ranges else clip
+
+    def _timed(self, clip: Clip, path: Path) -> Clip:
+        """Choose the frames of a clip by their time."""
+        if path.is_dir():
+            raise ValueError(
+                f"Clip '{clip.name}' is a folder of images and has no time stamps: sample it by every_nth instead of "
+                "fps and time_ranges."
+            )
+        times = frame_times(path)
+        ranges = self.time_ranges.get(clip.name, [(0.0, np.inf)])
+        inside = within(times, ranges)
+        if not len(inside):
+            raise ValueError(f"No frame of clip '{clip.name}' is in its time_ranges: it lasts {times[-1]:.1f} s.")
+        chosen = inside[at_rate(times[inside], self.fps)] if self.fps is not None else inside[:: self.every_nth]
+        numbers = set(inside.tolist())
+        outside = set(range(len(times))) - numbers
+        return Clip(
+            clip.name,
+            clip.source,
+            {frame: mask for frame, mask in clip.masks.items() if frame not in outside},
+            boxes={frame: box for frame, box in clip.boxes.items() if frame not in outside},
+            chosen=frozenset(chosen.tolist()),
+        )
 
     def _mask_files(self, name: str, source: ImageFrames | VideoFrames) -> dict[int, Path]:
         """Mask files of a clip by original frame number."""
@@ -160,11 +210,18 @@ class VideosDataModule(FramesDataModule):
         if len(names) == 1:
             self.say(f"Only one clip in {self.root}: it serves for training, validation and test (transductive).")
             return {split: names for split in SPLITS}
-        annotated = [name for name in names if (self.root / "masks" / name).is_dir()]
+        return self._held_out(names)
+
+    def _held_out(self, names: list[str]) -> dict[Split, list[str]]:
+        """Clip names of every split where the user has listed none."""
+        annotated = [name for name in names if self._is_annotated(name)]
         order = annotated + [name for name in names if name not in annotated]
         count = min(max(1, round(self.val_fraction * len(names))), len(names) - 1)
         held = [name for name in names if name in order[:count]]
         return {"train": [name for name in names if name not in held], "val": held, "test": held}
+
+    def _is_annotated(self, name: str) -> bool:
+        return (self.root / "masks" / name).is_dir() or (self.root / "boxes" / f"{name}.csv").is_file()
 
     def _listed_splits(self, file: Path, names: list[str]) -> dict[Split, list[str]]:
         """Read and check ``splits.json``."""
@@ -177,12 +234,7 @@ class VideosDataModule(FramesDataModule):
         wrong = [key for key in listed if key not in SPLITS]
         if wrong:
             raise ValueError(f"{file} has a split '{wrong[0]}': only train, val and test exist.")
-        for split, members in listed.items():
-            for name in members:
-                if name not in names:
-                    raise ValueError(
-                        f"Clip '{name}' of split {split} in {file} does not exist; available: {', '.join(names)}."
-                    )
+        listed = {split: self._expand(members, names, f"split {split} in {file}") for split, members in listed.items()}
         train = listed.get("train", [])
         val = listed.get("val") or listed.get("test") or train
         splits: dict[Split, list[str]] = {"train": train, "val": val, "test": listed.get("test") or val}
@@ -191,59 +243,12 @@ class VideosDataModule(FramesDataModule):
             self.say(f"Clip '{shared[0]}' both trains and tests (transductive): say so beside any figure.")
         return splits
 
-
-def find_clips(root: Path) -> dict[str, Path]:
-    """Find the clips below a path of the user's.
-
-    Args:
-        root: A video file or a folder; see :class:`VideosDataModule`.
-
-    Returns:
-        Clip name -> video file or folder of images, in natural order.
-
-    Raises:
-        FileNotFoundError: If there is no clip; the message says where one was seen instead.
-        ValueError: If two clips have the same name, or the file is no video.
-    """
-    if not root.exists():
-        raise FileNotFoundError(f"Nothing at {root}: give a video file or a folder of videos or images as root.")
-    if root.is_file():
-        if not is_video(root):
-            raise ValueError(f"{root} is no video file by its name: give a video or a folder as root.")
-        return {root.stem: root}
-    folder = root / "clips" if (root / "clips").is_dir() else root
-    entries = sorted(folder.iterdir(), key=natural_key)
-    paths = [path for path in entries if (path.is_file() and is_video(path)) or _is_clip_folder(path)]
-    if not paths and list_images(folder):
-        return {root.resolve().name: folder}
-    clips: dict[str, Path] = {}
-    for path in paths:
-        name = path.stem if path.is_file() else path.name
-        if name in clips:
-            raise ValueError(f"{clips[name]} and {path} would both be clip '{name}': rename one of them.")
-        clips[name] = path
-    if not clips:
-        raise FileNotFoundError(f"No video and no folder of images in {folder}{_hint(root)}.")
-    return clips
-
-
-def _is_clip_folder(path: Path) -> bool:
-    return (
-        path.is_dir()
-        and path.name.lower() not in _RESERVED
-        and not path.name.startswith(".")
-        and bool(list_images(path))
-    )
-
-
-def _hint(root: Path) -> str:
-    """Where clips lie deeper in the tree, as the end of a sentence."""
-    for pattern in ("*/*", "*/*/*", "*/*/*/*"):
-        for path in sorted(root.glob(pattern)):
-            if _RESERVED & {part.lower() for part in path.relative_to(root).parts}:
-                continue
-            if path.is_file() and is_video(path):
-                return f": give {path.parent} instead"
-            if path.is_file() and is_image(path):
-                return f": give {path.parent.parent} instead"
-    return ": put videos (.mp4, .mov, ...) or folders of images (.jpg, .png, ...) there"
+    def _expand(self, entries: Sequence[object], names: list[str], where: str) -> list[str]:
+        """Clip names of a list of clips and folders of clips."""
+        found: list[str] = []
+        for entry in entries:
+            members = [name for name in names if name == entry or name.startswith(f"{entry}/")]
+            if not members:
+                raise ValueError(f"Clip '{entry}' of {where} does not exist; available: {', '.join(names)}.")
+            found += [name for name in members if name not in found]
+        return found

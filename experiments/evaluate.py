@@ -61,7 +61,9 @@ def evaluate(run: Path, checkpoint: Literal["last", "best"] = "last", command: s
     )
     trainer.test(model, datamodule=data, verbose=False)
     if not metrics.results:
-        raise RunError(f"The test clips of {run} have no masks: nothing to score; see `make predict` for pictures.")
+        raise RunError(
+            f"The test clips of {run} have no masks or boxes: nothing to score; see `make predict` for pictures."
+        )
     made_by = _made_by(folder, config, checkpoint, command)
     results = {**metrics.results, "made_by": made_by}
     write_atomically(run / "results.json", json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
@@ -111,25 +113,39 @@ def table(results: Mapping[str, Any]) -> Table:
         A rich table.
     """
     made = results["made_by"]["settings"]
-    shown = Table(title=f"{made['data']} ({made['profile']}), {results['frames']} test frames, mean over clips")
+    shown = Table(title=f"{made['data']} ({made['profile']}), {_frames(results)}, mean over clips")
     shown.add_column("")
     shown.add_column("threshold", justify="right")
     for name in COLUMNS:
         shown.add_column(TITLES[name], justify="right")
+    shown.add_column("AP", justify="right")
     named = {"model": results, **{name.replace("_", " "): floor for name, floor in results["floors"].items()}}
     for name, numbers in named.items():
         _add_rows(shown, name, numbers)
     shown.add_section()
     for name, numbers in results["clips"].items():
-        shown.add_row(name, "0.50", *(_cell(numbers.get(column)) for column in COLUMNS))
+        _add_fixed(shown, name, numbers)
     return shown
 
 
+def _frames(results: Mapping[str, Any]) -> str:
+    """How many frames were scored, in words; where few of them have a mask, how many do."""
+    frames, masks = results["frames"], results["masks"]
+    return f"{frames} test frames" if masks == frames else f"{frames} test frames, {masks} of them with a mask"
+
+
+def _add_fixed(shown: Table, name: str, numbers: Mapping[str, Any]) -> None:
+    """The fixed threshold."""
+    cells = (_cell(numbers.get(column)) for column in (*COLUMNS, "average_precision"))
+    shown.add_row(name, "0.50" if numbers["masks"] else "", *cells)
+
+
 def _add_rows(shown: Table, name: str, numbers: Mapping[str, Any]) -> None:
-    """The fixed threshold and the best of the grid."""
-    shown.add_row(name, "0.50", *(_cell(numbers.get(column)) for column in COLUMNS))
-    best = f"best {numbers['best_threshold']:.2f}"
-    shown.add_row("", best, *(_cell(numbers.get(f"best_{column}")) for column in COLUMNS))
+    """The fixed threshold and, where there are masks, the best of the grid."""
+    _add_fixed(shown, name, numbers)
+    if "best_threshold" in numbers:
+        best = f"best {numbers['best_threshold']:.2f}"
+        shown.add_row("", best, *(_cell(numbers.get(f"best_{column}")) for column in COLUMNS), "")
 
 
 def _cell(value: float | None) -> str:

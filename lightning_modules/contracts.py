@@ -12,8 +12,10 @@ class Batch(TypedDict):
         image: RGB, (B, 3, H, W), float32 in [0, 1].
         clip: Name of each frame's clip.
         index: Number of each frame in its clip, (B,), int64.
-        mask: Ground truth, (B, 1, H', W'), bool, evaluation splits only.
-        annotated: Which frames have ground truth, (B,), bool, evaluation splits only.
+        mask: Ground truth, (B, 1, H', W'), bool; evaluation splits that have any.
+        annotated: Which frames have a mask, (B,), bool; comes with ``mask``.
+        box: Ground truth, (B, 4), (cx, cy, sx, sy) in [-1, 1], NaN where a frame has none; evaluation splits that have
+            any.
     """
 
     image: Tensor
@@ -21,6 +23,7 @@ class Batch(TypedDict):
     index: Tensor
     mask: NotRequired[Tensor]
     annotated: NotRequired[Tensor]
+    box: NotRequired[Tensor]
 
 
 class StepOutput(TypedDict, total=False):

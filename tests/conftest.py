@@ -63,19 +63,35 @@ def videos(fake_data: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def fit_arguments(davis: Path, videos: Path) -> FitArguments:
+def data_root(
+    fake_data: ModuleType, davis: Path, videos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """The folder of tiny data in one layout, written when it is first asked for."""
+    roots = {"davis": davis, "videos": videos}
+
+    def find(layout: str) -> Path:
+        if layout not in roots:
+            roots[layout] = fake_data.LAYOUTS[layout](tmp_path_factory.mktemp(layout))
+        return roots[layout]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def fit_arguments(fake_data: ModuleType, data_root: Callable[[str], Path]) -> FitArguments:
     """Arguments of ``fit`` for one stage, shrunk to two steps on tiny data."""
 
-    def arguments(run: Path, stage: str, *more: str, data: str = "davis", profile: str = "small") -> list[str]:
-        sources = {
-            "demo": [f"--data.init_args.{key}={n}" for key, n in DEMO_COUNTS.items()],
-            "davis": [f"--data.init_args.root={davis}"],
-            "videos": [f"--data.init_args.root={videos}"],
-        }
-        if data not in sources:
-            pytest.fail(f"configs/data/{data}.yaml is new: give it tiny data in tests/conftest.py")
+    def arguments(
+        run: Path, stage: str, *more: str, data: str = "davis", layout: str | None = None, profile: str = "small"
+    ) -> list[str]:
+        if data == "demo":
+            source = [f"--data.init_args.{key}={n}" for key, n in DEMO_COUNTS.items()]
+        elif data in fake_data.LAYOUTS:
+            source = [f"--data.init_args.root={data_root(layout or data)}"]
+        else:
+            pytest.fail(f"configs/data/{data}.yaml is new: give it tiny data in tests/fake_data.py")
         names = ["base.yaml", f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"]
-        found = ["fit", *(f"--config={name}" for name in names), *sources[data], *SHRINK]
+        found = ["fit", *(f"--config={name}" for name in names), *source, *SHRINK]
         found += ["--model.init_args.perceptual_net=null", f"--trainer.default_root_dir={run / stage}"]
         if stage == "segment":
             found += ["--model.init_args.detector_weights=null", "--model.init_args.synthesis_weights=null"]

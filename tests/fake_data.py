@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -84,12 +85,18 @@ def write_davis(
 
 
 def write_video(
-    path: Path, clip: int = 0, frames: int = 6, size: tuple[int, int] = SIZE, rate: int = 10, portrait: bool = False
+    path: Path,
+    clip: int = 0,
+    frames: int = 6,
+    size: tuple[int, int] = SIZE,
+    rate: int = 10,
+    portrait: bool = False,
+    codec: str = "libx264",
 ) -> Path:
-    """An H.264 file; ``portrait`` sets the flag that asks players for a quarter turn clockwise, as phones do."""
+    """A video, H.264 by default; ``portrait`` sets the flag that asks players for a quarter turn, as phones do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=rate)
+        stream = file.add_stream(codec, rate=rate)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
         for frame in range(frames):
@@ -122,3 +129,219 @@ def write_videos(
         content = {"train": names[: max(1, clips - 2)], "val": names[-2:-1] or names, "test": names[-1:]}
         (root / "splits.json").write_text(json.dumps(content))
     return root
+
+
+def centre_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """Tight box of a mask as (cx, cy, sx, sy) in [-1, 1], by a plain loop over its pixels."""
+    height, width = mask.shape
+    pixels = [(x, y) for y in range(height) for x in range(width) if mask[y, x]]
+    x0, x1 = min(x for x, _ in pixels), max(x for x, _ in pixels) + 1
+    y0, y1 = min(y for _, y in pixels), max(y for _, y in pixels) + 1
+    return (x0 + x1) / width - 1, (y0 + y1) / height - 1, (x1 - x0) / width, (y1 - y0) / height
+
+
+def pixel_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Tight box of a mask as left, top, right, bottom in pixels, on pixel edges."""
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def write_boxes(path: Path, clip: int = 0, frames: Sequence[int] = range(6), first: int = 0) -> None:
+    """A table of boxes as a user would write it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{first + frame},{','.join(map(str, pixel_box(draw_frame(clip, frame)[1])))}" for frame in frames]
+    path.write_text("\n".join(["frame,x0,y0,x1,y1", *lines]) + "\n")
+
+
+def write_gif(path: Path, clip: int = 0, durations: Sequence[int] = (100,) * 6) -> Path:
+    """A GIF whose frames are shown for so many milliseconds each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [Image.fromarray(draw_frame(clip, frame)[0]) for frame in range(len(durations))]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=list(durations), loop=0)
+    return path
+
+
+def write_handheld(root: Path, frames: int = 4) -> Path:
+    """Handheld190k in the generic layout: five sequences of two cameras, sparse masks of the last two."""
+    for sequence in range(5):
+        for camera in (1, 2):
+            name = f"seq{sequence + 1}/cam{camera}"
+            write_images(root / "clips" / name, sequence, frames, first=1, pattern="{:06d}.jpg")
+            if sequence > 2:
+                write_masks(root / "masks" / name, sequence, [1], first=1, pattern="{:06d}.png")
+    return root
+
+
+def write_davis_2017(root: Path, frames: int = 4) -> Path:
+    """DAVIS-2017: palette masks of two objects, lists of both years, unsupervised masks with ignored pixels."""
+    for number, name in enumerate(("bear", "boat", "camel", "dogs")):
+        write_images(root / "JPEGImages" / "480p" / name, number, frames)
+        for frame in range(frames):
+            for folder in ("Annotations", "Annotations_unsupervised"):
+                values = draw_frame(number, frame)[1].astype(np.uint8)
+                if name == "dogs":
+                    values[:6, :8] = 2
+                if folder == "Annotations_unsupervised":
+                    values[-4:, -4:] = 255
+                picture = Image.fromarray(values, mode="P")
+                picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0] + [90] * 759)  # 256 colours, so that 255 is kept
+                path = root / folder / "480p" / name / f"{frame:05d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                picture.save(path)
+    for year, train, val in (("2016", "bear", "camel"), ("2017", "bear\nboat", "camel\ndogs")):
+        lists = root / "ImageSets" / year
+        lists.mkdir(parents=True)
+        (lists / "train.txt").write_text(f"{train}\n")
+        (lists / "val.txt").write_text(f"{val}\n")
+    return root
+
+
+def write_mat(path: Path, masks: Sequence[NDArray[np.bool_]]) -> None:
+    """A MATLAB 7.3 file as Human3.6M has them: ``Masks`` refers to one image per frame, stored columns first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w", userblock_size=512) as file:
+        group = file.create_group("#refs#")
+        references = []
+        for number, mask in enumerate(masks):
+            image = group.create_dataset(f"m{number}", data=mask.astype(np.uint8).T, compression="gzip")
+            image.attrs["MATLAB_class"] = np.bytes_(b"logical")
+            references.append(image.ref)
+        cells = file.create_dataset("Masks", (len(masks), 1), dtype=h5py.ref_dtype)
+        for number, reference in enumerate(references):
+            cells[number, 0] = reference
+        cells.attrs["MATLAB_class"] = np.bytes_(b"cell")
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+
+
+def write_h36m(root: Path, subjects: Sequence[str] = ("S1", "S9"), frames: int = 6) -> Path:
+    """Human3.6M as unpacked: two takes by two cameras, box masks for all but one camera, silhouettes of one subject."""
+    for number, subject in enumerate(subjects):
+        for take, file in (("Phoning-1", "Phoning 1"), ("Phoning-2", "Phoning")):
+            length = frames if take.endswith("1") else frames + 1
+            for camera in ("54138969", "55011271"):
+                folder = root / subject / take / "imageSequence" / camera
+                write_images(folder, number, length, first=1, pattern="img_{:06d}.jpg")
+                masks = [draw_frame(number, frame)[1] for frame in range(length)]
+                segments = root / subject / "MySegmentsMat"
+                write_mat(segments / "ground_truth_bb" / f"{file}.{camera}.mat", masks)
+                write_mat(segments / "ground_truth_bs" / f"{file}.{camera}.mat", masks)
+    return root
+
+
+def write_labels(
+    folder: Path,
+    key: str,
+    subjects: Sequence[int],
+    frames: int = 4,
+    size: tuple[int, int] = SIZE,
+    suffix: str = ".jpg",
+    **more: NDArray[np.float64],
+) -> Path:
+    """A part of an EPFL data set: one sequence per subject and two cameras, its rows in no order, numbers as floats."""
+    rows = []
+    for seq, subject in enumerate(subjects):
+        for cam in range(2):
+            pattern = f"{key}_{{:06d}}{suffix}"
+            write_images(folder / f"seq_{seq:03d}" / f"cam_{cam:02d}", subject, frames, size, 5, pattern)
+            rows += [(seq, cam, 5 + frame, subject) for frame in range(frames)]
+    order = np.random.default_rng(0).permutation(len(rows))
+    with h5py.File(folder / "labels.h5", "w") as file:
+        for column, name in enumerate(("seq", "cam", "frame", "subj")):
+            file[name] = np.asarray(rows, dtype=np.float32)[order, column]
+        for name, values in more.items():
+            file[name] = np.broadcast_to(values, (len(rows), *values.shape[1:])) if len(values) == 1 else values[order]
+    return folder
+
+
+def write_h36m_labels(root: Path, frames: int = 4) -> Path:
+    """Human3.6M in the preprocessed layout."""
+    for part, subjects in (("train", (1, 5)), ("test", (9,))):
+        boxes = []
+        for subject in subjects:
+            for _ in range(2):
+                for frame in range(frames):
+                    x0, y0, x1, y1 = pixel_box(draw_frame(subject, frame)[1])
+                    boxes.append((x0, y0, x1 - x0, y1 - y0))
+        write_labels(
+            root / f"h36m-{part}", "img", subjects, frames, bounding_box_cam=np.asarray(boxes, dtype=np.float64)
+        )
+    return root
+
+
+def write_ski_crops(root: Path, frames: int = 4) -> Path:
+    """Ski-PosePTZ: crops, 2D joints in [0, 1] that span the middle of the crop."""
+    corners = np.linspace([0.4, 0.3], [0.6, 0.7], 17).reshape(1, 34)
+    for part, subjects in (("train", (0, 4)), ("test", (5,))):
+        write_labels(root / part, "image", subjects, frames, (64, 64), ".png", **{"2D": corners})
+    return root
+
+
+SKI_TURN = -0.193200777
+
+
+def ski_camera(trial: int, camera: int, frame: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Intrinsics (3, 3) and pose [R | t] (3, 4) of a camera that looks at the skier, metres and 1280x720 pixels."""
+    angle = 0.5 * camera + 0.02 * frame + 0.001 * trial
+    forward = np.array([np.cos(angle), np.sin(angle), 0.0])
+    right, down = np.array([np.sin(angle), -np.cos(angle), 0.0]), np.array([0.0, 0.0, -1.0])
+    rotation = np.stack([right, down, forward])
+    centre = np.array([3.0, 4.0, 1.0]) - 10 * forward
+    intrinsics = np.array([[2000.0 + 10 * frame, 0, 640], [0, 2000.0 + 10 * frame, 360], [0, 0, 1]])
+    return intrinsics, np.concatenate([rotation, -(rotation @ centre)[:, None]], axis=1)
+
+
+def ski_markers(frame: int) -> NDArray[np.float64]:
+    """23 markers (23, 3) in metres, in the cameras' frame: the body in a box of 0.8 x 0.4 x 1.6 m, skis further out."""
+    generator = np.random.default_rng(frame)
+    markers = np.array([3.0, 4.0, 1.0]) + generator.uniform([-0.4, -0.2, -0.8], [0.4, 0.2, 0.8], (23, 3))
+    markers[15:21] += 2.0
+    return np.asarray(markers)
+
+
+def write_ski(
+    root: Path, trials: Sequence[int] = (103, 302, 405), cameras: Sequence[int] = (1, 2), frames: int = 4
+) -> Path:
+    """Ski-PTZ in full frames: frames from 1, camera 2 does not see the skier in frame 2, masks of frame 3."""
+    turn = np.array([[np.cos(SKI_TURN), -np.sin(SKI_TURN)], [np.sin(SKI_TURN), np.cos(SKI_TURN)]])
+    for number, trial in enumerate(trials):
+        for camera in cameras:
+            name = f"trial_{trial}_cam{camera}"
+            write_images(root / "Videos_Small" / name, number, frames, (360, 640), 1, "frame_{:06d}.jpg")
+            lines = []
+            for frame in range(frames):
+                intrinsics, pose = ski_camera(trial, camera, frame)
+                matrix = intrinsics @ pose
+                values = (matrix / matrix[2, 3]).ravel()[:11]
+                unseen = camera == 2 and frame == 1
+                lines.append(" ".join(["0"] * 12 if unseen else [*(f"{value:.12g}" for value in values), "1"]))
+            file = root / "Data" / "DLT_Parameters" / f"PP_Trial_{trial}_CAM{camera}.DLT"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("\n".join(lines) + "\n")
+            if trial != trials[0]:
+                mask = draw_frame(number, 2, (720, 1280))[1]
+                path = root / "Segmentation_masks" / name / "frame_000003.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.where(mask, 255, 180).astype(np.uint8)).save(path, quality=95)
+        rows = []
+        for frame in range(frames):
+            markers = ski_markers(frame)
+            markers[:, :2] = markers[:, :2] @ turn  # turns back: row vectors times the turn's matrix
+            rows.append(",".join(f"{value * 1000:.6f}" for value in markers.ravel()))
+        path = root / "Data" / "3D_Position_Data" / f"Trial_{trial}_AllMarker_Raumkoor.mat.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([",".join(f"m{n}" for n in range(69)), *rows]) + "\n")
+    return root
+
+
+LAYOUTS = {
+    "davis": write_davis,
+    "davis-2017": write_davis_2017,
+    "videos": write_videos,
+    "handheld": write_handheld,
+    "h36m": write_h36m,
+    "h36m-labels": write_h36m_labels,
+    "ski": write_ski,
+    "ski-crops": write_ski_crops,
+}
+"""Every layout of every data set that lies on disk: name of the data config, and of the layout where there are two."""

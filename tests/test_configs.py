@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from experiments.cli import CONFIGS, main
+from experiments.cli import main
+from experiments.composition import CONFIGS
 from experiments.folders import StageFolder
 
 STAGES = ("inpaint", "segment")
@@ -22,7 +23,7 @@ def test_every_config_belongs_to_a_composition() -> None:
     composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
     composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
     assert set(CONFIGS.rglob("*.yaml")) == composed
-    assert {"demo", "davis", "videos"} <= set(DATA)
+    assert {"demo", "davis", "videos", "h36m", "ski", "handheld"} <= set(DATA)
     assert {"small", "paper"} <= set(PROFILES)
 
 
@@ -61,6 +62,16 @@ def test_a_composition_trains_two_steps_of_both_stages(
         assert {"step", "val/loss"} <= set(columns)
     weights = torch.load(tmp_path / "segment/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert all(value.isfinite().all() for value in weights.values() if value.is_floating_point())
+
+
+@pytest.mark.parametrize("layout", ["davis-2017", "h36m-labels", "ski-crops"])
+def test_the_other_layout_trains_two_steps_of_both_stages(
+    layout: str, tmp_path: Path, fit_arguments: Callable[..., list[str]]
+) -> None:
+    for stage in STAGES:
+        assert main(fit_arguments(tmp_path, stage, data=layout.split("-")[0], layout=layout)) == 0
+        progress = StageFolder(tmp_path / stage).progress()
+        assert progress is not None and progress.step == 2
 
 
 def test_bf16_trains_on_the_cpu(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:

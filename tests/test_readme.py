@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import evaluate, flops, predict
-from experiments.cli import CONFIGS, ExperimentCLI, find_configs, run_lightning
+from experiments import evaluate, flops, inspect, predict
+from experiments.cli import ExperimentCLI, run_lightning
+from experiments.composition import CONFIGS, find_configs
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
 PARSERS = {"evaluate": evaluate.argument_parser, "predict": predict.argument_parser, "flops": flops.argument_parser}
@@ -47,6 +48,9 @@ def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         raise Parsed
 
     command, *arguments = words
+    if command == "inspect":
+        inspect.argument_parser().parse_args(find_configs(arguments))
+        return
     if command in PARSERS:
         PARSERS[command]().parse_args(arguments)
         return
@@ -70,7 +74,7 @@ def check_make(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) ->
             assert name in targets, f"make has no target {name}"
     if "DATA" in given:
         assert (CONFIGS / "data" / f"{given['DATA']}.yaml").is_file(), f"there is no data config {given['DATA']}"
-        if {"train-inpaint", "train-seg"} & set(words):
+        if {"inspect", "train-inpaint", "train-seg"} & set(words):
             assert given["DATA"] == "demo" or "ROOT" in given, "this data set needs ROOT"
     if "PROFILE" in given:
         assert (CONFIGS / "profiles" / given["PROFILE"]).is_dir(), f"there is no profile {given['PROFILE']}"
@@ -126,6 +130,7 @@ def test_every_file_of_the_readme_exists(root: Path) -> None:
         "make train-inpaint DATA=demo PRESET=static STEPS=10",
         "make train-seg DATA=davis ROOT=/data/DAVIS CLIPS='dance-twirl parkour' EPOCHS=3 SEED=2",
         "make train-seg DATA=videos ROOT=/data/mine RUN=runs/mine ARGS='--model.init_args.epsilon 0.01'",
+        "make inspect DATA=ski ROOT=/data/Kuetai RUN=runs/ski",
         "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--soft'",
         "make evaluate RUN=runs/demo ARGS='--checkpoint best'",
         "python -m experiments fit --config base.yaml --config inpaint.yaml --config data/demo.yaml "
@@ -142,15 +147,17 @@ def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.Mo
     [
         "make train",
         "make train-seg DATASET=demo",
-        "make train-seg DATA=h36m",
+        "make train-seg DATA=kinetics",
         "make train-seg DATA=davis",
         "make train-seg PROFILE=huge",
         "make train-inpaint PRESET=drone",
         "make train-inpaint ARGS='--trainer.max_stepz 5'",
         "make predict RUN=runs/demo",
+        "make inspect DATA=handheld",
+        "make inspect DATA=demo ARGS=--loud",
         "make predict INPUT=a.mp4 ARGS=--loud",
         "python -m experiments evaluate",
-        "python -m experiments fit --config data/h36m.yaml",
+        "python -m experiments fit --config data/kinetics.yaml",
         "python train.py",
         "conda activate backdrop",
     ],

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from callbacks.metrics import tight_boxes
 
 LOGGED = {"j_mean", "f_measure", "precision", "recall", "hit_rate", "best_j_mean", "best_threshold"}
 FIXED = {"j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate"}
-KEYS = FIXED | {f"best_{name}" for name in FIXED} | {"best_threshold", "average_precision", "frames"}
+KEYS = FIXED | {f"best_{name}" for name in FIXED} | {"best_threshold", "average_precision", "frames", "masks"}
 CLIPS = {"bear": 6, "camel": 5}
 
 
@@ -74,6 +75,59 @@ def test_stays_out_of_the_way(toy: ModuleType, tmp_path: Path, case: str) -> Non
     assert not trainer.callback_metrics
     trainer.test(module, toy.loader(frames), verbose=False)
     assert not trainer.callback_metrics and metrics.results == {}
+
+
+NOWHERE = (math.nan,) * 4
+
+
+def predicted_boxes(toy: ModuleType, frames: Any) -> list[tuple[float, ...]]:  # noqa: ANN401
+    """What the toy module predicts, by position in the data set."""
+    batches = toy.loader(frames)
+    return [tuple(box) for batch in batches for box in toy.ToyModule()._step(batch)["box"].tolist()]
+
+
+def test_boxes_alone_are_scored(toy: ModuleType, tmp_path: Path) -> None:
+    """Without masks, true boxes give the hit rate and the ranked precision, and nothing that needs a mask."""
+    clips = {"bear": 4, "camel": 2}
+    own = predicted_boxes(toy, toy.ToyFrames(clips, masks=False))
+    truth = {0: own[0], 1: own[1], 2: (0.9, 0.9, 0.05, 0.05), 4: own[4], 5: own[5]}  # 3 hits of 4 in bear, 2 of 2
+    frames = toy.ToyFrames(clips, masks=False, box=lambda position: truth.get(position, NOWHERE))
+    metrics = MaskMetrics()
+    trainer = toy.trainer(tmp_path, [metrics])
+    trainer.test(toy.ToyModule(), toy.loader(frames), verbose=False)
+    results = metrics.results
+    wanted = {"hit_rate", "average_precision", "frames", "masks"}
+    assert results.keys() == wanted | {"clips", "floors"}
+    assert all(table.keys() == wanted for table in (*results["clips"].values(), *results["floors"].values()))
+    assert (results["frames"], results["masks"]) == (5, 0)
+    assert results["clips"]["bear"]["hit_rate"] == pytest.approx(2 / 3)
+    assert results["hit_rate"] == pytest.approx((2 / 3 + 1) / 2)
+    assert 0 < results["average_precision"] < 1
+    assert trainer.callback_metrics.keys() == {f"test/{name}" for name in wanted}
+    trainer.validate(toy.ToyModule(), toy.loader(frames), verbose=False)
+    assert {name: float(value) for name, value in trainer.callback_metrics.items()} == {
+        "val/hit_rate": pytest.approx((2 / 3 + 1) / 2)
+    }
+
+
+def test_a_true_box_wins_over_that_of_the_mask(toy: ModuleType, tmp_path: Path) -> None:
+    """Masks and boxes on different frames: pixels are scored on the masks, boxes on the true box or else the mask's."""
+    clips = {"bear": 4}
+    own = predicted_boxes(toy, toy.ToyFrames(clips))
+    far = (0.9, 0.9, 0.05, 0.05)
+    plain, given = MaskMetrics(boundary=False), MaskMetrics(boundary=False)
+    frames = toy.ToyFrames(clips, annotated=lambda position: position < 2)
+    toy.trainer(tmp_path, [plain]).test(toy.ToyModule(), toy.loader(frames), verbose=False)
+    truth = {0: own[0], 1: far, 2: own[2]}  # frame 2 has a box only, frame 3 nothing
+    frames = toy.ToyFrames(
+        clips, annotated=lambda position: position < 2, box=lambda position: truth.get(position, NOWHERE)
+    )
+    toy.trainer(tmp_path, [given]).test(toy.ToyModule(), toy.loader(frames), verbose=False)
+    assert (plain.results["frames"], plain.results["masks"]) == (2, 2)
+    assert (given.results["frames"], given.results["masks"]) == (3, 2)
+    assert given.results["hit_rate"] == pytest.approx(2 / 3)
+    for name in ("j_mean", "f_measure", "precision", "recall", "best_j_mean", "best_threshold"):
+        assert given.results[name] == plain.results[name]
 
 
 def test_without_boundary(toy: ModuleType, tmp_path: Path) -> None:

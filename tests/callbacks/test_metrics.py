@@ -293,3 +293,18 @@ def test_no_subject_at_all() -> None:
     mask = torch.zeros(2, 1, 4, 4)
     result = feed(SegmentationScores(), {"one": (mask, mask > 0)}, torch.tensor([[0, 0, 1.0, 1.0]]), batch=2)
     assert result["j_mean"] == 1 and math.isnan(result["hit_rate"]) and math.isnan(result["average_precision"])
+
+
+def test_clips_without_masks_do_not_weigh_on_the_pixels() -> None:
+    """A clip with boxes only has a hit rate, no J; J is the mean over the clips that have masks."""
+    mask, empty = torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
+    whole = torch.tensor([[0, 0, 1.0, 1.0]]).repeat(2, 1)
+    scores = SegmentationScores(boundary=False)
+    known = torch.tensor([True, False])
+    scores.update(mask, mask > 0, whole, torch.ones(2), ["masks"] * 2, torch.arange(2), annotated=known)
+    none = torch.zeros(2, dtype=torch.bool)
+    scores.update(empty, empty > 0, whole, torch.ones(2), ["boxes"] * 2, torch.arange(2), none, whole)
+    result = scores.compute()
+    assert (result["j_mean"], result["masks"], result["frames"], result["hit_rate"]) == (1, 1, 4, 1)
+    assert "j_mean" not in result["clips"]["boxes"] and result["clips"]["boxes"]["hit_rate"] == 1
+    assert result["clips"]["masks"]["masks"] == 1

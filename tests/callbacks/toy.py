@@ -19,12 +19,20 @@ class ToyFrames(Dataset[dict[str, Any]]):
     """Frames with a bright ellipse, (24, 32), whose true mask has (48, 64) pixels."""
 
     def __init__(
-        self, clips: dict[str, int], annotated: Callable[[int], bool] | None = None, masks: bool = True
+        self,
+        clips: dict[str, int],
+        annotated: Callable[[int], bool] | None = None,
+        masks: bool = True,
+        box: Callable[[int], tuple[float, float, float, float]] | None = None,
     ) -> None:
-        """Set up ``clips`` (frames by name); ``annotated`` says by position in the data set which have a mask."""
+        """Set up ``clips`` (frames by name); ``annotated`` says by position in the data set which have a mask.
+
+        ``box`` gives the true box (cx, cy, sx, sy) by position, if there are true boxes.
+        """
         self.frames = [(name, 10 * number) for name, count in clips.items() for number in range(count)]
         self.annotated = annotated or (lambda position: True)
         self.masks = masks
+        self.box = box
 
     def __len__(self) -> int:
         """Count the frames."""
@@ -43,6 +51,8 @@ class ToyFrames(Dataset[dict[str, Any]]):
         if self.masks:
             known = self.annotated(position)
             frame.update(mask=mask & known, annotated=known)
+        if self.box is not None:
+            frame["box"] = torch.tensor(self.box(position))
         return frame
 
 

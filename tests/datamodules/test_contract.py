@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -9,31 +11,65 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import RandomSampler, SequentialSampler
 
-from datamodules import DavisDataModule, DemoDataModule, FramesDataModule, VideosDataModule
+import datamodules
+from datamodules import DemoDataModule, FramesDataModule
+from datamodules.base import SPLITS, Split
+from datamodules.clips import Clip
 from datamodules.contact_sheet import contact_sheet
-from tests.fake_data import SIZE, write_davis, write_videos
+from datamodules.readers import ImageFrames
+from tests.fake_data import LAYOUTS, SIZE
 
 Factory = Callable[..., FramesDataModule]
+
+OPTIONS: dict[str, dict[str, object]] = {"h36m": {"every_nth": 1}, "davis-2017": {"year": 2017}}
+ANNOTATIONS = ("masks", "boxes", "Annotations", "MySegmentsMat", "Segmentation_masks", "Data")
+
+
+class ShortestDataModule(FramesDataModule):
+    """A new data set, as the README's checklist has it."""
+
+    def __init__(self, root: str, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.root = Path(root)
+
+    def split_clips(self, split: Split) -> list[Clip]:
+        return [Clip(folder.name, ImageFrames(folder)) for folder in sorted((self.root / split).iterdir())]
+
+
+def factory(name: str, root: Path) -> Factory:
+    """Builds the data module of one layout, with tiny data of it in ``root``."""
+    if name == "shortest":
+        for number, split in enumerate(SPLITS):
+            LAYOUTS["videos"](root)
+            (root / split).mkdir()
+            (root / "clips" / "run2").rename(root / split / f"run{number}")
+    elif name != "demo":
+        LAYOUTS[name](root)
+
+    def build(**changes: object) -> FramesDataModule:
+        arguments: dict[str, Any] = {"image_size": SIZE, "batch_size": 4, "num_workers": 0, **changes}
+        if name == "demo":
+            counts: dict[str, Any] = {"train_clips": 2, "val_clips": 1, "test_clips": 1, "frames_per_clip": 6}
+            return DemoDataModule(cache_dir=str(root), **counts, **arguments)
+        if name == "shortest":
+            return ShortestDataModule(str(root), **arguments)
+        kind = getattr(datamodules, f"{name.split('-')[0].capitalize()}DataModule")
+        module: FramesDataModule = kind(str(root), **OPTIONS.get(name, {}), **arguments)
+        return module
+
+    return build
 
 
 @pytest.fixture(scope="module", params=["demo", "davis", "videos"])
 def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Factory:
-    root = tmp_path_factory.mktemp(request.param)
-    if request.param == "davis":
-        write_davis(root)
-    elif request.param == "videos":
-        write_videos(root)
+    """What the base does for all is tried on three."""
+    return factory(request.param, tmp_path_factory.mktemp(request.param))
 
-    def build(**changes: object) -> FramesDataModule:
-        arguments: dict[str, object] = {"image_size": SIZE, "batch_size": 4, "num_workers": 0, **changes}
-        if request.param == "davis":
-            return DavisDataModule(str(root), **arguments)  # type: ignore[arg-type]
-        if request.param == "videos":
-            return VideosDataModule(str(root), **arguments)  # type: ignore[arg-type]
-        counts = {"train_clips": 2, "val_clips": 1, "test_clips": 1, "frames_per_clip": 6}
-        return DemoDataModule(cache_dir=str(root), **counts, **arguments)  # type: ignore[arg-type]
 
-    return build
+@pytest.fixture(scope="module", params=["demo", "shortest", *LAYOUTS])
+def every(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Factory:
+    """What depends on the data set is tried on each layout."""
+    return factory(request.param, tmp_path_factory.mktemp(request.param))
 
 
 def ready(make: Factory, **changes: object) -> FramesDataModule:
@@ -79,8 +115,8 @@ def fit(module: FramesDataModule) -> Recorder:
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_batches_keep_the_contract(make: Factory, scale: float) -> None:
-    module = ready(make, scale=scale)
+def test_batches_keep_the_contract(every: Factory, scale: float) -> None:
+    module = ready(every, scale=scale)
     height, width = SIZE
     working = (round(height * scale), round(width * scale))
     assert module.working_size == working
@@ -89,30 +125,75 @@ def test_batches_keep_the_contract(make: Factory, scale: float) -> None:
         ("val", module.val_dataloader()),
         ("test", module.test_dataloader()),
     ):
-        batch = next(iter(loader))
-        count = len(batch["image"])
-        assert batch["image"].dtype == torch.float32
-        assert batch["image"].shape == (count, 3, *working)
-        assert 0 <= batch["image"].min() and batch["image"].max() <= 1
-        assert batch["image"].std() > 0.05
-        assert isinstance(batch["clip"], list) and all(isinstance(name, str) for name in batch["clip"])
-        assert batch["index"].dtype == torch.int64 and batch["index"].shape == (count,)
-        if split == "train":
-            assert set(batch) == {"image", "clip", "index"}
-        else:
-            assert set(batch) == {"image", "clip", "index", "mask", "annotated"}
-            assert batch["mask"].dtype == torch.bool and batch["mask"].shape == (count, 1, *SIZE)
-            assert batch["annotated"].dtype == torch.bool and batch["annotated"].shape == (count,)
-            assert not batch["mask"][~batch["annotated"]].any()
-            assert batch["mask"][batch["annotated"]].flatten(1).any(1).all()
+        for batch in loader:
+            count = len(batch["image"])
+            assert batch["image"].dtype == torch.float32
+            assert batch["image"].shape == (count, 3, *working)
+            assert 0 <= batch["image"].min() and batch["image"].max() <= 1
+            assert batch["image"].std() > 0.03
+            assert isinstance(batch["clip"], list) and all(isinstance(name, str) for name in batch["clip"])
+            assert batch["index"].dtype == torch.int64 and batch["index"].shape == (count,)
+            kinds = [set(), {"mask", "annotated"}, {"box"}, {"mask", "annotated", "box"}]
+            assert set(batch) - {"image", "clip", "index"} in (kinds[:1] if split == "train" else kinds)
+            used = torch.zeros(count, dtype=torch.bool)
+            if "mask" in batch:
+                assert batch["mask"].dtype == torch.bool and batch["mask"].shape == (count, 1, *SIZE)
+                assert batch["annotated"].dtype == torch.bool and batch["annotated"].shape == (count,)
+                assert not batch["mask"][~batch["annotated"]].any()
+                assert batch["mask"][batch["annotated"]].flatten(1).any(1).all()
+                used |= batch["annotated"]
+            if "box" in batch:
+                assert batch["box"].dtype == torch.float32 and batch["box"].shape == (count, 4)
+                known = batch["box"].isfinite()
+                assert (known.all(1) == known.any(1)).all()
+                centre, extent = batch["box"][known.all(1)].split(2, dim=1)
+                assert (extent > 0).all() and ((centre - extent >= -1.001) & (centre + extent <= 1.001)).all()
+                used |= known.all(1)
+            assert used.all() or not {"mask", "box"} & set(batch)  # annotated frames only, where there are any
 
 
-def test_evaluation_walks_over_every_frame_in_order(make: Factory) -> None:
-    module = ready(make)
+def test_evaluation_walks_over_every_frame_in_order(every: Factory) -> None:
+    module = ready(every)
     for loader in (module.val_dataloader(), module.test_dataloader()):
         seen = [(clip, int(i)) for batch in loader for clip, i in zip(batch["clip"], batch["index"], strict=True)]
         assert len(set(seen)) == len(seen) == len(loader.dataset)  # type: ignore[arg-type]
-        assert [i for _, i in seen] == sorted(i for _, i in seen)  # one clip each
+        for name in {clip for clip, _ in seen}:
+            numbers = [number for clip, number in seen if clip == name]
+            assert numbers == sorted(numbers)
+
+
+def test_clips_of_training_and_test_differ(every: Factory) -> None:
+    module = ready(every)
+    train = module.dataset("train")
+    for split in ("val", "test"):
+        held = module.dataset(cast(Split, split))
+        assert not set(train.clip_names) & set(held.clip_names)
+        assert len(set(held.clip_names)) == len(held.clip_names)
+
+
+def test_training_needs_no_annotation(request: pytest.FixtureRequest, every: Factory, tmp_path: Path) -> None:
+    name = request.node.callspec.params["every"]
+    build = factory(name, tmp_path)
+    removed = [path for part in ANNOTATIONS for path in tmp_path.rglob(part)]
+    for path in removed:
+        shutil.rmtree(path, ignore_errors=True)
+    module = ready(build)
+    assert len(module.dataset("train")) >= len(ready(every).dataset("train")) > 0
+    if removed:
+        assert set(module.dataset("test")[0]) == {"image", "clip", "index"}
+
+
+def test_a_mistyped_option_is_refused(every: Factory) -> None:
+    with pytest.raises(TypeError, match="batch_sise"):
+        every(batch_sise=4)
+
+
+def test_problems_name_clip_and_reason(every: Factory) -> None:
+    module = ready(every)
+    assert module.problems() == []
+    module.notice("run1", 3, "it is upside down")
+    module.notice("run1", 3, "it is upside down")
+    assert [(p.clip, p.frame, p.reason) for p in module.problems()] == [("run1", 3, "it is upside down")]
 
 
 def test_only_training_is_shuffled_and_drops_the_rest(make: Factory) -> None:
@@ -128,11 +209,6 @@ def test_a_short_training_set_still_gives_a_batch(make: Factory) -> None:
     module = ready(make, batch_size=1000)
     batches = list(module.train_dataloader())
     assert len(batches) == 1 and 0 < len(batches[0]["image"]) < 1000
-
-
-def test_clips_of_training_and_test_differ(make: Factory) -> None:
-    module = ready(make)
-    assert not set(module.dataset("train").clip_names) & set(module.dataset("test").clip_names)
 
 
 def test_augmentation_changes_training_frames_only(make: Factory) -> None:
@@ -181,16 +257,19 @@ def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory, monkey
     module.setup("predict")
 
 
-def test_contact_sheet_shows_one_clip_per_row(make: Factory) -> None:
-    module = make()
+def test_contact_sheet_shows_one_clip_per_row(every: Factory) -> None:
+    module = every()
     with pytest.raises(RuntimeError, match="no frames"):
         contact_sheet(module)
     module.setup("test")
-    clips = len(module.dataset("test").clips)
-    module._datasets["test"].clips[0].images[:] = 0
+    dataset = module.dataset("test")
+    for clip in dataset.clips:
+        clip.images[:] = 0
     sheet = contact_sheet(module, rows=4, columns=3, width=64)
-    assert sheet.dtype == np.uint8 and sheet.shape == (clips * 48, 3 * 64, 3)
-    assert (sheet > (150, 130, -1)).all(-1).any()  # the outline, on black frames
+    assert sheet.dtype == np.uint8 and sheet.shape == (min(4, len(dataset.clips)) * 48, 3 * 64, 3)
+    outline = (sheet > (150, 130, -1)).all(-1) & (sheet[..., 2] < 60)  # on black frames
+    assert outline.any() == (dataset.masks is not None)
+    assert (sheet == (0, 220, 255)).all(-1).any() == (dataset.boxes is not None)
 
 
 @pytest.mark.parametrize("wrong", [{"image_size": (0, 64)}, {"scale": 0.0}, {"batch_size": 0}])

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from datamodules import DavisDataModule
-from tests.fake_data import SIZE, draw_frame, write_davis
+from tests.fake_data import SIZE, draw_frame, write_davis, write_davis_2017, write_images, write_masks
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "davis"
 
@@ -23,7 +23,7 @@ def test_official_lists_split_the_clips(tmp_path: Path) -> None:
     module.setup()
     assert module.dataset("train").clip_names == ["bear", "boat"]
     assert module.dataset("val").clip_names == module.dataset("test").clip_names == ["camel"]
-    assert module.dataset("val").annotated_frames == 6
+    assert module.dataset("val").masked_frames == 6
 
 
 @pytest.mark.parametrize("year", ["2016", "2017"])
@@ -120,8 +120,68 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         davis(root).setup("test")
     shutil.rmtree(root / "JPEGImages" / "480p" / "camel")
     (root / "JPEGImages" / "480p" / "camel").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"No image in .*camel"):
+    with pytest.raises(ValueError, match=r"test split .* is empty: nothing can be read; No image in .*camel"):
         davis(root).setup("test")
+
+
+@pytest.mark.parametrize(("year", "test"), [(None, ["camel"]), (2016, ["camel"]), (2017, ["camel", "dogs"])])
+def test_the_year_picks_the_lists(tmp_path: Path, year: int | None, test: list[str]) -> None:
+    module = davis(write_davis_2017(tmp_path), year=year)
+    module.setup("test")
+    assert module.dataset("test").clip_names == test
+
+
+def test_a_year_without_lists_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"No val\.txt of 2017 in .*ImageSets/2017: fetch the lists"):
+        davis(write_davis(tmp_path), year=2017).setup("test")
+
+
+def test_objects_are_joined_or_kept_apart(tmp_path: Path) -> None:
+    write_davis_2017(tmp_path)
+    counts = {}
+    for object_id in (None, 1, 2):
+        module = davis(tmp_path, year=2017, object_id=object_id)
+        module.setup("test")
+        dataset = module.dataset("test")
+        counts[object_id] = [int(dataset[n]["mask"].sum()) for n in range(len(dataset)) if dataset[n]["clip"] == "dogs"]
+        assert ("camel" in dataset.clip_names) == (object_id != 2)
+        listed = [(problem.clip, problem.reason) for problem in module.problems()]
+        assert listed == ([("camel", "no object 2 in its masks: not evaluated")] if object_id == 2 else [])
+    assert counts[2] == [48] * 4
+    assert counts[None] == [a + b for a, b in zip(counts[1], counts[2], strict=True)]
+
+
+def test_ignored_pixels_count_as_background(tmp_path: Path) -> None:
+    write_davis_2017(tmp_path)
+    module = davis(tmp_path, unsupervised=True)
+    module.setup("test")
+    for frame in range(4):
+        expected = draw_frame(2, frame)[1]
+        expected[-4:, -4:] = False
+        assert np.array_equal(module.dataset("test")[frame]["mask"][0].numpy(), expected)
+    shutil.rmtree(tmp_path / "Annotations_unsupervised")
+    with pytest.raises(FileNotFoundError, match="unpack the unsupervised masks"):
+        davis(tmp_path, unsupervised=True).setup("test")
+
+
+def test_object_numbers_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="object_id must be at least 1"):
+        davis(tmp_path, object_id=0)
+    root = write_davis_2017(tmp_path)
+    mask = root / "Annotations" / "480p" / "camel" / "00000.png"
+    Image.open(mask).convert("RGB").save(mask)
+    with pytest.raises(ValueError, match=r"camel/00000\.png has colours instead of object numbers"):
+        davis(root, object_id=1).setup("test")
+
+
+@pytest.mark.parametrize("resolution", ["1080p", "Full-Resolution"])
+def test_full_resolution_is_a_folder_of_its_own(tmp_path: Path, resolution: str) -> None:
+    root = write_davis(tmp_path)
+    write_images(root / "JPEGImages" / resolution / "camel", 2, 3, (96, 128))
+    write_masks(root / "Annotations" / resolution / "camel", 2, range(3), (96, 128))
+    module = davis(root, clips=["camel"], resolution=resolution, image_size=(96, 128))
+    module.setup("test")
+    assert np.array_equal(module.dataset("test")[1]["mask"][0].numpy(), draw_frame(2, 1, (96, 128))[1])
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no DAVIS at {REAL}")
@@ -129,6 +189,6 @@ def test_real_davis_reads() -> None:
     module = DavisDataModule(str(REAL), clips=["dance-twirl"], image_size=(90, 160), num_workers=0)
     module.setup("test")
     dataset = module.dataset("test")
-    assert len(dataset) == dataset.annotated_frames == 90
+    assert len(dataset) == dataset.masked_frames == 90
     share = np.mean([dataset[i]["mask"].float().mean().item() for i in range(0, 90, 10)])
     assert 0.02 < share < 0.5

@@ -10,8 +10,19 @@ import pytest
 from PIL import Image
 
 from datamodules import VideosDataModule
-from datamodules.videos import find_clips
-from tests.fake_data import SIZE, draw_frame, write_images, write_masks, write_video, write_videos
+from datamodules.base import Split
+from datamodules.recordings import find_clips
+from tests.fake_data import (
+    SIZE,
+    centre_box,
+    draw_frame,
+    write_boxes,
+    write_gif,
+    write_images,
+    write_masks,
+    write_video,
+    write_videos,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* training frames")
 
@@ -24,6 +35,11 @@ def ready(root: Path, **changes: object) -> VideosDataModule:
     module = videos(root, **changes)
     module.setup()
     return module
+
+
+def numbers(module: VideosDataModule, split: Split) -> list[int]:
+    dataset = module.dataset(split)
+    return [dataset[i]["index"] for i in range(len(dataset))]
 
 
 def test_every_layout_is_found(tmp_path: Path) -> None:
@@ -48,17 +64,17 @@ def test_sparse_masks_keep_their_numbers(tmp_path: Path) -> None:
     for split, first in (("val", 1), ("test", 0)):  # run2: images from 1, run3: video from 0
         dataset = module.dataset(split)  # type: ignore[arg-type]
         samples = [dataset[i] for i in range(len(dataset))]
-        assert [s["index"] for s in samples] == list(range(first, first + 6))
-        assert [s["annotated"] for s in samples] == [True, False] * 3
-        for frame in (0, 2, 4):
-            assert np.array_equal(samples[frame]["mask"][0].numpy(), draw_frame(1 if split == "val" else 2, frame)[1])
+        assert [s["index"] for s in samples] == [first, first + 2, first + 4]
+        assert all(s["annotated"] for s in samples)
+        for sample, frame in zip(samples, (0, 2, 4), strict=True):
+            assert np.array_equal(sample["mask"][0].numpy(), draw_frame(1 if split == "val" else 2, frame)[1])
 
 
 def test_every_nth_keeps_annotated_frames(tmp_path: Path) -> None:
     write_images(tmp_path / "clips" / "run", frames=10)
     write_masks(tmp_path / "masks" / "run", frames=[4])
-    dataset = ready(tmp_path, every_nth=3).dataset("test")
-    assert [dataset[i]["index"] for i in range(len(dataset))] == [0, 3, 4, 6, 9]
+    module = ready(tmp_path, every_nth=3)
+    assert numbers(module, "train") == [0, 3, 4, 6, 9] and numbers(module, "test") == [4]
 
 
 def test_a_single_clip_serves_for_all_splits(tmp_path: Path) -> None:
@@ -111,12 +127,6 @@ def test_wrong_roots_are_explained(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(ValueError, match="no video file by its name"):
         ready(tmp_path / "notes.txt")
-    write_images(tmp_path / "deep" / "er" / "run" / "left")
-    with pytest.raises(FileNotFoundError, match=f"give {tmp_path / 'deep' / 'er' / 'run'} instead"):
-        ready(tmp_path / "deep" / "er")
-    write_video(tmp_path / "far" / "one" / "two" / "a.mp4")
-    with pytest.raises(FileNotFoundError, match=f"give {tmp_path / 'far' / 'one' / 'two'} instead"):
-        ready(tmp_path / "far")
 
 
 def test_two_clips_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -130,7 +140,7 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
     root = write_videos(tmp_path, splits=False)
     stray = root / "masks" / "run3" / "000006.png"
     shutil.copy(root / "masks" / "run3" / "000000.png", stray)
-    with pytest.raises(ValueError, match=r"mask for frame 6.*0 to 5.*counted from 0"):
+    with pytest.raises(ValueError, match=r"mask for frame 6, but no such frame.*counted from 0"):
         ready(root, val_fraction=0.5)
     stray.unlink()
     stray = root / "masks" / "run2" / "000009.png"
@@ -143,11 +153,17 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
         ready(root, val_fraction=0.5)
 
 
-def test_unreadable_videos_are_named(tmp_path: Path) -> None:
-    write_video(tmp_path / "good.mp4")
-    (tmp_path / "bad.mp4").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"bad\.mp4"):
-        ready(tmp_path)
+def test_unreadable_videos_are_left_out_and_listed(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name)
+    (tmp_path / "c.mp4").write_bytes(b"nothing")
+    module = ready(tmp_path)
+    assert [(problem.clip, problem.frame) for problem in module.problems()] == [("c", None)]
+    assert "c.mp4" in module.problems()[0].reason
+    (tmp_path / "only").mkdir()
+    (tmp_path / "c.mp4").rename(tmp_path / "only" / "c.mp4")
+    with pytest.raises(ValueError, match=r"train split .* is empty: nothing can be read.*c\.mp4"):
+        ready(tmp_path / "only")
 
 
 def test_poor_recordings_are_warned_about(tmp_path: Path) -> None:
@@ -175,3 +191,150 @@ def test_portrait_video_is_read_upright(tmp_path: Path) -> None:
 def test_arguments_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="every_nth must be"):
         videos(tmp_path, **wrong)
+
+
+def test_clips_are_found_however_deep_and_listed_by_folder(tmp_path: Path) -> None:
+    for name in ("monday/run1", "monday/left/run2", "tuesday/run1"):
+        write_video(tmp_path / "clips" / f"{name}.mp4")
+        write_masks(tmp_path / "masks" / name, frames=[1], pattern="{:06d}.png")
+    write_boxes(tmp_path / "boxes" / "tuesday" / "run1.csv", frames=[2])
+    (tmp_path / "clips" / ".trash").mkdir()
+    write_video(tmp_path / "clips" / ".trash" / "old.mp4")
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["monday"], "test": ["tuesday"]}))
+    module = ready(tmp_path)
+    assert module.dataset("train").clip_names == ["monday/left/run2", "monday/run1"]
+    assert numbers(module, "test") == [1, 2]
+    assert module.problems() == []
+
+
+def test_a_link_that_leads_back_up_is_not_followed(tmp_path: Path) -> None:
+    write_images(tmp_path / "a" / "run")
+    (tmp_path / "a" / "back").symlink_to(tmp_path / "a")
+    write_images(tmp_path / "b")
+    (tmp_path / "a" / "linked").symlink_to(tmp_path / "b")
+    assert list(find_clips(tmp_path / "a")) == ["linked", "run"]
+
+
+def test_boxes_of_a_table_are_evaluated(tmp_path: Path) -> None:
+    for number in (0, 1):
+        write_images(tmp_path / "clips" / f"run{number}", number, first=1)
+    write_boxes(tmp_path / "boxes" / "run1.csv", 1, frames=[0, 3], first=1)
+    module = ready(tmp_path)
+    dataset = module.dataset("test")
+    assert dataset.clip_names == ["run1"] and numbers(module, "test") == [1, 4]
+    for item, frame in enumerate((0, 3)):
+        assert set(dataset[item]) == {"image", "clip", "index", "box"}
+        assert dataset[item]["box"].tolist() == pytest.approx(centre_box(draw_frame(1, frame)[1]), abs=1e-6)
+
+
+def test_frames_with_a_mask_or_a_box_are_evaluated(tmp_path: Path) -> None:
+    write_images(tmp_path / "clips" / "run")
+    write_masks(tmp_path / "masks" / "run", frames=[1, 2])
+    write_boxes(tmp_path / "boxes" / "run.csv", frames=[2, 4])
+    dataset = ready(tmp_path).dataset("test")
+    samples = [dataset[n] for n in range(len(dataset))]
+    assert [s["index"] for s in samples] == [1, 2, 4]
+    assert [s["annotated"] for s in samples] == [True, True, False]
+    assert [bool(s["box"].isfinite().all()) for s in samples] == [False, True, True]
+    assert (dataset.masked_frames, dataset.boxed_frames) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("frame,x0,y0,x1\n", r"run\.csv has no column y1"),
+        ("frame,x0,y0,x1,y1\n1,2,3,4,5\n2,2,x,4,5\n", r"Line 3 of .*run\.csv is no frame and box"),
+        ("frame,x0,y0,x1,y1\n1,2,3,4\n", r"Line 2 of .*run\.csv is no frame and box"),
+        ("frame,x0,y0,x1,y1\n1,2,3,4,5\n1,2,3,4,5\n", r"Line 3 of .*run\.csv gives frame 1 a second box"),
+        ("frame,x0,y0,x1,y1\n1,4,3,2,5\n", r"box of frame 1 of clip 'run' is \(4, 3, 2, 5\).*64x48"),
+        ("frame,x0,y0,x1,y1\n1,70,3,80,5\n", r"box of frame 1 of clip 'run' is"),
+        ("frame,x0,y0,x1,y1\n1,2,3,4,5\n9,2,3,4,5\n", r"Clip 'run' has a box for frame 9, but no such frame"),
+    ],
+)
+def test_bad_tables_of_boxes_are_named(tmp_path: Path, lines: str, message: str) -> None:
+    write_images(tmp_path / "clips" / "run")
+    (tmp_path / "boxes").mkdir()
+    (tmp_path / "boxes" / "run.csv").write_text(lines)
+    with pytest.raises(ValueError, match=message):
+        ready(tmp_path)
+
+
+def test_annotation_of_no_clip_is_listed(tmp_path: Path) -> None:
+    root = write_videos(tmp_path)
+    write_masks(root / "masks" / "run7")
+    write_boxes(root / "boxes" / "run8.csv")
+    module = ready(root)
+    assert [problem.clip for problem in module.problems()] == ["run7", "run8"]
+    assert all("belongs to no clip" in problem.reason for problem in module.problems())
+
+
+def test_only_annotated_frames_of_a_test_clip_are_read(tmp_path: Path) -> None:
+    for number in (0, 1):
+        write_images(tmp_path / "clips" / f"run{number}", number)
+    write_masks(tmp_path / "masks" / "run1", 1, frames=[3])
+    module = ready(tmp_path)
+    assert [len(module.dataset(split).clips[0].images) for split in ("train", "val", "test")] == [6, 1, 1]
+
+
+def test_a_single_annotated_clip_is_read_once(tmp_path: Path) -> None:
+    write_images(tmp_path / "clips" / "run")
+    write_masks(tmp_path / "masks" / "run", frames=[3])
+    module = videos(tmp_path)
+    module.setup("fit")
+    module.setup("test")
+    assert numbers(module, "train") == list(range(6)) and numbers(module, "test") == [3]
+    assert module.dataset("train").clips[0] is module.dataset("test").clips[0]
+    other = videos(tmp_path)
+    other.setup("test")
+    other.setup("fit")
+    assert numbers(other, "train") == list(range(6)) and numbers(other, "test") == [3]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "avi", "mkv", "webm", "gif"])
+def test_every_container_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"run.{suffix}"
+    write_gif(path) if suffix == "gif" else write_video(path, codec="libvpx-vp9" if suffix == "webm" else "libx264")
+    module = ready(path, augment=False, fps=5.0)
+    assert numbers(module, "train") == [0, 2, 4]  # of 10 frames a second
+    for image, frame in zip(module.dataset("train").clips[0].images, (0, 2, 4), strict=True):
+        assert np.abs(image.astype(int) - draw_frame(0, frame)[0]).mean() < 25
+
+
+def test_a_variable_rate_is_sampled_by_time(tmp_path: Path) -> None:
+    # shown from 0, 0.1, 0.2, 0.3, 1.3, 1.5 s
+    write_gif(tmp_path / "run.gif", durations=(100, 100, 100, 1000, 200, 100))
+    assert numbers(ready(tmp_path), "train") == list(range(6))
+    assert numbers(ready(tmp_path, fps=1.0), "train") == [0, 4]
+    assert numbers(ready(tmp_path, fps=5.0), "train") == [0, 2, 4, 5]
+    assert numbers(ready(tmp_path, fps=100.0), "train") == list(range(6))
+    assert numbers(ready(tmp_path, time_ranges={"run": [(0.1, 0.3), (1.4, 9.0)]}), "train") == [1, 2, 5]
+    assert numbers(ready(tmp_path, time_ranges={"run": [(0.1, 0.4)]}, every_nth=2), "train") == [1, 3]
+
+
+def test_sampling_keeps_annotated_frames_of_the_range(tmp_path: Path) -> None:
+    write_video(tmp_path / "clips" / "run.mp4", frames=10)
+    write_masks(tmp_path / "masks" / "run", frames=[1, 3, 8], pattern="{:06d}.png")
+    module = ready(tmp_path, fps=5.0, time_ranges={"run": [(0.0, 0.55)]})
+    assert numbers(module, "train") == [0, 1, 2, 3, 4] and numbers(module, "test") == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fps": 0.0}, "fps must be positive"),
+        ({"fps": 5.0, "every_nth": 2}, "without every_nth"),
+        ({"time_ranges": {"run": [(2.0, 1.0)]}}, "clip 'run' is 2 to 1 s: it must go forward"),
+        ({"time_ranges": {"walk": [(0.0, 1.0)]}}, "names clip 'walk', but there are only run"),
+        ({"time_ranges": {"run": [(7.0, 8.0)]}}, r"No frame of clip 'run' is in its time_ranges: it lasts 0\.5 s"),
+    ],
+)
+def test_wrong_samplings_are_explained(tmp_path: Path, options: dict[str, object], message: str) -> None:
+    write_video(tmp_path / "run.mp4")
+    with pytest.raises(ValueError, match=message):
+        ready(tmp_path, **options)
+
+
+def test_images_have_no_time_stamps(tmp_path: Path) -> None:
+    write_images(tmp_path / "run")
+    with pytest.raises(ValueError, match="folder of images and has no time stamps: sample it by every_nth"):
+        ready(tmp_path, fps=5.0)

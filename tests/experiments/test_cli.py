@@ -31,7 +31,7 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int)
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "evaluate", "predict", "flops"):
+    for command in ("fit", "validate", "test", "inspect", "evaluate", "predict", "flops"):
         assert f"\n  {command} " in shown
     assert main([]) == 2
 
@@ -52,8 +52,8 @@ def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str
 
 
 def test_an_unknown_config_lists_the_shipped_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    line = refusal(capsys, ["fit", "--config", "data/h36m.yaml"], 1)
-    assert "data/h36m.yaml" in line and "data/demo.yaml" in line
+    line = refusal(capsys, ["fit", "--config", "data/kinetics.yaml"], 1)
+    assert "data/kinetics.yaml" in line and "data/demo.yaml" in line
 
 
 def test_a_misspelt_setting_is_named(

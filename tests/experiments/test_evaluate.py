@@ -73,6 +73,21 @@ def test_missing_parts_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert f"`make train-seg RUN={tmp_path}`" in capsys.readouterr().err
 
 
+def test_boxes_alone_are_scored(
+    tmp_path: Path, fit_arguments: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stage in ("inpaint", "segment"):
+        assert main(fit_arguments(tmp_path, stage, data="h36m")) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert {"hit_rate", "average_precision"} <= set(results) and "j_mean" not in results
+    assert results["frames"] == 8 and results["masks"] == 0  # two takes, two cameras, frames 1 and 6
+    shown = capsys.readouterr().out
+    assert "8 test frames, 0 of them with a mask" in shown and "S9_Phoning-1_54138969" in shown
+    assert "best 0" not in shown
+
+
 def test_footage_without_masks_cannot_be_scored(
     tmp_path: Path, fit_arguments: Callable[..., list[str]], davis: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,5 +97,5 @@ def test_footage_without_masks_cannot_be_scored(
         assert main([*arguments, f"--data.init_args.root={images}"]) == 0
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path)]) == 1
-    assert "have no masks" in capsys.readouterr().err
+    assert "have no masks or boxes" in capsys.readouterr().err
     assert not (tmp_path / "results.json").exists()

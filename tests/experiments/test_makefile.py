@@ -104,6 +104,7 @@ def test_variables_become_options(make: Make) -> None:
     ("words", "expected"),
     [
         (["train-inpaint", "DATA=davis"], "add ROOT="),
+        (["inspect", "DATA=h36m"], "add ROOT="),
         (["predict", "RUN=runs/x"], "INPUT="),
     ],
 )
@@ -120,7 +121,7 @@ def test_help_lists_every_target(root: Path, make: Make) -> None:
     phony = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
     targets = set(" ".join(phony).split()) - {"need-root"}
     wanted = {"help", "install", "lint", "typecheck", "test", "test-full", "demo", "train-inpaint", "train-seg"}
-    assert wanted | {"evaluate", "predict", "flops"} <= targets
+    assert wanted | {"inspect", "evaluate", "predict", "flops"} <= targets
     for target in targets:
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target
     for variable in ("DATA", "PROFILE", "RUN", "SEED", "ROOT", "CLIPS", "PRESET", "ARGS", "INPUT", "OUTPUT"):

@@ -1,0 +1,178 @@
+"""Human3.6M: one person in a studio, four still cameras; boxes for every frame."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.base import FramesDataModule, Split
+from datamodules.clips import Box, Clip
+from datamodules.h36m_masks import MaskFile, find_mask_file
+from datamodules.labels_h5 import FILE, both_folders, labelled_clips, labels_folders
+from datamodules.readers import ImageFrames, natural_key, readable
+from datamodules.roots import wrong_root
+
+SUBJECTS: dict[Split, tuple[str, ...]] = {
+    "train": ("S1", "S5", "S6", "S7", "S8"),
+    "val": ("S9", "S11"),
+    "test": ("S9", "S11"),
+}
+_BOX, _CAMERA = "bounding_box_cam", "intrinsic"
+_PIXELS_FROM = 3.0  # no person is so small in pixels, nor so large in camera coordinates
+
+
+class H36mDataModule(FramesDataModule):
+    """Human3.6M, as the usual unpacking tools leave it, or in the preprocessed layout of the EPFL code.
+
+    ::
+
+        ROOT/S1/Phoning-1/imageSequence/54138969/img_000001.jpg        frames, numbered from 1
+        ROOT/S1/MySegmentsMat/ground_truth_bb/Phoning 1.54138969.mat   one box mask per frame of the video
+        ROOT/S1/MySegmentsMat/ground_truth_bs/Phoning 1.54138969.mat   silhouettes
+
+        ROOT/h36m-train/labels.h5                                      or any names that end in train and test
+        ROOT/h36m-train/seq_000/cam_00/img_000000.jpg
+        ROOT/h36m-test/...
+
+    Subjects S1, S5, S6, S7 and S8 train, S9 and S11 serve for validation and test (the preprocessed layout comes
+    split). Boxes and silhouettes are read for evaluation only, and may be absent.
+
+    Not checked on the real files: that frame n of a folder is mask n of its file; that a box mask's ones are tight;
+    that ``bounding_box_cam`` is left, top, width, height, in pixels of the frame or else, where no side reaches
+    3, in the camera's normalised coordinates, which need the data set ``intrinsic``. Which mask file belongs to a
+    take is told by its length, see :func:`datamodules.h36m_masks.find_mask_file`.
+
+    Args:
+        root: The folder that holds S1, S5, ..., or that with the training and the test part.
+        every_nth: Keep frames 1, n + 1, 2n + 1, ... of the 50 a second (the paper: 10 a second); the preprocessed
+            layout is used as it is.
+        silhouettes: Evaluate masks against the silhouettes, which are rough (background subtraction).
+        image_size: Evaluation size (height, width) in pixels; the paper's.
+        **kwargs: Options of :class:`datamodules.base.FramesDataModule`.
+
+    Raises:
+        ValueError: If ``every_nth`` is not positive.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        every_nth: int = 5,
+        silhouettes: bool = False,
+        image_size: tuple[int, int] = (500, 500),
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(image_size, **kwargs)
+        if every_nth < 1:
+            raise ValueError(f"every_nth must be at least 1, got {every_nth}.")
+        self.root = Path(root).expanduser()
+        self.every_nth = every_nth
+        self.silhouettes = silhouettes
+
+    def split_clips(self, split: Split) -> list[Clip]:
+        """The clips of one split.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Returns:
+            Its clips, not read yet: one per subject, take and camera.
+
+        Raises:
+            FileNotFoundError: If the root is not one; the message says which folder to give.
+            ValueError: If a file of annotations cannot be read.
+        """
+        if labels_folders(self.root):
+            self.say(f"{self.root} is Human3.6M in the preprocessed layout ({FILE}).")
+            return self._labelled(both_folders(self.root)[0 if split == "train" else 1], annotated=split != "train")
+        if not _is_original(self.root):
+            raise wrong_root(self.root, _is_root, f"S1/<action>/imageSequence, or ...-train/{FILE},")
+        self.say(f"{self.root} is Human3.6M in the unpacked original layout.")
+        missing = [subject for subject in SUBJECTS[split] if not (self.root / subject).is_dir()]
+        if missing:
+            self.say(f"No {', '.join(missing)} in {self.root}: the {split} split goes without.")
+        clips = []
+        for subject in SUBJECTS[split]:
+            for folder in sorted((self.root / subject).glob("*/imageSequence/*"), key=_take_key):
+                clip = self._clip(subject, folder, annotated=split != "train") if folder.is_dir() else None
+                clips += [clip] if clip is not None else []
+        return clips
+
+    def _clip(self, subject: str, folder: Path, annotated: bool) -> Clip | None:
+        """Frames of one camera, with the boxes and silhouettes of the kept ones."""
+        take, camera = folder.parents[1].name, folder.name
+        name = f"{subject}_{take}_{camera}".replace(" ", "-")
+        every = self.open_source(name, partial(ImageFrames, folder))
+        if every is None:
+            return None
+        kept = [path for path, n in zip(every.paths, every.indices, strict=True) if (n - 1) % self.every_nth == 0]
+        source = self.open_source(name, lambda: readable(ImageFrames(folder, kept))) if kept else None
+        if source is None or not annotated:
+            return Clip(name, source) if source is not None else None
+        size = source.original_size()
+        boxes = self._mask_file(name, subject, "ground_truth_bb", folder, every.indices)
+        masks = self._mask_file(name, subject, "ground_truth_bs", folder, every.indices) if self.silhouettes else None
+        found = {n: partial(masks.mask, n - 1) for n in source.indices if 0 < n <= masks.frames} if masks else {}
+        boxed = [n for n in source.indices if 0 < n <= boxes.frames] if boxes else []
+        return Clip(name, source, found, boxes={n: partial(boxes.box, n - 1, size) for n in boxed} if boxes else {})
+
+    def _mask_file(self, name: str, subject: str, kind: str, frames: Path, numbers: list[int]) -> MaskFile | None:
+        """The mask file of one kind that belongs to a camera's folder of frames."""
+        folder = self.root / subject / "MySegmentsMat" / kind
+        if not folder.is_dir():
+            self.say(f"No {folder}: {subject} is evaluated without.")
+            return None
+        found = find_mask_file(folder, frames.parents[1].name, frames.name, numbers)
+        if found is None:
+            self.notice(name, None, f"no file of its action and length ({numbers[-1]} frames) in {folder}: not used")
+        return found
+
+    def _labelled(self, folder: Path, annotated: bool) -> list[Clip]:
+        """Clips of the preprocessed layout."""
+        found, labels = labelled_clips(self, folder, "img", (_BOX, _CAMERA) if annotated else ())
+        given = _frame_boxes(labels.get(_BOX), labels.get(_CAMERA))
+        if annotated and given is None:
+            self.say(f"No usable {_BOX} in {folder / FILE} (in camera coordinates it needs {_CAMERA}): no boxes.")
+        return [
+            Clip(c.name, c.source, boxes={n: given[row] for n, row in c.rows.items()} if given is not None else {})
+            for c in found
+        ]
+
+
+def _frame_boxes(boxes: NDArray[np.float64] | None, camera: NDArray[np.float64] | None) -> list[Box] | None:
+    """Boxes in pixels of the full frame.
+
+    Args:
+        boxes: ``bounding_box_cam``: left, top, width, height, (N, 4), or None.
+        camera: ``intrinsic``, (N, 3, 3) or (N, 9), or None.
+
+    Returns:
+        (x0, y0, x1, y1) per row; None if there are no boxes, or no camera to make pixels of them.
+    """
+    if boxes is None:
+        return None
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    if len(boxes) and boxes[:, 2:].max() < _PIXELS_FROM:
+        if camera is None:
+            return None
+        k = camera.reshape(-1, 3, 3)
+        corners = corners * k[:, [0, 1, 0, 1], [0, 1, 0, 1]] + k[:, [0, 1, 0, 1], 2]
+    return [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in corners]
+
+
+def _take_key(folder: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key of a camera's folder: its take in natural order, then the camera."""
+    return natural_key(folder.parents[1]), folder.name
+
+
+def _is_original(folder: Path) -> bool:
+    subjects = {subject for members in SUBJECTS.values() for subject in members}
+    return any(next((folder / subject).glob("*/imageSequence"), None) is not None for subject in subjects)
+
+
+def _is_root(folder: Path) -> bool:
+    return _is_original(folder) or bool(labels_folders(folder))

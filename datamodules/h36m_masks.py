@@ -1,0 +1,135 @@
+"""Human3.6M's mask files: MATLAB 7.3, one 0/1 image per video frame, stored transposed behind object references."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.clips import Box
+
+_SAME_ACTION = {"takingphoto": "photo", "walkingdog": "walkdog"}
+_TOLERANCE = 25  # frames, half a second: lengths of video and annotation differ by a few
+
+
+class MaskFile:
+    """One ``.mat`` file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If it cannot be read or has no ``Masks``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as file:
+            self.frames = int(file["Masks"].size)
+
+    def mask(self, position: int) -> NDArray[np.bool_]:
+        """Mask of the video frame at a position from 0, bool (H, W).
+
+        Args:
+            position: Position in the video.
+
+        Raises:
+            ValueError: If it cannot be read.
+        """
+        try:
+            with self._open() as file:
+                cells = file["Masks"]
+                reference = cells[np.unravel_index(position, cells.shape)]
+                return np.ascontiguousarray(np.asarray(file[reference]).T != 0)  # MATLAB stores columns first
+        except (KeyError, OSError, RuntimeError) as error:
+            raise ValueError(
+                f"Cannot read mask {position + 1} of {self.path} ({error}): fetch the file again."
+            ) from error
+
+    def box(self, position: int, size: tuple[int, int]) -> Box | None:
+        """Tight box of a mask's ones, in pixels of a frame of ``size`` (height, width); None for an empty mask.
+
+        Args:
+            position: Position in the video from 0.
+            size: Size of the frame, which may have been scaled after the mask was made.
+
+        Raises:
+            ValueError: If the mask cannot be read.
+        """
+        mask = self.mask(position)
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not len(rows):
+            return None
+        down, across = size[0] / mask.shape[0], size[1] / mask.shape[1]
+        return (
+            float(columns[0] * across),
+            float(rows[0] * down),
+            float((columns[-1] + 1) * across),
+            float((rows[-1] + 1) * down),
+        )
+
+    def _open(self) -> h5py.File:
+        try:
+            file = h5py.File(self.path)
+        except OSError as error:
+            raise ValueError(f"Cannot read {self.path} ({error}): fetch the file again.") from error
+        if "Masks" not in file:
+            file.close()
+            raise ValueError(f"{self.path} has no Masks: is it one of ground_truth_bb or ground_truth_bs?")
+        return file
+
+
+def find_mask_file(folder: Path, action: str, camera: str, numbers: Sequence[int]) -> MaskFile | None:
+    """Find the mask file of a take.
+
+    Tools number the two takes of an action by other rules than the mask files ("Phoning-2" may be "Phoning"), so the
+    files of that action and camera are told apart by their length, which must agree with the video; the name decides
+    between equals.
+
+    Args:
+        folder: ``ground_truth_bb`` or ``ground_truth_bs``.
+        action: Name of the take's folder, such as "Phoning-1".
+        camera: Number of the camera.
+        numbers: Numbers of the take's frames, from 1, ascending; a video that was sub-sampled to every n-th frame may
+            be up to n - 1 frames longer than the last.
+
+    Returns:
+        The file; None where none fits.
+
+    Raises:
+        ValueError: If a candidate cannot be read.
+    """
+    last, step = numbers[-1], numbers[-1] - numbers[-2] if len(numbers) > 1 else 1
+
+    def misfit(file: MaskFile) -> int:
+        return max(last - file.frames, file.frames - last - step + 1, 0)
+
+    found = [MaskFile(path) for path in _of_action(sorted(folder.glob("*.mat")), action, camera)]
+    name = _plain(action)
+    fitting = [file for file in found if misfit(file) <= _TOLERANCE]
+    return min(fitting, key=lambda file: (misfit(file), _plain(_take(file.path)) != name), default=None)
+
+
+def _of_action(paths: Iterable[Path], action: str, camera: str) -> list[Path]:
+    """Mask files of one action, both takes, by one camera."""
+    ending, wanted = f".{camera}.mat", _action(action)
+    return [path for path in paths if path.name.endswith(ending) and _action(_take(path)) == wanted]
+
+
+def _take(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _plain(take: str) -> str:
+    """A take's name without signs: "Phoning 1" and "Phoning-1" both give "phoning1"."""
+    return re.sub(r"[^a-z0-9]", "", take.lower())
+
+
+def _action(take: str) -> str:
+    """The action of a take, without the number."""
+    action = re.sub(r"[0-9]+$", "", _plain(take))
+    return _SAME_ACTION.get(action, action)

@@ -1,0 +1,34 @@
+"""HandheldDataModule: Handheld190k, five sequences of one person each, filmed by hand-held cameras."""
+
+from __future__ import annotations
+
+from datamodules.base import Split
+from datamodules.videos import VideosDataModule
+
+_SEQUENCES = 5
+
+
+class HandheldDataModule(VideosDataModule):
+    """Handheld190k in the generic layout of :class:`datamodules.videos.VideosDataModule`.
+
+    Its own layout is not public. Unpack it so that each of the five sequences is a folder of ``clips``, or one clip:
+
+    ::
+
+        ROOT/clips/seq1/cam1.mp4            or ROOT/clips/seq1/cam1/000001.jpg ..., or ROOT/clips/seq1.mp4
+        ROOT/masks/seq4/cam1/000001.png     sparse (the paper: 112 in validation, 240 in test)
+        ROOT/splits.json                    optional: {"train": ["seq1", "seq2", "seq3"], "val": [...], "test": [...]}
+
+    Without ``splits.json`` the first three sequences, in natural order, train, the fourth validates and the last
+    tests. Which of the real ones the paper takes for what is not known: say so beside any figure.
+    """
+
+    def _held_out(self, names: list[str]) -> dict[Split, list[str]]:
+        sequences = list(dict.fromkeys(name.split("/")[0] for name in names))
+        if len(sequences) != _SEQUENCES:
+            raise ValueError(
+                f"{self.root} holds {len(sequences)} sequences ({', '.join(sequences)}), not {_SEQUENCES}: put each "
+                "in a folder of its own below clips, or list the splits in splits.json."
+            )
+        parts: dict[Split, list[str]] = {"train": sequences[:3], "val": sequences[3:4], "test": sequences[4:]}
+        return {split: self._expand(part, names, split) for split, part in parts.items()}

@@ -1,0 +1,126 @@
+"""``python -m experiments inspect``: what a data set holds, what is wrong with it, and how it looks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pytorch_lightning.cli import LightningArgumentParser
+from rich.console import Console
+from rich.table import Table
+
+from datamodules import FramesDataModule
+from datamodules.base import SPLITS, Split
+from datamodules.contact_sheet import contact_sheet
+from experiments.composition import data_parser, find_configs
+from experiments.errors import RunError
+
+COLUMNS = ("split", "clip", "frames", "size", "masks", "boxes", "problems")
+MOST_CLIPS = 20
+MOST_PROBLEMS = 20
+
+
+def table(data: FramesDataModule) -> Table:
+    """Clips, frames, sizes, annotations and problems of every split.
+
+    Args:
+        data: A data module after ``setup``.
+
+    Returns:
+        A rich table: one line for each split and each of its first clips; sizes are width x height of the original
+        frames.
+    """
+    shown = Table(title=f"{type(data).__name__}, frames at {data.working_size[1]}x{data.working_size[0]}")
+    for title in COLUMNS:
+        shown.add_column(title, justify="left" if title in ("split", "clip") else "right")
+    for split in SPLITS:
+        _add_split(shown, data, split)
+    return shown
+
+
+def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
+    """One line for a split and one for each of its first clips."""
+    dataset = data.dataset(split)
+    sizes = {clip.name: clip.source.original_size() for clip in data.split_clips(split)}
+    problems = [problem.clip for problem in data.problems()]
+    counts = [dataset.clip_counts(number) for number in range(len(dataset.clips))]
+    total = [str(sum(column)) for column in zip(*counts, strict=True)]
+    concerned = sum(problems.count(name) for name in dataset.clip_names)
+    shown.add_section()
+    shown.add_row(split, f"{len(counts)} clips", total[0], "", *total[1:], str(concerned), style="bold")
+    for name, (frames, masks, boxes) in list(zip(dataset.clip_names, counts, strict=True))[:MOST_CLIPS]:
+        height, width = sizes[name]
+        row = (str(frames), f"{width}x{height}", str(masks), str(boxes), str(problems.count(name)))
+        shown.add_row("", name, *row)
+    if len(counts) > MOST_CLIPS:
+        shown.add_row("", f"... and {len(counts) - MOST_CLIPS} more", *[""] * 5)
+
+
+def problem_lines(data: FramesDataModule) -> list[str]:
+    """The problems of a data module, one line each; the last one counts those that are not shown.
+
+    Args:
+        data: A data module after ``setup``.
+
+    Returns:
+        Lines of text.
+    """
+    found = data.problems()
+    lines = [
+        f"{problem.clip}{'' if problem.frame is None else f', frame {problem.frame}'}: {problem.reason}"
+        for problem in found[:MOST_PROBLEMS]
+    ]
+    return lines + ([f"... and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else [])
+
+
+def save_sheet(data: FramesDataModule, path: Path) -> None:
+    """Write the contact sheet so that no reader ever sees half of it.
+
+    Args:
+        data: A data module after ``setup``.
+        path: The PNG file; its folder is made where missing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    Image.fromarray(np.ascontiguousarray(contact_sheet(data))).save(part, format="PNG")
+    os.replace(part, path)
+
+
+def argument_parser() -> LightningArgumentParser:
+    """The options of ``inspect``."""
+    parser = data_parser("inspect")
+    parser.add_argument("--output", type=str | None, default=None, help="folder of the contact sheet (runs/DATA)")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command ``inspect``.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        RunError: If the data module is none of ours.
+    """
+    parser = argument_parser()
+    options = parser.parse_args(find_configs(arguments))
+    data = parser.instantiate_classes(options).data
+    if not isinstance(data, FramesDataModule):
+        raise RunError(f"{type(data).__name__} is no FramesDataModule: inspect looks at those only.")
+    name = type(data).__name__.removesuffix("DataModule").lower()
+    data.prepare_data()
+    data.setup()
+    Console(width=None if sys.stdout.isatty() else 120).print(table(data))
+    lines = problem_lines(data)
+    print("\n".join(["problems:", *lines]) if lines else "problems: none")
+    sheet = Path(options.output or f"runs/{name}") / f"inspect_{name}.png"
+    save_sheet(data, sheet)
+    print(f"pictures: {sheet}")
+    return 0

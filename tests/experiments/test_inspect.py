@@ -1,0 +1,103 @@
+"""``inspect``: the table, the problems and the contact sheet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.cli import main
+from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS
+
+SMALL = ["--data.init_args.image_size=[48, 64]", "--data.init_args.num_workers=0"]
+
+
+def rows(shown: str) -> list[list[str]]:
+    """Cells of the printed table."""
+    return [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in shown.splitlines() if line[:1] in "│┃"]
+
+
+def test_the_table_counts_frames_masks_and_boxes(
+    data_root: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = data_root("ski")
+    arguments = ["--config=data/ski.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    assert main(["inspect", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert rows(shown)[1:] == [
+        ["train", "2 clips", "7", "", "0", "0", "0"],
+        ["", "trial_103_cam1", "4", "640x360", "0", "0", "0"],
+        ["", "trial_103_cam2", "3", "640x360", "0", "0", "0"],
+        ["val", "2 clips", "7", "", "2", "7", "0"],
+        ["", "trial_302_cam1", "4", "640x360", "1", "4", "0"],
+        ["", "trial_302_cam2", "3", "640x360", "1", "3", "0"],
+        ["test", "2 clips", "7", "", "2", "7", "0"],
+        ["", "trial_405_cam1", "4", "640x360", "1", "4", "0"],
+        ["", "trial_405_cam2", "3", "640x360", "1", "3", "0"],
+    ]
+    assert "problems: none" in shown and f"pictures: {tmp_path}/inspect_ski.png" in shown
+    assert np.asarray(Image.open(tmp_path / "inspect_ski.png")).shape == (6 * 192, 6 * 256, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["inspect_ski.png"]
+
+
+def test_the_composition_of_a_training_is_understood(
+    fit_arguments: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", *fit_arguments(tmp_path, "segment")[1:]]) == 0
+    assert "camel" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "davis" / "inspect_davis.png").is_file()
+    assert not (tmp_path / "segment").exists()
+
+
+def test_problems_are_listed_and_long_lists_are_cut(
+    fake_data: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    for number in range(MOST_CLIPS + 4):
+        fake_data.write_images(root / "clips" / f"run{number:02d}", number, frames=1)
+    for number in range(MOST_PROBLEMS + 3):
+        fake_data.write_masks(root / "masks" / f"walk{number:02d}", frames=[0])
+    arguments = ["--config=data/videos.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    with pytest.warns(UserWarning, match="Only 19 training frames"):
+        assert main(["inspect", *arguments, "--data.init_args.val_fraction=0.2"]) == 0
+    shown = capsys.readouterr().out
+    assert "walk00: " in shown and "walk19: " in shown and "walk20" not in shown and "... and 3 more" in shown
+
+
+def test_clips_beyond_the_first_are_counted(
+    fake_data: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    names = [f"run{number:02d}" for number in range(MOST_CLIPS + 3)]
+    for name in names:
+        fake_data.write_images(root / "JPEGImages" / "480p" / name, frames=1)
+    arguments = ["--config=data/davis.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    assert main(["inspect", *arguments]) == 0
+    found = rows(capsys.readouterr().out)
+    assert ["", "... and 3 more", "", "", "", "", ""] in found and not any("run20" in row for row in found)
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "message"),
+    [
+        ("--data.init_args.root=/nowhere/at/all", 1, "No folder at /nowhere/at/all"),
+        ("--data.init_args.batch_sise=3", 2, "'batch_sise' is not accepted"),
+        ("--outputt=x", 2, "outputt"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    data_root: Callable[[str], Path], option: str, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["inspect", "--config=data/davis.yaml", f"--data.init_args.root={data_root('davis')}", option]
+    assert main(arguments) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("error: ") and message in line]
