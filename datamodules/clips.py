@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.readers import FrameSource, Pixels, resize_mask
+from datamodules.readers import FrameSource, resize_mask
 
 Mask = NDArray[np.bool_]
 
@@ -33,73 +34,44 @@ class Clip:
         """Expected number of frames."""
         return -(-len(self.source) // self.every_nth)
 
-
-@dataclass(frozen=True)
-class ClipFrames:
-    """The frames of one clip in memory.
-
-    Attributes:
-        name: Name of the clip.
-        images: RGB, uint8, (N, h, w, 3), at the working size.
-        indices: Original frame numbers, int64, (N,).
-    """
-
-    name: str
-    images: Pixels
-    indices: NDArray[np.int64]
+    def keeps(self, position: int, number: int) -> bool:
+        """Whether the frame at a position, with an original number, is one of the kept ones."""
+        return position % self.every_nth == 0 or number in self.masks
 
 
 @dataclass(frozen=True)
 class ClipMasks:
-    """The masks of one clip in memory, aligned with its frames.
+    """The masks of one clip in memory, compressed, aligned with its frames.
 
     Attributes:
-        packed: Masks at the evaluation size, eight pixels to a byte, uint8, (N, ceil(H * W / 8)).
+        packed: Masks at the evaluation size by position, eight pixels to a byte, compressed; annotated frames only.
         annotated: Whether the frame has a mask, bool, (N,).
         size: Evaluation size (height, width) in pixels.
     """
 
-    packed: Pixels
+    packed: Mapping[int, bytes]
     annotated: NDArray[np.bool_]
     size: tuple[int, int]
 
     def __getitem__(self, position: int) -> Mask:
         """Mask at a position, bool (H, W); all False where the frame is not annotated."""
         height, width = self.size
-        return np.unpackbits(self.packed[position], count=height * width).reshape(height, width).astype(bool)
+        if not self.annotated[position]:
+            return np.zeros(self.size, dtype=bool)
+        bits = np.frombuffer(zlib.decompress(self.packed[position]), np.uint8)
+        return np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
 
 
-def read_frames(clip: Clip, size: tuple[int, int], tick: Callable[[], object] | None = None) -> ClipFrames:
-    """Read all kept frames of a clip at the working size.
-
-    Args:
-        clip: The clip.
-        size: Working size (height, width) in pixels.
-        tick: Called after every frame, for a progress bar.
-
-    Returns:
-        The frames.
-
-    Raises:
-        ValueError: If a frame cannot be read.
-    """
-    images: list[Pixels] = []
-    indices: list[int] = []
-    for index, image in clip.source.frames(size, lambda at, number: at % clip.every_nth == 0 or number in clip.masks):
-        images.append(image)
-        indices.append(index)
-        if tick is not None:
-            tick()
-    return ClipFrames(clip.name, np.stack(images), np.asarray(indices, dtype=np.int64))
-
-
-def read_masks(clip: Clip, indices: NDArray[np.int64], size: tuple[int, int]) -> ClipMasks:
+def read_masks(
+    clip: Clip, indices: NDArray[np.int64], size: tuple[int, int], left_out: Collection[int | None] = ()
+) -> ClipMasks:
     """Read the masks of a clip at the evaluation size.
 
     Args:
         clip: The clip.
-        indices: Original numbers of the frames in memory, (N,).
+        indices: Original numbers of the frames that could be read, (N,).
         size: Evaluation size (height, width) in pixels.
+        left_out: Original numbers of those that could not; their masks are left out too.
 
     Returns:
         The masks, aligned with ``indices``.
@@ -107,9 +79,9 @@ def read_masks(clip: Clip, indices: NDArray[np.int64], size: tuple[int, int]) ->
     Raises:
         ValueError: If a mask belongs to no frame or differs in size from the frames.
     """
-    packed = np.zeros((len(indices), -(-size[0] * size[1] // 8)), dtype=np.uint8)
+    packed: dict[int, bytes] = {}
     annotated = np.zeros(len(indices), dtype=bool)
-    stray = sorted(set(clip.masks) - set(indices.tolist()))
+    stray = sorted(set(clip.masks) - set(indices.tolist()) - set(left_out))
     if stray:
         raise ValueError(
             f"Clip '{clip.name}' has a mask for frame {stray[0]}, but its frames are numbered "
@@ -124,6 +96,6 @@ def read_masks(clip: Clip, indices: NDArray[np.int64], size: tuple[int, int]) ->
                     f"The mask of frame {index} of clip '{clip.name}' is {mask.shape[1]}x{mask.shape[0]} pixels, its "
                     f"frames are {frame_size[1]}x{frame_size[0]}: save the mask at the size of its frame."
                 )
-            packed[position] = np.packbits(resize_mask(mask, size))
+            packed[position] = zlib.compress(np.packbits(resize_mask(mask, size)).tobytes(), level=1)
             annotated[position] = True
     return ClipMasks(packed, annotated, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from datamodules.base import FramesDataModule, Split
 from datamodules.clips import Clip
@@ -34,6 +35,10 @@ class DavisDataModule(FramesDataModule):
         num_workers: Loader processes.
         augment: Whether training frames are augmented at all.
         device_augment: Whether the augmentation includes the zoom and shift that run on the device.
+        store_dir: Folder of the frame store; None means $BACKDROP_CACHE or ~/.cache/backdrop.
+        store_limit_gb: Most that the store may hold in GB; None means as far as the disk goes.
+        store_codec: "raw", "jpeg", or "auto": raw where all frames fit half of the memory.
+        min_frames: Clips of which fewer frames can be read are left out.
 
     Raises:
         FileNotFoundError: If the folder is not there or is not the root of DAVIS; the message says which is.
@@ -51,8 +56,23 @@ class DavisDataModule(FramesDataModule):
         num_workers: int = 2,
         augment: bool = True,
         device_augment: bool = True,
+        store_dir: str | None = None,
+        store_limit_gb: float | None = None,
+        store_codec: Literal["auto", "raw", "jpeg"] = "auto",
+        min_frames: int = 1,
     ) -> None:
-        super().__init__(image_size, scale, batch_size, num_workers, augment, device_augment)
+        super().__init__(
+            image_size,
+            scale,
+            batch_size,
+            num_workers,
+            augment,
+            device_augment,
+            store_dir,
+            store_limit_gb,
+            store_codec,
+            min_frames,
+        )
         self.root = Path(root).expanduser()
         self.clips = clips
         self.resolution = resolution
@@ -84,10 +104,13 @@ class DavisDataModule(FramesDataModule):
         unknown = [name for name in names if name not in available]
         if unknown:
             raise ValueError(f"Clip '{unknown[0]}' of {source} is not in {folder}; available: {', '.join(available)}.")
-        return [self._clip(folder / name) for name in names]
+        clips = (self._clip(folder / name) for name in names)
+        return [clip for clip in clips if clip is not None]
 
-    def _clip(self, folder: Path) -> Clip:
-        source = ImageFrames(folder)
+    def _clip(self, folder: Path) -> Clip | None:
+        source = self.open_source(folder.name, partial(ImageFrames, folder))
+        if source is None:
+            return None
         annotations = self.root / "Annotations" / self.resolution / folder.name
         paths = {
             index: annotations / f"{path.stem}.png" for index, path in zip(source.indices, source.paths, strict=True)

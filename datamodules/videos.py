@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from pytorch_lightning.utilities import rank_zero_warn
 
@@ -57,6 +58,10 @@ class VideosDataModule(FramesDataModule):
         num_workers: Loader processes.
         augment: Whether training frames are augmented at all.
         device_augment: Whether the augmentation includes the zoom and shift that run on the device.
+        store_dir: Folder of the frame store; None means $BACKDROP_CACHE or ~/.cache/backdrop.
+        store_limit_gb: Most that the store may hold in GB; None means as far as the disk goes.
+        store_codec: "raw", "jpeg", or "auto": raw where all frames fit half of the memory.
+        min_frames: Clips of which fewer frames can be read are left out.
 
     Raises:
         ValueError: If ``every_nth`` or ``val_fraction`` is out of range.
@@ -73,8 +78,23 @@ class VideosDataModule(FramesDataModule):
         num_workers: int = 2,
         augment: bool = True,
         device_augment: bool = True,
+        store_dir: str | None = None,
+        store_limit_gb: float | None = None,
+        store_codec: Literal["auto", "raw", "jpeg"] = "auto",
+        min_frames: int = 1,
     ) -> None:
-        super().__init__(image_size, scale, batch_size, num_workers, augment, device_augment)
+        super().__init__(
+            image_size,
+            scale,
+            batch_size,
+            num_workers,
+            augment,
+            device_augment,
+            store_dir,
+            store_limit_gb,
+            store_codec,
+            min_frames,
+        )
         if every_nth < 1 or not 0 < val_fraction < 1:
             raise ValueError(
                 f"every_nth must be at least 1 and val_fraction between 0 and 1, got {every_nth} and {val_fraction}."
@@ -119,10 +139,13 @@ class VideosDataModule(FramesDataModule):
         for stray in sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
             if stray not in paths:
                 self.say(f"{folder / stray} belongs to no clip: name it after one of {', '.join(paths)}.")
-        return [self._clip(name, paths[name]) for name in self._split_names(paths)[split]]
+        clips = (self._clip(name, paths[name]) for name in self._split_names(paths)[split])
+        return [clip for clip in clips if clip is not None]
 
-    def _clip(self, name: str, path: Path) -> Clip:
-        source = open_frames(path)
+    def _clip(self, name: str, path: Path) -> Clip | None:
+        source = self.open_source(name, partial(_readable, path))
+        if source is None:
+            return None
         height, width = source.original_size()
         stretch = (width / height) / (self.image_size[1] / self.image_size[0])
         if not 1 / _STRETCH < stretch < _STRETCH:
@@ -225,6 +248,13 @@ def find_clips(root: Path) -> dict[str, Path]:
     if not clips:
         raise FileNotFoundError(f"No video and no folder of images in {folder}{_hint(root)}.")
     return clips
+
+
+def _readable(path: Path) -> ImageFrames | VideoFrames:
+    """Open a clip of which at least one frame can be read."""
+    source = open_frames(path)
+    source.original_size()
+    return source
 
 
 def _is_clip_folder(path: Path) -> bool:

@@ -31,7 +31,7 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if request.param == "videos":
             return VideosDataModule(str(root), **arguments)  # type: ignore[arg-type]
         counts = {"train_clips": 2, "val_clips": 1, "test_clips": 1, "frames_per_clip": 6}
-        return DemoDataModule(cache_dir=str(root), **counts, **arguments)  # type: ignore[arg-type]
+        return DemoDataModule(store_dir=str(root), **counts, **arguments)  # type: ignore[arg-type]
 
     return build
 
