@@ -11,6 +11,7 @@ from torch.utils.data import RandomSampler, SequentialSampler
 
 from datamodules import DavisDataModule, DemoDataModule, FramesDataModule, VideosDataModule
 from datamodules.contact_sheet import contact_sheet
+from datamodules.entry import StoredClip
 from tests.fake_data import SIZE, write_davis, write_videos
 
 Factory = Callable[..., FramesDataModule]
@@ -89,8 +90,11 @@ def test_batches_keep_the_contract(make: Factory, scale: float) -> None:
         ("val", module.val_dataloader()),
         ("test", module.test_dataloader()),
     ):
-        batch = next(iter(loader))
+        loaded = next(iter(loader))
+        assert loaded["image"].dtype == torch.uint8  # a quarter of the bytes on their way to the device
+        batch = module.on_after_batch_transfer(loaded, 0)
         count = len(batch["image"])
+        assert batch["image"].is_contiguous()
         assert batch["image"].dtype == torch.float32
         assert batch["image"].shape == (count, 3, *working)
         assert 0 <= batch["image"].min() and batch["image"].max() <= 1
@@ -158,18 +162,31 @@ def test_the_global_seed_fixes_every_batch(make: Factory, workers: int) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_workers_draw_different_augmentations(make: Factory) -> None:
+def test_workers_draw_different_augmentations(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ready(make, num_workers=2, batch_size=1, device_augment=False)
-    dataset = module.dataset("train")
-    for clip in dataset.clips:
-        clip.images[:] = dataset.clips[0].images[0]  # equal frames: whatever differs is augmentation
+    frame = module.dataset("train").clips[0].read([0])[0]
+
+    def equal(self: StoredClip, position: int, out: np.ndarray) -> None:
+        out[...] = frame  # whatever differs is augmentation
+
+    monkeypatch.setattr(StoredClip, "read_into", equal)
     loader = module.train_dataloader()
     epochs = [[batch["image"].numpy().tobytes() for batch in loader] for _ in range(2)]
     drawn = epochs[0] + epochs[1]
     assert len(set(drawn)) > 0.6 * len(drawn)  # a quarter keeps its colours and is mirrored or not: few looks
 
 
-def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_its_single_items(make: Factory) -> None:
+    dataset = ready(make).dataset("test")
+    batch = dataset.__getitems__([3, 1])
+    for position, item in enumerate((3, 1)):
+        for key, value in dataset[item].items():
+            assert value == batch[key][position] if key == "clip" else torch.equal(value, batch[key][position])
+    with pytest.raises(IndexError):
+        dataset[len(dataset)]
+
+
+def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory) -> None:
     module = make()
     module.prepare_data()
     module.setup("test")
@@ -181,19 +198,23 @@ def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory, monkey
     module.setup("predict")
 
 
-def test_contact_sheet_shows_one_clip_per_row(make: Factory) -> None:
+def test_contact_sheet_shows_one_clip_per_row(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     module = make()
     with pytest.raises(RuntimeError, match="no frames"):
         contact_sheet(module)
     module.setup("test")
     clips = len(module.dataset("test").clips)
-    module._datasets["test"].clips[0].images[:] = 0
+    black = np.zeros((1, *SIZE, 3), np.uint8)
+    monkeypatch.setattr(StoredClip, "read", lambda self, positions: black)
     sheet = contact_sheet(module, rows=4, columns=3, width=64)
     assert sheet.dtype == np.uint8 and sheet.shape == (clips * 48, 3 * 64, 3)
     assert (sheet > (150, 130, -1)).all(-1).any()  # the outline, on black frames
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": (0, 64)}, {"scale": 0.0}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"image_size": (0, 64)}, {"scale": 0.0}, {"batch_size": 0}, {"store_limit_gb": 0.0}, {"min_frames": 0}],
+)
 def test_refuses_sizes_that_are_not_positive(make: Factory, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="positive"):
         make(**wrong)

@@ -148,6 +148,11 @@ def test_unreadable_videos_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"bad\.mp4"):
         ready(tmp_path)
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["good", "bad"]}))
+    with pytest.warns(UserWarning, match="1 clip skipped: see .*problems-videos.csv"):
+        module = ready(tmp_path)
+    assert module.dataset("train").clip_names == ["good"]
+    assert [(p.clip, p.frame, "bad.mp4" in p.reason) for p in module.problems()] == [("bad", None, True)]
 
 
 def test_poor_recordings_are_warned_about(tmp_path: Path) -> None:
@@ -167,7 +172,7 @@ def test_poor_recordings_are_warned_about(tmp_path: Path) -> None:
 
 def test_portrait_video_is_read_upright(tmp_path: Path) -> None:
     module = ready(write_video(tmp_path / "phone.mp4", portrait=True), image_size=(64, 48), augment=False)
-    image = module.dataset("train").clips[0].images[0]
+    image = module.dataset("train").clips[0].read([0])[0]
     assert np.abs(np.rot90(draw_frame(0, 0)[0], -1).astype(int) - image).mean() < 20
 
 
