@@ -22,7 +22,7 @@ from datamodules.memory import machine_memory
 from datamodules.problems import Problem, summary, table
 from datamodules.progress import progress
 from datamodules.readers import FrameSource
-from datamodules.store import FrameStore, StoreError, Use, default_folder, entry_name
+from datamodules.store import FrameStore, StoreError, Use, default_folder, entry_name, gigabytes
 from datamodules.transforms import DeviceAugmentation, FrameAugmentation
 
 Split = Literal["train", "val", "test"]
@@ -159,7 +159,7 @@ class FramesDataModule(pl.LightningDataModule):
             raise ValueError(self._nothing_left("data"))
         frames, size = sum(len(clip) for clip in usable), sum(int(clip.offsets[-1]) for clip in usable)
         codecs = "/".join(sorted({clip.codec for clip in usable}))
-        line = f"{len(usable)} clips, {frames} frames, {size / 1e9:.2f} GB ({codecs}) in {self.store.folder}"
+        line = f"{len(usable)} clips, {frames} frames, {gigabytes(size)} ({codecs}) in {self.store.folder}"
         return f"{line}; {skipped}" if (skipped := self._skipped()) else line
 
     def setup(self, stage: str | None = None) -> None:

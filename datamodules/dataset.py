@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -101,5 +102,7 @@ def finished(batch: Any) -> Any:  # noqa: ANN401  the loader expects a list here
 
 def _empty(shape: tuple[int, ...]) -> Tensor:
     """Room for bytes; in a loader worker, memory that the training process shares, so that nothing is copied."""
-    room = torch.empty(shape, dtype=torch.uint8)
-    return room if get_worker_info() is None else room.share_memory_()
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    shared = torch.UntypedStorage._new_shared(math.prod(shape))  # as torch's own default_collate does
+    return torch.empty(0, dtype=torch.uint8).set_(shared).view(shape)

@@ -58,6 +58,10 @@ class EntryWriter:
         self._ends.append(self.bytes)
         self._indices.append(index)
 
+    def flush(self) -> None:
+        """Hand everything to the file system, so that the file has its size."""
+        self._file.flush()
+
     def finish(self, about: dict[str, Any]) -> None:
         """Write the index and the description, and wait until everything has reached the disk.
 

@@ -109,6 +109,7 @@ class FrameStore:
                     with self.writing(clip.name):
                         writer.add(index, image)
                         if writer.bytes - checked >= _CHECK_EVERY:
+                            writer.flush()
                             self.make_room(0, needed)
                             checked = writer.bytes
                     tick()
@@ -119,6 +120,7 @@ class FrameStore:
             if entry_name(clip, size, codec) != name:
                 raise StoreError(f"Clip '{clip.name}' changed while it was read: start again when it is complete.")
             with self.writing(clip.name):
+                writer.flush()
                 self.make_room(0, needed)
                 source = next(iter(clip.source.identity()), "")
                 writer.finish({"clip": clip.name, "source": source, "size": list(size), "problems": problems})
@@ -151,12 +153,12 @@ class FrameStore:
                     over, short = over - size, short - size
         if over > 0 and self.limit is not None:
             raise StoreError(
-                f"The frames need {_gigabytes(over)} more than the {_gigabytes(self.limit)} that store_limit_gb "
+                f"The frames need {gigabytes(over)} more than the {gigabytes(self.limit)} that store_limit_gb "
                 f"allows in {self.folder}: raise it, lower scale or image_size, or set store_codec to jpeg."
             )
         if short > 0:
             raise StoreError(
-                f"The frames need {_gigabytes(short)} more than is free in {self.folder}: free some, set store_dir "
+                f"The frames need {gigabytes(short)} more than is free in {self.folder}: free some, set store_dir "
                 "to a larger disk, lower scale or image_size, or set store_codec to jpeg."
             )
 
@@ -391,6 +393,6 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _gigabytes(size: int) -> str:
-    """Bytes as text: "3.2 GB"."""
+def gigabytes(size: int) -> str:
+    """Bytes as text, such as "3.2 GB" or "12.0 MB"."""
     return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""The command line: ``python -m experiments fit|validate|test|evaluate|predict|flops``."""
+"""The command line: ``python -m experiments fit|validate|test|prepare|evaluate|predict|flops|benchmark``."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from pytorch_lightning.loggers import Logger
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
-from experiments import evaluate, flops, predict
+from experiments import benchmark, evaluate, flops, predict, prepare
 from experiments.artifacts import InpainterArtifact
+from experiments.composition import find_configs
 from experiments.errors import RunError, UsageError, one_line, report
 from experiments.folders import Progress, StageFolder, differences, sha256, write_atomically
 from experiments.loggers import build_loggers, new_run_id
 from experiments.progress import progress_bar
 from experiments.settings import RunSettings
 
-CONFIGS = Path(__file__).parent / "configs"
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "evaluate": evaluate.main,
     "predict": predict.main,
     "flops": flops.main,
+    "prepare": prepare.main,
+    "benchmark": benchmark.main,
 }
 USAGE = """usage: python -m experiments COMMAND ...
 
@@ -39,9 +41,11 @@ USAGE = """usage: python -m experiments COMMAND ...
                               --config profiles/small/inpaint.yaml --trainer.default_root_dir runs/demo/inpaint
   validate  the validation loop once, same options
   test      the test loop once, same options
+  prepare   decode the frames of a data set into the store, same options; the first fit does it too
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
   predict   RUN INPUT --output DIR   overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
+  benchmark data                     how fast frames are loaded, from the store and from the source
 
 Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."""
 
@@ -216,30 +220,6 @@ def _finish_wandb() -> None:
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
         wandb.finish()
-
-
-def find_configs(arguments: Sequence[str]) -> list[str]:
-    """Replace config names that are not files here by the shipped configs of that name.
-
-    Args:
-        arguments: Command-line arguments.
-
-    Returns:
-        The arguments, with ``base.yaml`` after ``--config`` (or ``-c``) made a full path where it is a shipped config.
-
-    Raises:
-        RunError: If a config is neither; the message lists the shipped data configs.
-    """
-    found: list[str] = []
-    for previous, argument in zip(["", *arguments], arguments, strict=False):
-        head, name = ("--config=", argument[9:]) if argument.startswith("--config=") else ("", argument)
-        if (head or previous in ("--config", "-c")) and not Path(name).exists():
-            if not (CONFIGS / name).is_file():
-                shipped = ", ".join(sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")))
-                raise RunError(f"There is no config {name}, neither here nor among the shipped ones ({shipped}).")
-            name = str(CONFIGS / name)
-        found.append(head + name)
-    return found
 
 
 def run_lightning(arguments: Sequence[str]) -> ExperimentCLI:

@@ -84,11 +84,17 @@ def write_davis(
 
 
 def write_video(
-    path: Path, clip: int = 0, frames: int = 6, size: tuple[int, int] = SIZE, rate: int = 10, portrait: bool = False
+    path: Path,
+    clip: int = 0,
+    frames: int = 6,
+    size: tuple[int, int] = SIZE,
+    rate: int = 10,
+    portrait: bool = False,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """An H.264 file; ``portrait`` sets the flag that asks players for a quarter turn clockwise, as phones do."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as file:
+    with av.open(str(path), "w", options=options or {}) as file:
         stream = file.add_stream("libx264", rate=rate)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
