@@ -59,7 +59,7 @@ def data_parser(command: str) -> LightningArgumentParser:
     return parser
 
 
-def build_data(command: str, arguments: Sequence[str]) -> tuple[pl.LightningDataModule, str]:
+def build_data(command: str, arguments: Sequence[str]) -> pl.LightningDataModule:
     """Build the data module that the command line describes.
 
     Args:
@@ -67,12 +67,12 @@ def build_data(command: str, arguments: Sequence[str]) -> tuple[pl.LightningData
         arguments: What follows it.
 
     Returns:
-        The data module, and what ``run.data`` calls it (else its class).
+        The data module.
 
     Raises:
         ArgumentError: If the settings do not fit.
         RunError: If a config does not exist.
     """
     parser = data_parser(command)
-    built = parser.instantiate_classes(parser.parse_args(find_configs(arguments)))
-    return built.data, str(built.run.get("data") or type(built.data).__name__)
+    data: pl.LightningDataModule = parser.instantiate_classes(parser.parse_args(find_configs(arguments))).data
+    return data

@@ -21,8 +21,8 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: If the data module keeps no frames in the store.
     """
-    data, name = build_data("prepare", arguments)
+    data = build_data("prepare", arguments)
     if not isinstance(data, FramesDataModule):
         raise RunError(f"{type(data).__name__} keeps no frames in the store: there is nothing to prepare.")
-    print(f"{name}: {data.prepare()}")
+    print(f"{type(data).__name__}: {data.prepare()}")
     return 0
