@@ -40,7 +40,8 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo train-inpaint train-seg evaluate predict flops need-root
+.PHONY: help install lint typecheck test test-full demo prepare train-inpaint train-seg evaluate predict flops benchmark \
+	need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -83,6 +84,9 @@ demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it a
 	@$(MAKE) --no-print-directory train-seg DATA=demo
 	@$(MAKE) --no-print-directory evaluate DATA=demo
 
+prepare: $(STAMP) need-root ## decode the frames of DATA into the store; the first training does it too
+	@$(PY) -m experiments prepare $(call configs,inpaint) $(data_args) $(ARGS)
+
 train-inpaint: $(STAMP) need-root ## stage 1: the background painter
 	@$(call fit,inpaint) $(ARGS)
 
@@ -98,6 +102,9 @@ predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 
 flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles
 	@$(PY) -m experiments flops $(ARGS)
+
+benchmark: $(STAMP) ## how fast frames are loaded, from the store and in other ways; ARGS=--long adds the memory
+	@$(PY) -m experiments benchmark data $(ARGS)
 
 need-root:
 	@test "$(DATA)" = demo -o -n "$(ROOT)" || \

@@ -142,15 +142,14 @@ class FrameStore:
         """
         with self._locked():
             entries, written = self._entries()
-            free = _free(self.folder)
             over = 0 if self.limit is None else sum(size for _, _, size in entries) + written + extra - self.limit
-            short = extra + _SPARE - free
+            short = extra + _SPARE - _free(self.folder)
             stay = {*needed, *self._used()}
-            for _, folder, size in sorted(entries):
-                if max(over, short) <= 0:
-                    return
-                if folder.name not in stay and self._remove(folder):
-                    over, short = over - size, short - size
+            unused = [(folder, size) for _, folder, size in sorted(entries) if folder.name not in stay]
+            if max(over, short) <= sum(size for _, size in unused):  # else nothing is removed in vain
+                for folder, size in unused:
+                    if max(over, short) > 0 and self._remove(folder):
+                        over, short = over - size, short - size
         if over > 0 and self.limit is not None:
             raise StoreError(
                 f"The frames need {gigabytes(over)} more than the {gigabytes(self.limit)} that store_limit_gb "
@@ -209,9 +208,13 @@ class FrameStore:
         """
         path, part = self.folder / name, self.folder / f".{name}.part"
         with self.writing(), self._locked():
-            if not path.exists() or path.read_text() != text:
+            if path.exists() and path.read_text() == text:
+                return
+            try:
                 part.write_text(text)
                 os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
 
     @contextmanager
     def _part(self, clip: str) -> Iterator[Path]:

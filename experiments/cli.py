@@ -283,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StageFinished as done:
         print(one_line(done), flush=True)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
+        print("interrupted: the same command goes on where this one got to.", file=sys.stderr)
         return 130
     except (ArgumentError, UsageError) as error:
         report(error)

@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from experiments.cli import CONFIGS, main
+from experiments.cli import main
+from experiments.composition import CONFIGS
 from experiments.folders import StageFolder
 
 STAGES = ("inpaint", "segment")

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from experiments import evaluate, flops, predict
-from experiments.cli import CONFIGS, ExperimentCLI, find_configs, run_lightning
+from experiments import benchmark, evaluate, flops, predict
+from experiments.cli import ExperimentCLI, run_lightning
+from experiments.composition import CONFIGS, data_parser, find_configs
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
-PARSERS = {"evaluate": evaluate.argument_parser, "predict": predict.argument_parser, "flops": flops.argument_parser}
+PARSERS = {
+    "evaluate": evaluate.argument_parser,
+    "predict": predict.argument_parser,
+    "flops": flops.argument_parser,
+    "benchmark": benchmark.argument_parser,
+}
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -49,6 +55,9 @@ def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     command, *arguments = words
     if command in PARSERS:
         PARSERS[command]().parse_args(arguments)
+        return
+    if command == "prepare":
+        data_parser(command).parse_args(find_configs(arguments))
         return
     with monkeypatch.context() as patch:
         patch.setattr(ExperimentCLI, "before_instantiate_classes", stop)
@@ -131,6 +140,8 @@ def test_every_file_of_the_readme_exists(root: Path) -> None:
         "python -m experiments fit --config base.yaml --config inpaint.yaml --config data/demo.yaml "
         "--config profiles/paper/inpaint.yaml",
         "python -m experiments flops --profile paper",
+        "make prepare DATA=davis ROOT=/data/DAVIS ARGS='--data.init_args.store_limit_gb 50'",
+        "python -m experiments benchmark data --long --output numbers.json",
     ],
 )
 def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +161,8 @@ def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.Mo
         "make predict RUN=runs/demo",
         "make predict INPUT=a.mp4 ARGS=--loud",
         "python -m experiments evaluate",
+        "make prepare DATA=demo ARGS='--data.init_args.store_folder /scratch'",
+        "python -m experiments benchmark disks",
         "python -m experiments fit --config data/h36m.yaml",
         "python train.py",
         "conda activate backdrop",

@@ -271,6 +271,14 @@ def test_entries_unused_for_longest_make_room(tmp_path: Path) -> None:
     assert left(store) == ["c", "d"] and not b.folder.exists()
 
 
+def test_nothing_is_removed_in_vain(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path, limit=12 * FRAME)
+    clips = aged(store, "a", "b", "c")
+    with pytest.raises(StoreError, match="store_limit_gb"):
+        store.make_room(9 * FRAME, needed=[clips[0].folder.name])
+    assert left(store) == ["a", "b", "c"]
+
+
 def test_entries_in_use_stay(tmp_path: Path) -> None:
     store = FrameStore(tmp_path, limit=12 * FRAME)
     clips = aged(store, "a", "b", "c")
