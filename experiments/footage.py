@@ -57,3 +57,27 @@ def encode(path: Path, frames: int, size: tuple[int, int], seed: int = 0) -> Non
         for image in draw(frames, size, seed):
             file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         file.mux(stream.encode())
+
+
+def repeat(video: Path, path: Path, times: int) -> None:
+    """Write a video that shows another one again and again; nothing is encoded anew.
+
+    Args:
+        video: The video to repeat.
+        path: The new file.
+        times: How often.
+    """
+    with av.open(str(path), "w") as target:
+        stream = None
+        for time in range(times):
+            with av.open(str(video)) as source:
+                original = source.streams.video[0]
+                stream = stream or target.add_stream_from_template(original)
+                assert original.duration is not None and original.time_base is not None
+                for packet in source.demux(original):
+                    if packet.dts is None or packet.pts is None:  # the mark of the end
+                        continue
+                    packet.pts += time * original.duration
+                    packet.dts += time * original.duration
+                    packet.stream = stream
+                    target.mux(packet)

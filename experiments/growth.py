@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from itertools import cycle, islice
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from datamodules.readers import Broken, Keep, Pixels, VideoFrames
 from datamodules.store import FrameStore
 from experiments import footage
 from experiments.loading import Size, epoch_rate, store_loader
+
+_DRAWN = 64
 
 
 class DrawnFootage:
@@ -34,8 +37,8 @@ class DrawnFootage:
     def frames(
         self, size: Size | None = None, keep: Keep | None = None, broken: Broken | None = None
     ) -> Iterator[tuple[int, Pixels]]:
-        """Yield (frame number, RGB uint8 (H, W, 3)) in order, always of the source's own size."""
-        return enumerate(footage.draw(self.count, self.size))
+        """Yield (frame number, RGB uint8 (H, W, 3)) in order, always of the source's own size; a few frames in turn."""
+        return enumerate(islice(cycle(footage.draw(_DRAWN, self.size)), self.count))
 
     def identity(self) -> Iterator[str]:
         """What the frames depend on."""

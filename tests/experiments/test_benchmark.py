@@ -24,7 +24,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "speeds", small)
     monkeypatch.setattr(benchmark, "VIDEO_SIZE", (72, 128))
     monkeypatch.setattr(benchmark, "LONG_LENGTHS", (8, 40))
-    monkeypatch.setattr(benchmark, "LONG_VIDEO", 30)
+    monkeypatch.setattr(benchmark, "LONG_VIDEO", (10, 3))
 
 
 @pytest.mark.usefixtures("tiny")
@@ -63,6 +63,13 @@ def test_all_ways_load_the_same_frames(tmp_path: Path) -> None:
         assert len(frames) == 12 and np.abs(np.array(frames).astype(int) - truth).mean() < 6
     at_random = next(loading.pyav_at_random(video, SIZE))
     assert min(np.abs(np.asarray(at_random).astype(int) - image).mean() for image in truth) < 3
+
+
+def test_a_repeated_video_is_its_frames_again(tmp_path: Path) -> None:
+    footage.encode(tmp_path / "one.mp4", 8, (72, 128))
+    footage.repeat(tmp_path / "one.mp4", tmp_path / "three.mp4", 3)
+    once, thrice = ([image for _, image in VideoFrames(tmp_path / f"{name}.mp4").frames()] for name in ("one", "three"))
+    assert len(VideoFrames(tmp_path / "three.mp4")) == 24 and np.array_equal(once * 3, thrice)
 
 
 def test_a_missing_package_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
