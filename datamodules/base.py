@@ -63,7 +63,7 @@ class FramesDataModule(pl.LightningDataModule):
         store_dir: Folder of the frame store; None means $BACKDROP_CACHE or ~/.cache/backdrop.
         store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
             room. None means as far as the disk goes.
-        store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a sixth);
+        store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
             "auto" is raw where the frames of all splits fit half of this machine's memory and the limit.
         min_frames: Clips of which fewer frames can be read are left out.
 

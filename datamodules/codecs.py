@@ -19,7 +19,7 @@ def encode(image: Pixels, codec: Codec) -> Pixels:
 
     Args:
         image: RGB, uint8, (h, w, 3).
-        codec: ``raw`` keeps every value, ``jpeg`` nearly, in about a sixth of the space.
+        codec: ``raw`` keeps every value, ``jpeg`` nearly, in about a seventh of the space.
 
     Returns:
         The record, uint8, (bytes,).

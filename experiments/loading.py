@@ -25,7 +25,7 @@ from datamodules.readers import VideoFrames
 from datamodules.store import FrameStore
 
 Size = tuple[int, int]
-_RANDOM_FRAMES = 24
+_RANDOM_FRAMES = 4
 
 
 class JpegFolder(Dataset[Tensor]):
