@@ -192,7 +192,7 @@ def test_a_kill_at_any_moment_changes_nothing_in_the_end(tmp_path: Path, moment:
     calm, store = tmp_path / "calm", tmp_path / "store"
     videos(tmp_path / "clips", calm).prepare()
     killed = [sys.executable, "-c", KILLED, str(tmp_path / "clips"), str(store), moment]
-    done = subprocess.run(killed, cwd=ROOT, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(killed, cwd=ROOT, capture_output=True, timeout=900, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert [name for name in entries(store) if name.startswith(".part-")]  # it was in the middle
     assert len([name for name in entries(store) if not name.startswith(".")]) <= 1
@@ -201,7 +201,7 @@ def test_a_kill_at_any_moment_changes_nothing_in_the_end(tmp_path: Path, moment:
 
 
 def test_two_writers_of_one_entry_do_no_harm(tmp_path: Path) -> None:
-    both = Barrier(2, timeout=60)
+    both = Barrier(2, timeout=900)
     found: list[StoredClip] = []
     store = FrameStore(tmp_path)
     store.open()
@@ -391,7 +391,7 @@ def test_a_full_disk_is_one_for_real(tmp_path: Path) -> None:
         "VideosDataModule(sys.argv[1], image_size=(48, 64), store_dir=sys.argv[2]).prepare()\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "run"), str(tmp_path / "store")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 1 and "StoreError: No space left in" in done.stderr.splitlines()[-1]
     assert entries(tmp_path / "store") == []
 
