@@ -119,6 +119,8 @@ class SegmentationModule(pl.LightningModule):
         max_offset: float = 1.5,
         hole_growth: float = 1.2,
         focal: bool = True,
+        recolour: bool = False,
+        extent_outside: float = 0.01,
         mode: Mode = "separate",
         estimator: EstimatorName = "importance",
         samples: int = 1,
@@ -174,6 +176,10 @@ class SegmentationModule(pl.LightningModule):
         )  # fmt: skip
         self.reconstruction = ReconstructionLoss(pixel_weight, perceptual_weight, perceptual_net)
         self.crop_size = window
+        import kornia.augmentation as K
+        self.recolour = K.AugmentationSequential(
+            K.ColorJiggle(brightness=(0.6, 1.4), contrast=(0.6, 1.4), saturation=(0.0, 2.0), hue=(-0.5, 0.5), p=0.9),
+            K.RandomChannelShuffle(p=0.3), K.RandomInvert(p=0.3), data_keys=["input"], same_on_batch=False)
         bump = focal_bump(window) if focal else torch.ones(1, 1, *window)
         self.register_buffer("bump", bump, persistent=False)
         for network in (self.inpainter, self.detector, self.synthesis):
@@ -303,14 +309,17 @@ class SegmentationModule(pl.LightningModule):
     def _foreground(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mask and foreground in the frame, and the mask in the window."""
         window = crop(image, box, self.crop_size)
-        foreground, mask = self.synthesis((window * self.bump).contiguous(memory_format=torch.channels_last))
+        seen = self.recolour(window) if self.training and self.hparams["recolour"] else window
+        foreground, mask = self.synthesis((seen * self.bump).contiguous(memory_format=torch.channels_last))
+        if self.hparams["skips"]:
+            foreground = window
         mask = mask * self.bump
         frame = paste(torch.cat([mask, foreground], 1), box, (image.shape[-2], image.shape[-1]))  # (B, 4, H, W)
         return frame[:, :1], frame[:, 1:], mask
 
     def _box_fit(self, box: Tensor, window_mask: Tensor) -> Tensor:
         """Pull boxes toward the extent of their own masks, within the detector's range of sizes."""
-        extent, found = mask_extent(window_mask)
+        extent, found = mask_extent(window_mask, outside=self.hparams["extent_outside"])
         found &= (window_mask >= 0.5).float().mean(dim=(1, 2, 3)) >= _LEAST_COVER
         target = grow(inner_box(box.detach(), extent), self.hparams["box_fit_margin"])
         size = target[:, 2:].clamp(self.hparams["s_min"], self.hparams["s_max"])
