@@ -62,10 +62,10 @@ def profile_costs(profile: str, data: str = "demo") -> list[Cost]:
     stage2 = SegmentationModule(**(arguments | {"inpainter_channels": inpaint["model"]["channels"]}))
     height, width = (round(side * inpaint["data"]["scale"]) for side in inpaint["data"]["image_size"])
     image = torch.zeros(1, 3, height, width)
-    crop = torch.zeros(1, 3, *stage2.crop_size)
+    crop = torch.zeros(1, 3, *stage2.segmenter.crop_size)
     return [
         measure("D detector", stage2.detector, image),
-        measure("S synthesis", stage2.synthesis, crop),
+        measure("S synthesis", stage2.segmenter.synthesis, crop),
         measure("I inpainter", stage1.inpainter, image, torch.zeros(1, 1, height, width)),
     ]
 

@@ -11,13 +11,8 @@ from lightning_modules.contracts import Batch, StepOutput
 from lightning_modules.geometry import (
     box_area,
     box_mask,
-    crop,
-    focal_bump,
     grow,
-    inner_box,
     live_cells,
-    mask_extent,
-    paste,
 )
 from lightning_modules.handover import HandoverError, read_inpainter
 from lightning_modules.losses import (
@@ -29,13 +24,13 @@ from lightning_modules.losses import (
     confidence_prior,
     foreground_objective,
     mask_prior,
+    mask_target,
     pixel_distance,
 )
-from lightning_modules.networks import Detector, Inpainter, Proposals, Synthesis
+from lightning_modules.networks import Detector, Inpainter, Proposals, Segmenter, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
 from lightning_modules.schedule import ScheduleName, scheduled
 
-_LEAST_COVER = 0.05  # of its window: a fainter mask says nothing of where the subject ends
 Mode = Literal["separate", "joint", "background_only"]
 
 
@@ -65,6 +60,7 @@ class SegmentationModule(pl.LightningModule):
         max_offset: Largest offset of a box from its cell's centre, in cells.
         hole_growth: The hole is the box times this (paper: 1.1 in the text, 1.2 in the appendix).
         focal: Apply the focal bump to the crop and to the mask.
+        recolour: While training, ``S`` sees the window in random colours (beyond the paper); see :class:`Segmenter`.
         mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
         estimator: Estimator of O: ``importance``, ``uniform``, ``exact`` or ``leave_one_out``.
         samples: Draws per frame for O.
@@ -79,6 +75,7 @@ class SegmentationModule(pl.LightningModule):
         box_prior_size: Its target, one number or (width, height).
         box_fit_weight: Weight of the pull of each box toward its own mask's extent (beyond the paper).
         box_fit_margin: That extent is grown by this first.
+        box_fit_trim: Share of the mask that may lie beyond each side of the extent.
         confidence_prior_weight: Weight of the confidence prior.
         mask_prior: ``none``, ``l1``, ``l2`` or ``v``.
         mask_prior_weight: Weight of the mask prior.
@@ -91,11 +88,10 @@ class SegmentationModule(pl.LightningModule):
 
     Raises:
         HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
-        ValueError: If ``skips`` and ``focal`` are both set.
+        ValueError: If ``skips`` goes with ``focal``, or ``recolour`` without ``skips``.
     """
 
     inpainter_ready: Tensor
-    bump: Tensor
 
     def __init__(
         self,
@@ -120,7 +116,6 @@ class SegmentationModule(pl.LightningModule):
         hole_growth: float = 1.2,
         focal: bool = True,
         recolour: bool = False,
-        extent_outside: float = 0.01,
         mode: Mode = "separate",
         estimator: EstimatorName = "importance",
         samples: int = 1,
@@ -135,6 +130,7 @@ class SegmentationModule(pl.LightningModule):
         box_prior_size: float | Sequence[float] = 0.4,
         box_fit_weight: float = 0.0,
         box_fit_margin: float = 1.15,
+        box_fit_trim: float = 0.01,
         confidence_prior_weight: float = 0.1,
         mask_prior: MaskPrior = "v",
         mask_prior_weight: float = 0.1,
@@ -145,8 +141,6 @@ class SegmentationModule(pl.LightningModule):
         lr_schedule: ScheduleName = "constant",
     ) -> None:
         super().__init__()
-        if skips and focal:
-            raise ValueError("skips and focal exclude each other: the window that skips show is darkened by the bump.")
         weights = None
         if inpainter_ckpt is not None:
             found, weights = read_inpainter(inpainter_ckpt)
@@ -167,22 +161,15 @@ class SegmentationModule(pl.LightningModule):
 
         window = (crop_size[0], crop_size[1])
         frame = (detector_size[0], detector_size[1])
-        self.detector = Detector(
-            detector_backbone, detector_width, detector_weights, frame, s_min, s_max, max_offset
-        )
-        self.synthesis = Synthesis(
+        self.detector = Detector(detector_backbone, detector_width, detector_weights, frame, s_min, s_max, max_offset)
+        synthesis = Synthesis(
             window, synthesis_backbone, synthesis_width, synthesis_weights, synthesis_stride, code_size, tiled_size,
             decoder_channels, skips,
         )  # fmt: skip
+        self.segmenter = Segmenter(synthesis, window, focal, recolour)
+        self.segmenter.requires_grad_(mode != "background_only")  # else unused, which DDP refuses
         self.reconstruction = ReconstructionLoss(pixel_weight, perceptual_weight, perceptual_net)
-        self.crop_size = window
-        import kornia.augmentation as K
-        self.recolour = K.AugmentationSequential(
-            K.ColorJiggle(brightness=(0.6, 1.4), contrast=(0.6, 1.4), saturation=(0.0, 2.0), hue=(-0.5, 0.5), p=0.9),
-            K.RandomChannelShuffle(p=0.3), K.RandomInvert(p=0.3), data_keys=["input"], same_on_batch=False)
-        bump = focal_bump(window) if focal else torch.ones(1, 1, *window)
-        self.register_buffer("bump", bump, persistent=False)
-        for network in (self.inpainter, self.detector, self.synthesis):
+        for network in (self.inpainter, self.detector, self.segmenter):
             network.to(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> Self:
@@ -203,8 +190,9 @@ class SegmentationModule(pl.LightningModule):
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
-        mask = self._foreground(image, box)[0]
-        return self._described(proposals, box, confidence) | {"mask": mask}
+        output = self._described(proposals, box, confidence)
+        output["mask"] = self.segmenter(image, box)[0]
+        return output
 
     def on_fit_start(self) -> None:
         """Refuse to train over a random inpainter.
@@ -257,7 +245,7 @@ class SegmentationModule(pl.LightningModule):
         terms = {}
         mask = composite = None
         if h["mode"] != "background_only":
-            mask, foreground, window_mask = self._foreground(repeated, flat)
+            mask, foreground, window_mask = self.segmenter(repeated, flat)
             composite = torch.lerp(background, foreground, mask)  # F, Eq. (1)
             loss = self.reconstruction(composite, repeated).view(-1, draws)
             terms["foreground"] = foreground_objective(drawn, loss, joint).mean()
@@ -267,7 +255,9 @@ class SegmentationModule(pl.LightningModule):
             prior = mask_prior(mean_mask, h["mask_prior"], h["mask_prior_level"])
             terms["prior_mask"] = h["mask_prior_weight"] * prior.mean()
             if h["box_fit_weight"] > 0:
-                terms["box_fit"] = h["box_fit_weight"] * self._box_fit(flat, window_mask)
+                size_range = (h["s_min"], h["s_max"])
+                target, found = mask_target(flat, window_mask, h["box_fit_margin"], h["box_fit_trim"], size_range)
+                terms["box_fit"] = h["box_fit_weight"] * box_fit(flat, target, found)
 
         if h["background_estimator"] is None:
             seen, error, area = drawn, self._background_error(background, repeated).view(-1, draws), box_area(box)
@@ -295,7 +285,7 @@ class SegmentationModule(pl.LightningModule):
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
-        mask, foreground, _ = self._foreground(image, box)
+        mask, foreground, _ = self.segmenter(image, box)
         background = self._inpaint(image, box)
         composite = torch.lerp(background, foreground, mask)
         density = self._background_error(background, image) / box_area(box)
@@ -305,25 +295,6 @@ class SegmentationModule(pl.LightningModule):
         output = self._described(proposals, box, confidence)
         output |= {"mask": mask, "composite": composite, "background": background}
         return self._finish(terms, output, len(image), stage)
-
-    def _foreground(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mask and foreground in the frame, and the mask in the window."""
-        window = crop(image, box, self.crop_size)
-        seen = self.recolour(window) if self.training and self.hparams["recolour"] else window
-        foreground, mask = self.synthesis((seen * self.bump).contiguous(memory_format=torch.channels_last))
-        if self.hparams["skips"]:
-            foreground = window
-        mask = mask * self.bump
-        frame = paste(torch.cat([mask, foreground], 1), box, (image.shape[-2], image.shape[-1]))  # (B, 4, H, W)
-        return frame[:, :1], frame[:, 1:], mask
-
-    def _box_fit(self, box: Tensor, window_mask: Tensor) -> Tensor:
-        """Pull boxes toward the extent of their own masks, within the detector's range of sizes."""
-        extent, found = mask_extent(window_mask, outside=self.hparams["extent_outside"])
-        found &= (window_mask >= 0.5).float().mean(dim=(1, 2, 3)) >= _LEAST_COVER
-        target = grow(inner_box(box.detach(), extent), self.hparams["box_fit_margin"])
-        size = target[:, 2:].clamp(self.hparams["s_min"], self.hparams["s_max"])
-        return box_fit(box, torch.cat([target[:, :2].clamp(-1, 1), size], dim=1), found)
 
     @torch.no_grad()
     def _inpaint(self, image: Tensor, box: Tensor) -> Tensor:
@@ -356,8 +327,8 @@ class SegmentationModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's union
         """Adam: 1e-3 for ``D`` and the encoder of ``S``, 1e-4 for its decoder (paper)."""
-        fast = [*self.detector.parameters(), *self.synthesis.encoder_parameters()]
-        slow = self.synthesis.decoder_parameters()
+        fast = [*self.detector.parameters(), *self.segmenter.synthesis.encoder_parameters()]
+        slow = self.segmenter.synthesis.decoder_parameters()
         groups = [
             {"params": fast, "lr": self.hparams["learning_rate"], "name": "detector_encoder"},
             {"params": slow, "lr": self.hparams["decoder_learning_rate"], "name": "decoder"},

@@ -1,7 +1,8 @@
 """Losses: pure functions of tensors, and thin modules where weights are held."""
 
+from lightning_modules.losses.box_fit import box_fit, mask_target
 from lightning_modules.losses.objectives import background_objective, foreground_objective
-from lightning_modules.losses.priors import MaskPrior, box_fit, box_prior, confidence_prior, mask_prior
+from lightning_modules.losses.priors import MaskPrior, box_prior, confidence_prior, mask_prior
 from lightning_modules.losses.reconstruction import (
     PerceptualDistance,
     ReconstructionLoss,
@@ -19,6 +20,7 @@ __all__ = [
     "confidence_prior",
     "foreground_objective",
     "mask_prior",
+    "mask_target",
     "pixel_distance",
     "squared_error",
 ]

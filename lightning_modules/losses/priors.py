@@ -25,24 +25,6 @@ def box_prior(box: Tensor, size: float | Sequence[float] = 0.4) -> Tensor:
     return mean[:2].square().sum() + (mean[2:] - mean.new_tensor(size)).square().sum()
 
 
-def box_fit(box: Tensor, target: Tensor, found: Tensor) -> Tensor:
-    """Squared distance of boxes from where their own masks say the subject is (beyond the paper).
-
-    The mean-shift step of CAMShift (Bradski 1998) as a loss: with a target a little larger than the mask's extent, a
-    box shrinks onto its mask, and grows where the mask touches its side.
-
-    Args:
-        box: (B, 4).
-        target: (B, 4), a constant.
-        found: Which targets count, (B,), bool.
-
-    Returns:
-        Scalar; 0 if none counts.
-    """
-    distance = (box - target.detach()).square().sum(dim=1)
-    return (distance * found).sum() / found.sum().clamp_min(1)
-
-
 def confidence_prior(probability: Tensor) -> Tensor:
     """``p^2`` of the sampled cells, against early collapse; (...) -> scalar."""
     return probability.square().mean()

@@ -46,6 +46,7 @@ class Synthesis(nn.Module):
         skips: bool = False,
     ) -> None:
         super().__init__()
+        self.skips = skips
         self.encoder = ResNetTrunk(backbone, width, stride, weights)
         if skips:
             # the window itself is the finest level
@@ -68,17 +69,19 @@ class Synthesis(nn.Module):
                 outputs=4,
             )
 
-    def forward(self, window: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, window: Tensor, seen: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Decode the subject inside a window.
 
         Args:
             window: (B, 3, h, w) in [0, 1], h x w the crop size.
+            seen: What is decoded, where that is not the window itself but, say, the window in other colours.
 
         Returns:
             Foreground (B, 3, h, w) and mask (B, 1, h, w), both float32 in [0, 1].
         """
-        output = self.decoder([window, *self.encoder.pyramid(window)]).float().sigmoid()
-        if isinstance(self.decoder, SkipDecoder):
+        seen = window if seen is None else seen
+        output = self.decoder([seen, *self.encoder.pyramid(seen)]).float().sigmoid()
+        if self.skips:
             return window.float(), output
         return output[:, :3], output[:, 3:]
 

@@ -60,7 +60,7 @@ def gradients(term: str, **arguments: object) -> dict[str, bool]:
     return {
         "p": reached([kept["probability"]]),
         "b": reached([kept["box"]]),
-        "S": reached(list(net.synthesis.parameters())),
+        "S": reached(list(net.segmenter.synthesis.parameters())),
         "I": reached(list(net.inpainter.parameters())),
     }
 
@@ -133,6 +133,7 @@ def test_background_only_has_no_foreground_term() -> None:
     net = module(mode="background_only")
     terms, output = net.objectives(images())
     assert "foreground" not in terms and "mask" not in output
+    assert not any(p.requires_grad for p in net.segmenter.parameters())  # unused parameters stop a DDP run
     terms_logged: dict[str, Tensor] = {}
     net.log_dict = lambda values, **kwargs: terms_logged.update(values)  # type: ignore[method-assign]
     net.eval().validation_step({"image": images(), "clip": ["a"] * 3, "index": torch.arange(3)}, 0)

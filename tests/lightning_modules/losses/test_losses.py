@@ -7,7 +7,6 @@ from lightning_modules.losses import (
     PerceptualDistance,
     ReconstructionLoss,
     background_objective,
-    box_fit,
     box_prior,
     confidence_prior,
     foreground_objective,
@@ -67,17 +66,6 @@ def test_the_box_prior_acts_on_batch_means() -> None:
     torch.testing.assert_close(box_prior(balanced, (0.5, 0.2)), torch.tensor(0.1**2 + 0.2**2))
     moved = balanced + torch.tensor([0.1, 0.0, 0.0, 0.0])
     torch.testing.assert_close(box_prior(moved, 0.4), torch.tensor(0.01))
-
-
-def test_the_box_fit_counts_only_boxes_with_a_mask_and_moves_only_the_box() -> None:
-    box = torch.tensor([[0.0, 0.0, 0.4, 0.4], [0.0, 0.0, 0.9, 0.9]], requires_grad=True)
-    target = torch.tensor([[0.1, 0.0, 0.4, 0.6], [0.0, 0.0, 0.1, 0.1]], requires_grad=True)
-    value = box_fit(box, target, torch.tensor([True, False]))
-    torch.testing.assert_close(value, torch.tensor(0.05))
-    value.backward()
-    assert target.grad is None and box.grad is not None
-    torch.testing.assert_close(box.grad, torch.tensor([[-0.2, 0, 0, -0.4], [0, 0, 0, 0]]))
-    assert box_fit(box, target, torch.tensor([False, False])) == 0
 
 
 def test_the_confidence_prior_is_the_mean_square() -> None:

@@ -12,9 +12,7 @@ from lightning_modules.networks.backbone import ResNetTrunk
 
 
 def small_synthesis(skips: bool = False) -> Synthesis:
-    return Synthesis(
-        (32, 32), "resnet18", 0.125, None, 16, code_size=20, tiled_size=8, channels=(16, 8), skips=skips
-    )
+    return Synthesis((32, 32), "resnet18", 0.125, None, 16, code_size=20, tiled_size=8, channels=(16, 8), skips=skips)
 
 
 @pytest.mark.parametrize("size", [(32, 48), (37, 50)])

@@ -1,0 +1,54 @@
+"""The segmenter crops, decodes and pastes back; recoloured windows leave the foreground alone."""
+
+import pytest
+import torch
+
+from lightning_modules.networks import Segmenter, Synthesis
+
+BOX = torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.2, -0.1, 0.3, 0.6]])
+
+
+def segmenter(focal: bool = False, recolour: bool = False, skips: bool = True) -> Segmenter:
+    torch.manual_seed(0)
+    synthesis = Synthesis((32, 32), "resnet18", 0.125, None, 16, 20, 8, (16, 8), skips)
+    return Segmenter(synthesis, (32, 32), focal, recolour)
+
+
+def test_the_foreground_is_the_frame_inside_the_box_and_nothing_outside() -> None:
+    image = torch.full((2, 3, 48, 64), 0.7)
+    mask, foreground, window_mask = segmenter().eval()(image, BOX)
+    assert mask.shape == (2, 1, 48, 64) and window_mask.shape == (2, 1, 32, 32)
+    torch.testing.assert_close(foreground[0, :, 16:32, 20:44], torch.full((3, 16, 24), 0.7))
+    assert foreground[0, :, :10].eq(0).all() and mask[0, :, :10].eq(0).all()
+    torch.testing.assert_close(mask[0, 0, 24, 32], window_mask[0, 0, 15:17, 15:17].mean(), rtol=0.05, atol=0)
+
+
+def test_recolouring_changes_what_decides_the_mask_and_nothing_else() -> None:
+    image = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1))
+    net = segmenter(recolour=True)
+    seen: list[torch.Tensor] = []
+    net.synthesis.register_forward_pre_hook(lambda module, args: seen.append(args[1]))
+    _, in_training, _ = net.train()(image, BOX)
+    _, in_use, _ = net.eval()(image, BOX)
+    torch.testing.assert_close(in_training, in_use)
+    assert (seen[0] - seen[1]).abs().mean() > 0.05
+    assert 0 <= seen[0].min() and seen[0].max() <= 1
+
+
+def test_in_use_the_window_keeps_its_colours() -> None:
+    image = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1))
+    plain, recolouring = segmenter().eval(), segmenter(recolour=True).eval()
+    torch.testing.assert_close(plain(image, BOX)[0], recolouring(image, BOX)[0])
+
+
+def test_the_box_has_a_gradient_through_the_mask() -> None:
+    box = BOX.clone().requires_grad_()
+    segmenter(focal=True, skips=False)(torch.rand(2, 3, 48, 64), box)[0].sum().backward()
+    assert box.grad is not None and box.grad.abs().min() > 0
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    with pytest.raises(ValueError, match="skips and focal exclude"):
+        segmenter(focal=True)
+    with pytest.raises(ValueError, match="recolour needs skips"):
+        segmenter(recolour=True, skips=False)
