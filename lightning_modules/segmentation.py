@@ -13,6 +13,7 @@ from lightning_modules.geometry import (
     box_mask,
     grow,
     live_cells,
+    tighten,
 )
 from lightning_modules.handover import HandoverError, read_inpainter
 from lightning_modules.losses import (
@@ -76,6 +77,8 @@ class SegmentationModule(pl.LightningModule):
         box_fit_weight: Weight of the pull of each box toward its own mask's extent (beyond the paper).
         box_fit_margin: That extent is grown by this first.
         box_fit_trim: Share of the mask that may lie beyond each side of the extent.
+        box_from_mask: Outside training, give the tight box of the mask instead of the detector's, which leaves ``S`` a
+            margin (beyond the paper).
         confidence_prior_weight: Weight of the confidence prior.
         mask_prior: ``none``, ``l1``, ``l2`` or ``v``.
         mask_prior_weight: Weight of the mask prior.
@@ -131,6 +134,7 @@ class SegmentationModule(pl.LightningModule):
         box_fit_weight: float = 0.0,
         box_fit_margin: float = 1.15,
         box_fit_trim: float = 0.01,
+        box_from_mask: bool = False,
         confidence_prior_weight: float = 0.1,
         mask_prior: MaskPrior = "v",
         mask_prior_weight: float = 0.1,
@@ -190,8 +194,9 @@ class SegmentationModule(pl.LightningModule):
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
-        output = self._described(proposals, box, confidence)
-        output["mask"] = self.segmenter(image, box)[0]
+        mask, _, window_mask = self.segmenter(image, box)
+        output = self._described(proposals, self._reported(box, window_mask), confidence)
+        output["mask"] = mask
         return output
 
     def on_fit_start(self) -> None:
@@ -285,14 +290,14 @@ class SegmentationModule(pl.LightningModule):
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
-        mask, foreground, _ = self.segmenter(image, box)
+        mask, foreground, window_mask = self.segmenter(image, box)
         background = self._inpaint(image, box)
         composite = torch.lerp(background, foreground, mask)
         density = self._background_error(background, image) / box_area(box)
         terms = {"background": -self.hparams["background_weight"] * density.mean()}
         if self.hparams["mode"] != "background_only":
             terms["foreground"] = self.reconstruction(composite, image).mean()
-        output = self._described(proposals, box, confidence)
+        output = self._described(proposals, self._reported(box, window_mask), confidence)
         output |= {"mask": mask, "composite": composite, "background": background}
         return self._finish(terms, output, len(image), stage)
 
@@ -307,6 +312,10 @@ class SegmentationModule(pl.LightningModule):
     def _background_error(self, background: Tensor, image: Tensor) -> Tensor:
         """The pixel loss of Eq. (6), mean over the frame, (B,)."""
         return pixel_distance(background, image)
+
+    def _reported(self, box: Tensor, window_mask: Tensor) -> Tensor:
+        """The box that inference gives, (B, 4)."""
+        return tighten(box, window_mask)[0] if self.hparams["box_from_mask"] else box
 
     @staticmethod
     def _described(proposals: Proposals, box: Tensor, confidence: Tensor) -> StepOutput:

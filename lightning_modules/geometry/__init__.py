@@ -11,6 +11,7 @@ from lightning_modules.geometry.boxes import (
     live_cells,
     mask_extent,
     require_boxes,
+    tighten,
 )
 from lightning_modules.geometry.spatial_transformer import crop, crop_matrix, focal_bump, paste
 
@@ -29,4 +30,5 @@ __all__ = [
     "mask_extent",
     "paste",
     "require_boxes",
+    "tighten",
 ]

@@ -151,3 +151,18 @@ def mask_extent(mask: Tensor, threshold: float = 0.5, outside: float = 0.01) -> 
         sides.append((first / marginal.shape[1] * 2 - 1, 1 - last / marginal.shape[1] * 2))
     (x0, x1), (y0, y1) = sides
     return torch.stack([(x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2], dim=1), found
+
+
+def tighten(box: Tensor, window_mask: Tensor, outside: float = 0.005) -> tuple[Tensor, Tensor]:
+    """The boxes shrunk to the extent of the masks in them (not differentiable).
+
+    Args:
+        box: (B, 4).
+        window_mask: The mask in each box, (B, 1, h, w) in [0, 1].
+        outside: See :func:`mask_extent`.
+
+    Returns:
+        Boxes in the frame, (B, 4), unchanged where the mask is empty; and which masks are not, (B,), bool.
+    """
+    extent, found = mask_extent(window_mask.detach(), outside=outside)
+    return inner_box(box.detach(), extent), found

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lightning_modules.geometry import grow, inner_box, mask_extent
+from lightning_modules.geometry import grow, tighten
 
 _LEAST_COVER = 0.05  # of its window: a fainter mask says nothing of where the subject ends
 
@@ -24,10 +24,9 @@ def mask_target(
         The target, (B, 4), a constant, centre in the frame and size in range; and whether the mask covers enough of
         its window to say anything, (B,), bool.
     """
-    window_mask = window_mask.detach()
-    extent, found = mask_extent(window_mask, outside=trim)
+    tight, found = tighten(box, window_mask, trim)
     found &= (window_mask >= 0.5).float().mean(dim=(1, 2, 3)) >= _LEAST_COVER
-    target = grow(inner_box(box.detach(), extent), margin)
+    target = grow(tight, margin)
     return torch.cat([target[:, :2].clamp(-1, 1), target[:, 2:].clamp(*size_range)], dim=1), found
 
 

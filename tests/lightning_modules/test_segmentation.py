@@ -129,6 +129,22 @@ def test_the_mask_prior_over_the_frame_weighs_the_window_by_its_area() -> None:
     torch.testing.assert_close(values["frame"], values["window"] / 4, rtol=1e-3, atol=0)
 
 
+def test_the_box_of_the_mask_is_given_in_use_and_lies_inside_the_detectors() -> None:
+    net = module(skips=True, focal=False).eval()
+    with torch.no_grad():
+        window = net.detector(images()).best()[0]
+        plain = net(images())["box"]
+        net.hparams["box_from_mask"] = True
+        net.segmenter.synthesis.forward = lambda seen, other: (
+            seen,
+            (torch.arange(32) < 16).float().expand(len(seen), 1, 32, 32),
+        )
+        tight = net(images())["box"]
+    torch.testing.assert_close(plain, window)
+    torch.testing.assert_close(tight[:, 2], window[:, 2] / 2)
+    torch.testing.assert_close(tight[:, 0], window[:, 0] - window[:, 2] / 2)
+
+
 def test_background_only_has_no_foreground_term() -> None:
     net = module(mode="background_only")
     terms, output = net.objectives(images())

@@ -14,6 +14,7 @@ from lightning_modules.geometry import (
     live_cells,
     mask_extent,
     require_boxes,
+    tighten,
 )
 
 
@@ -116,3 +117,12 @@ def test_the_extent_undoes_box_mask() -> None:
 def test_an_inner_box_is_placed_by_its_window() -> None:
     box = inner_box(torch.tensor([[0.2, -0.2, 0.5, 0.4]]), torch.tensor([[0.5, -0.5, 0.5, 0.25]]))
     torch.testing.assert_close(box, torch.tensor([[0.45, -0.4, 0.25, 0.1]]))
+
+
+def test_a_box_is_tightened_to_its_mask_and_kept_where_there_is_none() -> None:
+    box = torch.tensor([[0.2, -0.1, 0.4, 0.8], [0.3, 0.3, 0.2, 0.2]])
+    mask = torch.zeros(2, 1, 20, 20)
+    mask[0, 0, 5:15, 10:20] = 1
+    tight, found = tighten(box, mask)
+    assert found.tolist() == [True, False]
+    torch.testing.assert_close(tight, torch.tensor([[0.4, -0.1, 0.2, 0.4], [0.3, 0.3, 0.2, 0.2]]))
