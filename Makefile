@@ -99,8 +99,8 @@ predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }
 	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' --output '$(OUTPUT)' $(ARGS)
 
-flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles
-	@$(PY) -m experiments flops $(ARGS)
+flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
+	@$(PY) -m experiments flops --data $(DATA) $(ARGS)
 
 need-root:
 	@test "$(DATA)" = demo -o -n "$(ROOT)" || \

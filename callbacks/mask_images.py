@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,9 @@ from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks, make_grid
+
+from callbacks.metrics import corner_boxes
+from callbacks.png import save_png
 
 PANEL_WIDTH = 256
 """Width of one panel in pixels; its height follows the frame's shape."""
@@ -130,7 +132,7 @@ class MaskImages(pl.Callback):
             return
         picture = sheet(self._frames)
         folder = Path(self.directory) if self.directory else Path(trainer.default_root_dir) / "images"
-        save_picture(picture, folder / name)
+        save_png(folder / name, picture.permute(1, 2, 0).numpy())
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 log_to_wandb(logger, stage, picture, self._frames)
@@ -219,9 +221,8 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     box = frame.get("box")
     if box is None or not box.isfinite().all():
         return image
-    left, top, right, bottom = _fractions(box)
-    corners = torch.tensor([[left * width, top * height, right * width, bottom * height]])
-    if right > left and bottom > top:
+    corners = corner_boxes(box[None], (height, width))
+    if (corners[:, 2:] > corners[:, :2]).all():
         image = draw_bounding_boxes(image, corners, colors=[GREEN], width=2)
     probability = frame.get("probability")
     if probability is None or not probability.isfinite().all():
@@ -241,22 +242,6 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     end = (round((float(box[0].clamp(-2, 2)) + 1) / 2 * width), round((float(box[1].clamp(-2, 2)) + 1) / 2 * height))
     cv2.line(picture, start, end, GREEN, 2, cv2.LINE_AA)
     return torch.from_numpy(picture).permute(2, 0, 1)
-
-
-def save_picture(picture: Tensor, path: Path) -> None:
-    """Write a PNG so that a reader never meets half of it: under another name first, then renamed.
-
-    Args:
-        picture: (3, H, W), uint8.
-        path: Where to; its folder is made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(unfinished, format="PNG")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def log_to_wandb(logger: WandbLogger, stage: str, picture: Tensor, frames: list[Frame]) -> None:
@@ -297,7 +282,7 @@ def _wandb_boxes(frame: Frame) -> dict[str, Any] | None:
     box = frame.get("box")
     if box is None or not box.isfinite().all():
         return None
-    left, top, right, bottom = _fractions(box)
+    left, top, right, bottom = corner_boxes(box[None], (1, 1))[0].tolist()  # fractions of the frame
     entry: dict[str, Any] = {
         "position": {"minX": left, "maxX": right, "minY": top, "maxY": bottom},
         "class_id": 1,
@@ -306,13 +291,6 @@ def _wandb_boxes(frame: Frame) -> dict[str, Any] | None:
     if "confidence" in frame:
         entry["scores"] = {"confidence": float(frame["confidence"])}
     return {"prediction": {"box_data": [entry], "class_labels": MASK_LABELS}}
-
-
-def _fractions(box: Tensor) -> tuple[float, float, float, float]:
-    """Turn a box (cx, cy, sx, sy) in [-1, 1] into left, top, right, bottom as fractions, clipped to the frame."""
-    cx, cy, sx, sy = box.tolist()
-    left, top, right, bottom = (min(max((value + 1) / 2, 0.0), 1.0) for value in (cx - sx, cy - sy, cx + sx, cy + sy))
-    return left, top, right, bottom
 
 
 def _on_cpu(value: Any) -> Any:  # noqa: ANN401

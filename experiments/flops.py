@@ -46,7 +46,7 @@ def measure(name: str, network: nn.Module, *inputs: Tensor) -> Cost:
     return Cost(name, parameters, int(counter.get_total_flops()), (inputs[0].shape[-2], inputs[0].shape[-1]))
 
 
-def profile_costs(profile: str, data: str = "demo") -> list[Cost]:
+def profile_costs(profile: str, data: str) -> list[Cost]:
     """Measure the three networks of a profile, with random weights.
 
     Args:
@@ -85,7 +85,7 @@ def argument_parser() -> CommandParser:
     parser = CommandParser(prog="python -m experiments flops", description=__doc__)
     parser.add_argument("--profile", choices=PROFILES, help="one profile only")
     named = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
-    parser.add_argument("--data", choices=named, default="davis", help="data config that gives the frame size (davis)")
+    parser.add_argument("--data", choices=named, default="demo", help="data config that gives the frame size (demo)")
     return parser
 
 

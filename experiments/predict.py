@@ -19,12 +19,13 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn import functional
 
+from callbacks.metrics import corner_boxes
+from callbacks.png import save_png
 from datamodules.readers import ImageFrames, VideoFrames, is_image, open_frames, resize, video_rate
 from experiments.errors import CommandParser, RunError
 from experiments.folders import write_atomically
@@ -106,11 +107,8 @@ def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int,
     """Scale a mask (1, h, w) and a box (4,) to a frame of ``size`` (H, W)."""
     height, width = size
     large = functional.interpolate(mask[None].float(), (height, width), mode="bilinear", align_corners=False)
-    cx, cy, sx, sy = box.float().tolist()
-    x0, x1 = (cx - sx + 1) / 2 * width, (cx + sx + 1) / 2 * width
-    y0, y1 = (cy - sy + 1) / 2 * height, (cy + sy + 1) / 2 * height
-    clipped = (max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1))
-    return Found(large[0, 0].clamp(0, 1).cpu().numpy(), clipped, confidence)
+    x0, y0, x1, y1 = corner_boxes(box[None], (height, width))[0].tolist()
+    return Found(large[0, 0].clamp(0, 1).cpu().numpy(), (x0, y0, x1, y1), confidence)
 
 
 def draw(image: Pixels, found: Found, threshold: float) -> Pixels:
@@ -133,13 +131,6 @@ def draw(image: Pixels, found: Found, threshold: float) -> Pixels:
     x0, y0, x1, y1 = (round(value) for value in found.box)
     cv2.rectangle(painted, (x0, y0), (x1 - 1, y1 - 1), TINT, thickness)
     return np.asarray(painted, dtype=np.uint8)
-
-
-def save_png(path: Path, pixels: Pixels) -> None:
-    """Write a PNG so that no reader ever sees half of it."""
-    part = path.with_name(f".{path.name}.part")
-    Image.fromarray(pixels).save(part, format="PNG")
-    os.replace(part, path)
 
 
 class VideoWriter(AbstractContextManager["VideoWriter"]):

@@ -18,7 +18,8 @@ from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 
 from callbacks import MaskImages, MaskMetrics
-from callbacks.mask_images import chosen_rows, draw_detection, panels, save_picture, sheet
+from callbacks.mask_images import chosen_rows, draw_detection, panels, sheet
+from callbacks.png import save_png
 
 CLIPS = {"bear": 6, "camel": 6}
 
@@ -109,7 +110,7 @@ def test_broken_numbers_are_drawn_too() -> None:
 def test_save_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails leaves the earlier picture as it was, and no other file."""
     path = tmp_path / "deep" / "sheet.png"
-    save_picture(torch.zeros(3, 4, 4, dtype=torch.uint8), path)
+    save_png(path, np.zeros((4, 4, 3), np.uint8))
     before = path.read_bytes()
 
     def fail(*_: object, **__: object) -> None:
@@ -117,7 +118,7 @@ def test_save_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_picture(torch.ones(3, 4, 4, dtype=torch.uint8), path)
+        save_png(path, np.ones((4, 4, 3), np.uint8))
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 
 
