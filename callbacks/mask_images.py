@@ -37,7 +37,7 @@ Frame = dict[str, Any]
 
 
 class MaskImages(pl.Callback):
-    """Draw what the model sees, as one sheet of pictures per validation and test epoch (paper, Fig. 9).
+    """Draw what the model sees, as one sheet of pictures per validation and test (paper, Fig. 9).
 
     A row is a frame: the frame with its box, a blue dot for every cell of the detector (its area is the cell's
     probability, as a share of the largest) and a green line from the most probable cell to the box's centre; the
@@ -45,8 +45,9 @@ class MaskImages(pl.Callback):
     output lacks are left out. The output of the painter (``hole``) becomes frame, frame with the hole, composite.
 
     The frames are the same in every epoch and lie evenly over the whole split, and so over its clips. The sheet is
-    written to ``<directory>/val_epoch_0001.png`` and ``<directory>/test_sheet.png``, and each frame goes to W&B with
-    its mask and box, where there is a W&B logger. Only rank zero draws, from the frames it has.
+    written to ``<directory>/val_step_000350.png``, by optimiser steps, to ``val_sheet.png`` where nothing is trained,
+    and to ``test_sheet.png``; each frame goes to W&B with its mask and box, where there is a W&B logger. Only rank
+    zero draws, from the frames it has.
 
     Args:
         every_n_epochs: Draw in validation after every so many epochs.
@@ -90,7 +91,8 @@ class MaskImages(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the sheet, after the metrics were logged: W&B then files it under their step."""
-        self._draw(trainer, "val", f"val_epoch_{trainer.current_epoch + 1:04d}.png")
+        fitting = trainer.state.fn == TrainerFn.FITTING
+        self._draw(trainer, "val", f"val_step_{trainer.global_step:06d}.png" if fitting else "val_sheet.png")
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last epoch's frames."""

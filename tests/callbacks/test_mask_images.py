@@ -46,11 +46,19 @@ def test_sheets(toy: ModuleType, tmp_path: Path) -> None:
     trainer.fit(toy.ToyModule(), data, data)
     trainer.test(toy.ToyModule(), data, verbose=False)
     names = sorted(path.name for path in (tmp_path / "images").iterdir())
-    assert names == ["test_sheet.png", "val_epoch_0002.png", "val_epoch_0004.png"]
+    assert names == ["test_sheet.png", "val_step_000008.png", "val_step_000016.png"]
     row = 192 + 2  # a panel is 256 wide, and 24 x 32 in shape
     assert picture(tmp_path / "images" / names[1]).shape == (22 + 3 * row + 2, 6 * 258 + 2, 3)
     assert picture(tmp_path / "images" / names[0]).shape == (22 + 9 * row + 2, 6 * 258 + 2, 3)
     assert (picture(tmp_path / "images" / names[1]) == picture(tmp_path / "images" / names[2])).all()
+
+
+def test_every_validation_of_an_epoch_leaves_its_sheet(toy: ModuleType, tmp_path: Path) -> None:
+    """Several validations in one epoch do not write over each other."""
+    data = toy.loader(toy.ToyFrames(CLIPS))
+    toy.trainer(tmp_path, [MaskImages()], val_check_interval=2).fit(toy.ToyModule(), data, data)
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    assert names == ["val_step_000002.png", "val_step_000004.png"]
 
 
 @pytest.mark.parametrize("masks", [True, False])
@@ -60,7 +68,7 @@ def test_painter_sheet(toy: ModuleType, tmp_path: Path, masks: bool) -> None:
     folder = tmp_path / "elsewhere"
     trainer = toy.trainer(tmp_path, [MaskImages(directory=str(folder))])
     trainer.validate(toy.ToyModule(painter=True), data, verbose=False)
-    assert picture(folder / "val_epoch_0001.png").shape[1] == 3 * 258 + 2
+    assert picture(folder / "val_sheet.png").shape[1] == 3 * 258 + 2
     assert not (tmp_path / "images").exists()
 
 

@@ -92,4 +92,4 @@ def test_broken_loss_stops_both(ranks: tuple[list[dict[str, Any]], Path]) -> Non
 def test_one_sheet(ranks: tuple[list[dict[str, Any]], Path]) -> None:
     """Only rank zero draws, and nothing unfinished is left."""
     names = sorted(path.name for path in (ranks[1] / "images").iterdir())
-    assert names == ["test_sheet.png", "val_epoch_0001.png"]
+    assert names == ["test_sheet.png", "val_sheet.png"]
