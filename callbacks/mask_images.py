@@ -44,7 +44,9 @@ class MaskImages(pl.Callback):
     painted background; the composite; the soft mask; the mask laid over the frame; the true mask. Columns that the step
     output lacks are left out. The output of the painter (``hole``) becomes frame, frame with the hole, composite.
 
-    The frames are the same in every epoch and lie evenly over the whole split, and so over its clips. The sheet is
+    The frames are the same in every epoch. In a test they lie evenly over the whole split, and so over its clips; in
+    validation, of which often but the first batches are used, they come from the first, over which our data modules
+    spread the clips. The sheet is
     written to ``<directory>/val_step_000350.png``, by optimiser steps, to ``val_sheet.png`` where nothing is trained,
     and to ``test_sheet.png``; each frame goes to W&B with its mask and box, where there is a W&B logger. Only rank
     zero draws, from the frames it has.
@@ -87,7 +89,7 @@ class MaskImages(pl.Callback):
         """Keep the frames of this batch that belong on the sheet."""
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
         if (due or trainer.state.fn != TrainerFn.FITTING) and not trainer.sanity_checking:
-            self._collect(outputs, batch, batch_idx, trainer.num_val_batches[dataloader_idx], self.num_images)
+            self._collect(outputs, batch, batch_idx, 1, self.num_images)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the sheet, after the metrics were logged: W&B then files it under their step."""
@@ -119,7 +121,8 @@ class MaskImages(pl.Callback):
         """Copy the chosen frames of one batch, if the step returned pictures."""
         if not isinstance(outputs, Mapping) or not isinstance(batch, Mapping) or "composite" not in outputs:
             return
-        for row in chosen_rows(batch_idx, len(batch["image"]), batches, wanted):
+        size = len(batch["image"])
+        for row in chosen_rows(batch_idx, size, max(batches, math.ceil(wanted / size)), wanted):
             frame: Frame = {"clip": batch["clip"][row], "index": int(batch["index"][row]), "image": batch["image"][row]}
             keys = ("mask", "box", "confidence", "probability", "composite", "background", "hole")
             frame.update({key: outputs[key][row] for key in keys if key in outputs})

@@ -14,13 +14,14 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from datamodules.clips import Clip, ClipFrames, ClipMasks, read_boxes, read_frames, read_masks
 from datamodules.dataset import FrameDataset
 from datamodules.problems import Problem
 from datamodules.progress import progress
 from datamodules.readers import FrameSource
+from datamodules.sampling import spread
 from datamodules.transforms import DeviceAugmentation, FrameAugmentation
 
 Split = Literal["train", "val", "test"]
@@ -148,7 +149,7 @@ class FramesDataModule(pl.LightningDataModule):
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """All validation frames in order."""
+        """All validation frames, every batch spread over all clips: ``limit_val_batches`` then misses none of them."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
@@ -222,7 +223,7 @@ class FramesDataModule(pl.LightningDataModule):
         dataset = self.dataset(split)
         train = split == "train"
         return DataLoader(
-            dataset,
+            Subset(dataset, spread(len(dataset), self.batch_size)) if split == "val" else dataset,
             batch_size=self.batch_size,
             shuffle=train,
             drop_last=train and len(dataset) >= self.batch_size,

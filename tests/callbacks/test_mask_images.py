@@ -61,6 +61,23 @@ def test_every_validation_of_an_epoch_leaves_its_sheet(toy: ModuleType, tmp_path
     assert names == ["val_step_000002.png", "val_step_000004.png"]
 
 
+def test_a_limited_validation_is_drawn_from_its_first_batch(
+    toy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows lie evenly over that batch; where it is small, the next ones fill the sheet."""
+    drawn: list[list[tuple[str, int]]] = []
+
+    def note(frames: list[dict[str, Any]]) -> torch.Tensor:
+        drawn.append([(frame["clip"], frame["index"]) for frame in frames])
+        return torch.zeros(3, 4, 4, dtype=torch.uint8)
+
+    monkeypatch.setattr("callbacks.mask_images.sheet", note)
+    trainer = toy.trainer(tmp_path, [MaskImages(num_images=3)], limit_val_batches=3)
+    for batch_size in (6, 2):
+        trainer.validate(toy.ToyModule(), toy.loader(toy.ToyFrames(CLIPS), batch_size), verbose=False)
+    assert drawn == [[("bear", 10), ("bear", 30), ("bear", 50)], [("bear", 0), ("bear", 20), ("bear", 30)]]
+
+
 @pytest.mark.parametrize("masks", [True, False])
 def test_painter_sheet(toy: ModuleType, tmp_path: Path, masks: bool) -> None:
     """The painter's output becomes frame, frame with the hole, composite, in a folder of choice."""
