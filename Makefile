@@ -17,7 +17,7 @@ STEPS ?=
 EPOCHS ?=
 ARGS ?=
 INPUT ?=
-OUTPUT ?= $(RUN)/predictions
+OUTPUT ?=
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -51,7 +51,7 @@ help: ## print this help
 	@echo "  DATA=demo|davis|videos|h36m|ski|handheld (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
 	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
-	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions)"
+	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`python -m experiments fit --help\` lists"
 
 install: $(STAMP) ## build .venv (every target below does this by itself)
@@ -97,7 +97,7 @@ evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and
 
 predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }
-	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' --output '$(OUTPUT)' $(ARGS)
+	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
 
 flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
 	@$(PY) -m experiments flops --data $(DATA) $(ARGS)

@@ -42,7 +42,7 @@ USAGE = """usage: python -m experiments COMMAND ...
   test      the test loop once, same options
   inspect   what a data set holds, its problems and a contact sheet, same options and --output DIR
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
-  predict   RUN INPUT --output DIR   overlays, masks and boxes of an image, a folder of images or a video
+  predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
 
 Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."""

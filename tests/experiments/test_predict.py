@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments import predict
 from experiments.cli import main
 from experiments.predict import Found, VideoWriter, _at_full_size, draw
 
@@ -68,6 +69,67 @@ def test_one_image(
     shown = capsys.readouterr().out
     for name in ("overlays", "masks", "boxes.csv"):
         assert str(tmp_path / "out" / name) in shown
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_inputs_have_folders_of_their_own(alone: Path, tmp_path: Path, fake_data: ModuleType) -> None:
+    for name in ("a", "b"):
+        fake_data.write_images(tmp_path / name, frames=1, pattern=f"{name}_{{:d}}.png")
+        assert main(["predict", str(alone), str(tmp_path / name)]) == 0
+    for name in ("a", "b"):
+        found = everything(alone / "predictions" / name)
+        assert found == ["boxes.csv", f"masks/{name}_0.png", f"overlays/{name}_0.png"]
+
+
+def test_a_former_prediction_is_replaced_as_a_whole(
+    alone: Path, tmp_path: Path, fake_data: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=1, size=(48, 64), rate=12)
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "notes.txt").write_text("mine")
+    for source in (tmp_path / "in", video, tmp_path / "in"):
+        assert main(["predict", str(alone), str(source), "--output", str(output)]) == 0
+        overlay = ["overlay.mp4"] if source == video else ["overlays/00000.png", "overlays/00001.png"]
+        masks = ["masks/000000.png"] if source == video else ["masks/00000.png", "masks/00001.png"]
+        assert everything(output) == sorted(["boxes.csv", *masks, "notes.txt", *overlay])
+        assert f"overlays: {output / overlay[0].split('/')[0]}\n" in capsys.readouterr().out
+
+
+def test_an_interruption_leaves_the_former_prediction(
+    alone: Path, tmp_path: Path, fake_data: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    output = tmp_path / "out"
+    arguments = ["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "draw", interrupt)
+        assert main(arguments) == 130
+        assert not output.exists()
+        patch.undo()
+        assert main(arguments) == 0
+        before = everything(output)
+        patch.setattr(predict, "draw", interrupt)
+        assert main(arguments) == 130
+    assert everything(output) == before and not (output / ".part").exists()
+
+
+def test_files_of_the_user_are_left_alone(
+    alone: Path, tmp_path: Path, fake_data: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "clip", frames=1)
+    fake_data.write_masks(tmp_path / "masks", frames=[0])
+    assert main(["predict", str(alone), str(tmp_path / "clip"), "--output", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'masks'} is there already" in capsys.readouterr().err
+    assert everything(tmp_path) == ["clip/00000.jpg", "masks/00000.png"]
 
 
 @pytest.mark.parametrize("size", [(48, 64), (48, 64)[::-1]])
