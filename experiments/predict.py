@@ -241,10 +241,10 @@ def replacing(output: Path) -> Iterator[Path]:
     part.mkdir(parents=True)
     try:
         yield part
-        for name in taken:
+        for name in taken:  # boxes.csv, by which a prediction is known, goes last and comes first
             old = output / name
             shutil.rmtree(old) if old.is_dir() else old.unlink()
-        for new in part.iterdir():
+        for new in sorted(part.iterdir()):
             os.replace(new, output / new.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)

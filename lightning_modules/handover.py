@@ -24,7 +24,7 @@ def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
     """
     if not Path(path).is_file():
         raise HandoverError(
-            f"inpainter checkpoint {path} does not exist; train stage 1 first: make train-inpaint DATA=..."
+            f"inpainter checkpoint {path} does not exist; train stage 1 first (make train-inpaint)."
         )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

@@ -226,7 +226,7 @@ def test_only_training_is_shuffled_and_drops_the_rest(make: Factory) -> None:
     assert isinstance(train.sampler, RandomSampler)
     assert {len(batch["image"]) for batch in train} == {4}
     for loader in (module.val_dataloader(), module.test_dataloader()):
-        assert isinstance(loader.sampler, SequentialSampler) and not loader.drop_last  # a spread one is the same each time
+        assert isinstance(loader.sampler, SequentialSampler) and not loader.drop_last 
 
 
 def test_a_short_training_set_still_gives_a_batch(make: Factory) -> None:
