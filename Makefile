@@ -40,7 +40,7 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo inspect train-inpaint train-seg evaluate predict flops need-root
+.PHONY: help install lint typecheck test test-full demo inspect train-inpaint train-seg evaluate predict flops gpu-check need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -101,6 +101,9 @@ predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 
 flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
 	@$(PY) -m experiments flops --data $(DATA) $(ARGS)
+
+gpu-check: $(STAMP) ## on a machine with a GPU: does each precision train, plain and compiled, and how fast
+	@$(PY) -m experiments gpu-check --profile $(PROFILE) --data $(DATA) $(ARGS)
 
 need-root:
 	@test "$(DATA)" = demo -o -n "$(ROOT)" || \

@@ -1,4 +1,4 @@
-"""The command line: ``python -m experiments fit|validate|test|inspect|evaluate|predict|flops``."""
+"""The command line: ``python -m experiments fit|validate|test|inspect|evaluate|predict|flops|gpu-check``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytorch_lightning.utilities import rank_zero_only
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
-from experiments import evaluate, flops, inspect, predict, provenance
+from experiments import evaluate, flops, gpu_check, inspect, predict, provenance
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
 from experiments.errors import RunError, UsageError, one_line, report
@@ -35,6 +35,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "predict": predict.main,
     "flops": flops.main,
     "inspect": inspect.main,
+    "gpu-check": gpu_check.main,
 }
 USAGE = """usage: python -m experiments COMMAND ...
 
@@ -46,6 +47,7 @@ USAGE = """usage: python -m experiments COMMAND ...
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
   predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
+  gpu-check                          whether and how fast both stages train on a GPU, in every precision
 
 Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."""
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments.composition import CONFIGS, model_and_data
 from experiments.errors import CommandParser
 from lightning_modules import InpaintingModule, SegmentationModule
 
-CONFIGS = Path(__file__).parent / "configs"
 PROFILES = ("small", "paper")
 
 
@@ -56,7 +53,7 @@ def profile_costs(profile: str, data: str) -> list[Cost]:
     Returns:
         The costs of D, S and I per image.
     """
-    inpaint, segment = (_settings(profile, stage, data) for stage in ("inpaint", "segment"))
+    inpaint, segment = (model_and_data(profile, stage, data) for stage in ("inpaint", "segment"))
     arguments = segment["model"] | {"detector_weights": None, "synthesis_weights": None, "perceptual_net": None}
     stage1 = InpaintingModule(**(inpaint["model"] | {"perceptual_net": None}))
     stage2 = SegmentationModule(**(arguments | {"inpainter_channels": inpaint["model"]["channels"]}))
@@ -68,16 +65,6 @@ def profile_costs(profile: str, data: str) -> list[Cost]:
         measure("S synthesis", stage2.synthesis, crop),
         measure("I inpainter", stage1.inpainter, image, torch.zeros(1, 1, height, width)),
     ]
-
-
-def _settings(profile: str, stage: str, data: str) -> dict[str, dict[str, Any]]:
-    """``init_args`` of model and data, merged from the config files of one stage."""
-    merged: dict[str, dict[str, Any]] = {"model": {}, "data": {}}
-    for file in (f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"):
-        loaded = yaml.safe_load((CONFIGS / file).read_text())
-        for part, settings in merged.items():
-            settings.update((loaded.get(part) or {}).get("init_args") or {})
-    return merged
 
 
 def argument_parser() -> CommandParser:

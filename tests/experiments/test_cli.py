@@ -32,7 +32,7 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int)
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "inspect", "evaluate", "predict", "flops"):
+    for command in ("fit", "validate", "test", *COMMANDS):
         assert f"\n  {command} " in shown
     assert main([]) == 2
 
