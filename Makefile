@@ -17,7 +17,7 @@ STEPS ?=
 EPOCHS ?=
 ARGS ?=
 INPUT ?=
-OUTPUT ?= $(RUN)/predictions
+OUTPUT ?=
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -41,7 +41,7 @@ fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
 .PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg evaluate predict flops \
-	benchmark need-root
+	benchmark gpu-check need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -52,7 +52,7 @@ help: ## print this help
 	@echo "  DATA=demo|davis|videos|h36m|ski|handheld (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
 	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
-	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions)"
+	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`python -m experiments fit --help\` lists"
 
 install: $(STAMP) ## build .venv (every target below does this by itself)
@@ -101,10 +101,13 @@ evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and
 
 predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }
-	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' --output '$(OUTPUT)' $(ARGS)
+	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
 
-flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles
-	@$(PY) -m experiments flops $(ARGS)
+flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
+	@$(PY) -m experiments flops --data $(DATA) $(ARGS)
+
+gpu-check: $(STAMP) ## on a machine with a GPU: does each precision train, plain and compiled, and how fast
+	@$(PY) -m experiments gpu-check --profile $(PROFILE) --data $(DATA) $(ARGS)
 
 benchmark: $(STAMP) ## how fast frames are loaded, from the store and in other ways; ARGS=--long adds the memory
 	@$(PY) -m experiments benchmark data $(ARGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks, make_grid
 
+from callbacks.metrics import corner_boxes
+from callbacks.png import save_png
+
 PANEL_WIDTH = 256
 """Width of one panel in pixels; its height follows the frame's shape."""
 
@@ -35,16 +37,19 @@ Frame = dict[str, Any]
 
 
 class MaskImages(pl.Callback):
-    """Draw what the model sees, as one sheet of pictures per validation and test epoch (paper, Fig. 9).
+    """Draw what the model sees, as one sheet of pictures per validation and test (paper, Fig. 9).
 
     A row is a frame: the frame with its box, a blue dot for every cell of the detector (its area is the cell's
     probability, as a share of the largest) and a green line from the most probable cell to the box's centre; the
     painted background; the composite; the soft mask; the mask laid over the frame; the true mask. Columns that the step
     output lacks are left out. The output of the painter (``hole``) becomes frame, frame with the hole, composite.
 
-    The frames are the same in every epoch and lie evenly over the whole split, and so over its clips. The sheet is
-    written to ``<directory>/val_epoch_0001.png`` and ``<directory>/test_sheet.png``, and each frame goes to W&B with
-    its mask and box, where there is a W&B logger. Only rank zero draws, from the frames it has.
+    The frames are the same in every epoch. In a test they lie evenly over the whole split, and so over its clips; in
+    validation, of which often but the first batches are used, they come from the first, over which our data modules
+    spread the clips. The sheet is
+    written to ``<directory>/val_step_000350.png``, by optimiser steps, to ``val_sheet.png`` where nothing is trained,
+    and to ``test_sheet.png``; each frame goes to W&B with its mask and box, where there is a W&B logger. Only rank
+    zero draws, from the frames it has.
 
     Args:
         every_n_epochs: Draw in validation after every so many epochs.
@@ -84,11 +89,12 @@ class MaskImages(pl.Callback):
         """Keep the frames of this batch that belong on the sheet."""
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
         if (due or trainer.state.fn != TrainerFn.FITTING) and not trainer.sanity_checking:
-            self._collect(outputs, batch, batch_idx, trainer.num_val_batches[dataloader_idx], self.num_images)
+            self._collect(outputs, batch, batch_idx, 1, self.num_images)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the sheet, after the metrics were logged: W&B then files it under their step."""
-        self._draw(trainer, "val", f"val_epoch_{trainer.current_epoch + 1:04d}.png")
+        fitting = trainer.state.fn == TrainerFn.FITTING
+        self._draw(trainer, "val", f"val_step_{trainer.global_step:06d}.png" if fitting else "val_sheet.png")
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last epoch's frames."""
@@ -115,7 +121,8 @@ class MaskImages(pl.Callback):
         """Copy the chosen frames of one batch, if the step returned pictures."""
         if not isinstance(outputs, Mapping) or not isinstance(batch, Mapping) or "composite" not in outputs:
             return
-        for row in chosen_rows(batch_idx, len(batch["image"]), batches, wanted):
+        size = len(batch["image"])
+        for row in chosen_rows(batch_idx, size, max(batches, math.ceil(wanted / size)), wanted):
             frame: Frame = {"clip": batch["clip"][row], "index": int(batch["index"][row]), "image": batch["image"][row]}
             keys = ("mask", "box", "confidence", "probability", "composite", "background", "hole")
             frame.update({key: outputs[key][row] for key in keys if key in outputs})
@@ -130,7 +137,7 @@ class MaskImages(pl.Callback):
             return
         picture = sheet(self._frames)
         folder = Path(self.directory) if self.directory else Path(trainer.default_root_dir) / "images"
-        save_picture(picture, folder / name)
+        save_png(folder / name, picture.permute(1, 2, 0).numpy())
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 log_to_wandb(logger, stage, picture, self._frames)
@@ -219,9 +226,8 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     box = frame.get("box")
     if box is None or not box.isfinite().all():
         return image
-    left, top, right, bottom = _fractions(box)
-    corners = torch.tensor([[left * width, top * height, right * width, bottom * height]])
-    if right > left and bottom > top:
+    corners = corner_boxes(box[None], (height, width))
+    if (corners[:, 2:] > corners[:, :2]).all():
         image = draw_bounding_boxes(image, corners, colors=[GREEN], width=2)
     probability = frame.get("probability")
     if probability is None or not probability.isfinite().all():
@@ -241,22 +247,6 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     end = (round((float(box[0].clamp(-2, 2)) + 1) / 2 * width), round((float(box[1].clamp(-2, 2)) + 1) / 2 * height))
     cv2.line(picture, start, end, GREEN, 2, cv2.LINE_AA)
     return torch.from_numpy(picture).permute(2, 0, 1)
-
-
-def save_picture(picture: Tensor, path: Path) -> None:
-    """Write a PNG so that a reader never meets half of it: under another name first, then renamed.
-
-    Args:
-        picture: (3, H, W), uint8.
-        path: Where to; its folder is made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(unfinished, format="PNG")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def log_to_wandb(logger: WandbLogger, stage: str, picture: Tensor, frames: list[Frame]) -> None:
@@ -297,7 +287,7 @@ def _wandb_boxes(frame: Frame) -> dict[str, Any] | None:
     box = frame.get("box")
     if box is None or not box.isfinite().all():
         return None
-    left, top, right, bottom = _fractions(box)
+    left, top, right, bottom = corner_boxes(box[None], (1, 1))[0].tolist()  # fractions of the frame
     entry: dict[str, Any] = {
         "position": {"minX": left, "maxX": right, "minY": top, "maxY": bottom},
         "class_id": 1,
@@ -306,13 +296,6 @@ def _wandb_boxes(frame: Frame) -> dict[str, Any] | None:
     if "confidence" in frame:
         entry["scores"] = {"confidence": float(frame["confidence"])}
     return {"prediction": {"box_data": [entry], "class_labels": MASK_LABELS}}
-
-
-def _fractions(box: Tensor) -> tuple[float, float, float, float]:
-    """Turn a box (cx, cy, sx, sy) in [-1, 1] into left, top, right, bottom as fractions, clipped to the frame."""
-    cx, cy, sx, sy = box.tolist()
-    left, top, right, bottom = (min(max((value + 1) / 2, 0.0), 1.0) for value in (cx - sx, cy - sy, cx + sx, cy + sy))
-    return left, top, right, bottom
 
 
 def _on_cpu(value: Any) -> Any:  # noqa: ANN401

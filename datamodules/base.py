@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from datamodules.clips import Clip, ClipMasks, read_boxes, read_masks
 from datamodules.codecs import Codec
@@ -23,6 +23,7 @@ from datamodules.memory import machine_memory
 from datamodules.problems import Problem, summary, table
 from datamodules.progress import progress
 from datamodules.readers import FrameSource
+from datamodules.sampling import spread
 from datamodules.store import FrameStore, StoreError, default_folder, gigabytes
 from datamodules.stored_clips import StoredClips
 from datamodules.transforms import DeviceAugmentation, FrameAugmentation
@@ -243,7 +244,7 @@ class FramesDataModule(pl.LightningDataModule):
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """All validation frames in order."""
+        """All validation frames, every batch spread over all clips: ``limit_val_batches`` then misses none of them."""
         return self._loader("val")
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
@@ -289,7 +290,7 @@ class FramesDataModule(pl.LightningDataModule):
         dataset = self.dataset(split)
         train = split == "train"
         return DataLoader(
-            dataset,
+            Subset(dataset, spread(len(dataset), self.batch_size)) if split == "val" else dataset,
             batch_size=self.batch_size,
             shuffle=train,
             drop_last=train and len(dataset) >= self.batch_size,

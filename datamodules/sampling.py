@@ -1,4 +1,4 @@
-"""Which frames of a video are used: sub-sampling by time stamps and ranges of time."""
+"""Which frames are used, and in what order: sub-sampling by time, and an order that is even from its beginning on."""
 
 from __future__ import annotations
 
@@ -40,3 +40,21 @@ def at_rate(times: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     slots = np.floor((times - times[0]) * rate + 1e-6)  # time stamps are rounded: 0.0999 s is the slot from 0.1 s
     return np.asarray(np.unique(slots, return_index=True)[1], dtype=np.int64)
+
+
+def spread(count: int, batch_size: int) -> list[int]:
+    """Order frames so that every batch, and every few batches from the first on, lie evenly over all of them.
+
+    Each batch is a comb of equal gaps. The combs' beginnings follow the golden ratio, whose multiples, taken modulo 1,
+    fill the unit interval evenly however many are taken.
+
+    Args:
+        count: Number of frames.
+        batch_size: Frames in a batch.
+
+    Returns:
+        Every position from 0 to ``count - 1``, once.
+    """
+    batches = -(-count // batch_size)
+    starts = np.argsort(np.arange(batches) * (np.sqrt(5) - 1) / 2 % 1)
+    return [position for start in starts.tolist() for position in range(start, count, batches)]

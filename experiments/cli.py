@@ -1,4 +1,4 @@
-"""The command line: ``python -m experiments fit|validate|test|prepare|inspect|evaluate|predict|flops|benchmark``."""
+"""The command line: ``python -m experiments fit|validate|test|prepare|inspect|evaluate|predict|flops|benchmark|…``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
-from experiments import benchmark, evaluate, flops, inspect, predict, prepare
+from experiments import benchmark, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
 from experiments.errors import RunError, UsageError, one_line, report
@@ -27,6 +28,7 @@ from experiments.folders import Progress, StageFolder, differences, sha256, writ
 from experiments.loggers import build_loggers, new_run_id
 from experiments.progress import progress_bar
 from experiments.settings import RunSettings
+from experiments.suggestions import make_command
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "evaluate": evaluate.main,
@@ -35,6 +37,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "prepare": prepare.main,
     "benchmark": benchmark.main,
     "inspect": inspect.main,
+    "gpu-check": gpu_check.main,
 }
 USAGE = """usage: python -m experiments COMMAND ...
 
@@ -45,9 +48,10 @@ USAGE = """usage: python -m experiments COMMAND ...
   prepare   decode the frames of a data set into the store, same options; the first fit does it too
   inspect   what a data set holds, its problems and a contact sheet, same options and --output DIR
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
-  predict   RUN INPUT --output DIR   overlays, masks and boxes of an image, a folder of images or a video
+  predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
   benchmark data                     how fast frames are loaded, from the store and from the source
+  gpu-check                          whether and how fast both stages train on a GPU, in every precision
 
 Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."""
 
@@ -75,6 +79,7 @@ class ExperimentCLI(LightningCLI):
     """LightningCLI with run folders: finished stages are skipped, interrupted ones resumed, others left alone."""
 
     resumed: Progress | None = None
+    resumable = False
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -119,22 +124,26 @@ class ExperimentCLI(LightningCLI):
         if config.run.stage != "segment":
             return
         given = config.model.init_args.get("inpainter_ckpt")
-        command = f"`make train-inpaint DATA={config.run.data} RUN={self.folder.path.parent}`"
+        usual = StageFolder(self.folder.path.parent / "inpaint")
+        stage1 = usual if given is None else StageFolder(Path(given).parent.parent)
+        if stage1.path.name != "inpaint":  # not a place where make would write it
+            stage1 = usual
+        command = make_command("train-inpaint", config.as_dict(), stage1.path.parent)
+        pass_it = f"pass --model.init_args.inpainter_ckpt {stage1.last}, which {command} makes."
         if given is None:
-            raise RunError(
-                "Stage 2 needs the painter of stage 1: pass --model.init_args.inpainter_ckpt "
-                f"{self.folder.path.parent}/inpaint/checkpoints/last.ckpt, which {command} makes."
-            )
+            raise RunError(f"Stage 2 needs the painter of stage 1: {pass_it}")
         path = Path(given)
         if not path.is_file():
-            raise RunError(f"The inpainter checkpoint {path} is missing: make it with {command}.")
-        stage1 = StageFolder(path.parent.parent)
-        if path == stage1.last and stage1.config_file.is_file():
+            how = f"make it with {command}." if path == stage1.last else pass_it
+            raise RunError(f"The inpainter checkpoint {path} is missing: {how}")
+        if path.parent == stage1.checkpoints and stage1.config_file.is_file():
+            trained = stage1.config()
+            config.run.inpainter_commits = (trained.get("run") or {}).get("commits") or []
             progress = stage1.progress()
-            if progress is not None and not progress.reached(stage1.config().get("trainer") or {}):
-                print(
+            if path == stage1.last and progress and not progress.reached(trained.get("trainer") or {}):
+                rank_zero_only(print)(
                     f"warning: the inpainter {path} stopped at step {progress.step}, before its end; "
-                    f"{command} goes on with it.",
+                    f"{make_command('train-inpaint', trained, stage1.path.parent)} goes on with it.",
                     file=sys.stderr,
                 )
         config.run.inpainter_sha256 = sha256(path)
@@ -142,8 +151,10 @@ class ExperimentCLI(LightningCLI):
     def _resume_or_refuse(self) -> None:
         """Go on with an interrupted training of the same settings; refuse to overwrite one of other settings."""
         config = self.stage_config
+        config.run.commits = provenance.trained_by([])
         if config.ckpt_path is not None:
             return
+        self.resumable = True
         progress = self.folder.progress()
         if progress is None:
             config.run.id = config.run.id or new_run_id()
@@ -159,7 +170,9 @@ class ExperimentCLI(LightningCLI):
             )
         if progress.reached(new["trainer"]):
             raise StageFinished(f"{self.folder.path} is finished ({progress.step} steps): nothing to do.")
-        config.run.id = (old.get("run") or {}).get("id") or new_run_id()
+        run = old.get("run") or {}
+        config.run.id = run.get("id") or new_run_id()
+        config.run.commits = provenance.trained_by(run.get("commits") or [])
         config.ckpt_path = str(self.folder.last)
         self.resumed = progress
 
@@ -208,11 +221,16 @@ class ExperimentCLI(LightningCLI):
         except SystemExit:
             if self.trainer.interrupted:  # Lightning turns Ctrl-C into an exit and goes deaf to a second one
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-                raise KeyboardInterrupt from None
+                raise KeyboardInterrupt(self._how_to_go_on()) from None
             raise
         finally:
             _finish_wandb()
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
+
+    def _how_to_go_on(self) -> str:
+        """What to do after an interruption; nothing where the same command would begin anew."""
+        progress = self.folder.progress() if self.resumable else None
+        return f": the same command goes on from step {progress.step}" if progress is not None else ""
 
     def _say(self, line: str) -> None:
         if self.trainer.is_global_zero:
@@ -286,8 +304,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run_lightning(arguments)
     except StageFinished as done:
         print(one_line(done), flush=True)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on where this one got to.", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(f"interrupted{interruption}.", file=sys.stderr)
         return 130
     except (ArgumentError, UsageError) as error:
         report(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import yaml
 from pytorch_lightning.cli import LightningArgumentParser
 
 import datamodules  # noqa: F401  (importing makes the short class names known)
@@ -76,3 +77,22 @@ def build_data(command: str, arguments: Sequence[str]) -> pl.LightningDataModule
     parser = data_parser(command)
     data: pl.LightningDataModule = parser.instantiate_classes(parser.parse_args(find_configs(arguments))).data
     return data
+
+
+def model_and_data(profile: str, stage: str, data: str) -> dict[str, dict[str, Any]]:
+    """What the shipped configs say of the networks and the frames, for commands that need no more.
+
+    Args:
+        profile: Size profile.
+        stage: ``inpaint`` or ``segment``.
+        data: Data config.
+
+    Returns:
+        ``init_args`` of ``model`` and ``data``, merged as for a training.
+    """
+    merged: dict[str, dict[str, Any]] = {"model": {}, "data": {}}
+    for file in (f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"):
+        loaded = yaml.safe_load((CONFIGS / file).read_text())
+        for part, settings in merged.items():
+            settings.update((loaded.get(part) or {}).get("init_args") or {})
+    return merged

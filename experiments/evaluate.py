@@ -62,7 +62,8 @@ def evaluate(run: Path, checkpoint: Literal["last", "best"] = "last", command: s
     trainer.test(model, datamodule=data, verbose=False)
     if not metrics.results:
         raise RunError(
-            f"The test clips of {run} have no masks or boxes: nothing to score; see `make predict` for pictures."
+            f"The test clips of {run} have no masks or boxes: nothing to score; pictures of them are in "
+            f"{folder.images / 'test_sheet.png'}."
         )
     made_by = _made_by(folder, config, checkpoint, command)
     results = {**metrics.results, "made_by": made_by}
@@ -83,7 +84,8 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
     data, run = config.get("data") or {}, config.get("run") or {}
     return {
         "command": command,
-        **provenance.commit(),
+        **provenance.commit(),  # of the evaluation
+        "trained_by": {name: run.get(name) for name in ("commits", "inpainter_commits")},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seed": config.get("seed_everything"),
         "settings": {

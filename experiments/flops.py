@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments.composition import CONFIGS, model_and_data
 from experiments.errors import CommandParser
 from lightning_modules import InpaintingModule, SegmentationModule
 
-CONFIGS = Path(__file__).parent / "configs"
 PROFILES = ("small", "paper")
 
 
@@ -46,7 +43,7 @@ def measure(name: str, network: nn.Module, *inputs: Tensor) -> Cost:
     return Cost(name, parameters, int(counter.get_total_flops()), (inputs[0].shape[-2], inputs[0].shape[-1]))
 
 
-def profile_costs(profile: str, data: str = "demo") -> list[Cost]:
+def profile_costs(profile: str, data: str) -> list[Cost]:
     """Measure the three networks of a profile, with random weights.
 
     Args:
@@ -56,7 +53,7 @@ def profile_costs(profile: str, data: str = "demo") -> list[Cost]:
     Returns:
         The costs of D, S and I per image.
     """
-    inpaint, segment = (_settings(profile, stage, data) for stage in ("inpaint", "segment"))
+    inpaint, segment = (model_and_data(profile, stage, data) for stage in ("inpaint", "segment"))
     arguments = segment["model"] | {"detector_weights": None, "synthesis_weights": None, "perceptual_net": None}
     stage1 = InpaintingModule(**(inpaint["model"] | {"perceptual_net": None}))
     stage2 = SegmentationModule(**(arguments | {"inpainter_channels": inpaint["model"]["channels"]}))
@@ -70,22 +67,12 @@ def profile_costs(profile: str, data: str = "demo") -> list[Cost]:
     ]
 
 
-def _settings(profile: str, stage: str, data: str) -> dict[str, dict[str, Any]]:
-    """``init_args`` of model and data, merged from the config files of one stage."""
-    merged: dict[str, dict[str, Any]] = {"model": {}, "data": {}}
-    for file in (f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"):
-        loaded = yaml.safe_load((CONFIGS / file).read_text())
-        for part, settings in merged.items():
-            settings.update((loaded.get(part) or {}).get("init_args") or {})
-    return merged
-
-
 def argument_parser() -> CommandParser:
     """The options of ``flops``."""
     parser = CommandParser(prog="python -m experiments flops", description=__doc__)
     parser.add_argument("--profile", choices=PROFILES, help="one profile only")
     named = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
-    parser.add_argument("--data", choices=named, default="davis", help="data config that gives the frame size (davis)")
+    parser.add_argument("--data", choices=named, default="demo", help="data config that gives the frame size (demo)")
     return parser
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from pytorch_lightning.cli import LightningArgumentParser
 from rich.console import Console
 from rich.table import Table
 
+from callbacks.png import save_png
 from datamodules import FramesDataModule
 from datamodules.base import SPLITS, Split
 from datamodules.contact_sheet import contact_sheet
@@ -77,19 +75,6 @@ def problem_lines(data: FramesDataModule) -> list[str]:
     return lines + ([f"... and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else [])
 
 
-def save_sheet(data: FramesDataModule, path: Path) -> None:
-    """Write the contact sheet so that no reader ever sees half of it.
-
-    Args:
-        data: A data module after ``setup``.
-        path: The PNG file; its folder is made where missing.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    Image.fromarray(np.ascontiguousarray(contact_sheet(data))).save(part, format="PNG")
-    os.replace(part, path)
-
-
 def argument_parser() -> LightningArgumentParser:
     """The options of ``inspect``."""
     parser = data_parser("inspect")
@@ -121,6 +106,6 @@ def main(arguments: Sequence[str]) -> int:
     lines = problem_lines(data)
     print("\n".join([f"problems: {data.skipped()}", *lines]) if lines else "problems: none")
     sheet = Path(options.output or f"runs/{name}") / f"inspect_{name}.png"
-    save_sheet(data, sheet)
+    save_png(sheet, contact_sheet(data))
     print(f"pictures: {sheet}")
     return 0

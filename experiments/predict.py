@@ -1,12 +1,13 @@
-"""``python -m experiments predict RUN INPUT --output DIR``: overlays, masks and boxes of footage without labels."""
+"""``python -m experiments predict RUN INPUT``: overlays, masks and boxes of footage without labels."""
 
 from __future__ import annotations
 
 import csv
 import io
 import os
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,12 +20,13 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn import functional
 
+from callbacks.metrics import corner_boxes
+from callbacks.png import save_png
 from datamodules.readers import ImageFrames, VideoFrames, is_image, open_frames, resize, video_rate
 from experiments.errors import CommandParser, RunError
 from experiments.folders import write_atomically
@@ -34,6 +36,8 @@ Pixels = NDArray[np.uint8]
 TINT = (255, 64, 64)
 EDGE = (255, 255, 255)
 BATCH = 16
+HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence"]
+PARTS = ("overlays", "overlay.mp4", "masks", "boxes.csv")
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,8 @@ def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int,
     """Scale a mask (1, h, w) and a box (4,) to a frame of ``size`` (H, W)."""
     height, width = size
     large = functional.interpolate(mask[None].float(), (height, width), mode="bilinear", align_corners=False)
-    cx, cy, sx, sy = box.float().tolist()
-    x0, x1 = (cx - sx + 1) / 2 * width, (cx + sx + 1) / 2 * width
-    y0, y1 = (cy - sy + 1) / 2 * height, (cy + sy + 1) / 2 * height
-    clipped = (max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1))
-    return Found(large[0, 0].clamp(0, 1).cpu().numpy(), clipped, confidence)
+    x0, y0, x1, y1 = corner_boxes(box[None], (height, width))[0].tolist()
+    return Found(large[0, 0].clamp(0, 1).cpu().numpy(), (x0, y0, x1, y1), confidence)
 
 
 def draw(image: Pixels, found: Found, threshold: float) -> Pixels:
@@ -133,13 +134,6 @@ def draw(image: Pixels, found: Found, threshold: float) -> Pixels:
     x0, y0, x1, y1 = (round(value) for value in found.box)
     cv2.rectangle(painted, (x0, y0), (x1 - 1, y1 - 1), TINT, thickness)
     return np.asarray(painted, dtype=np.uint8)
-
-
-def save_png(path: Path, pixels: Pixels) -> None:
-    """Write a PNG so that no reader ever sees half of it."""
-    part = path.with_name(f".{path.name}.part")
-    Image.fromarray(pixels).save(part, format="PNG")
-    os.replace(part, path)
 
 
 class VideoWriter(AbstractContextManager["VideoWriter"]):
@@ -224,6 +218,40 @@ def batches(frames: Iterator[tuple[int, Pixels]], size: int) -> Iterator[tuple[l
         yield numbers, images
 
 
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A folder for a new prediction, which replaces the former one in ``output`` once it is complete.
+
+    Args:
+        output: The folder that the user asked for; what else lies in it stays.
+
+    Yields:
+        An empty folder inside ``output``; gone in the end, also after an error, when ``output`` is as it was.
+
+    Raises:
+        RunError: If ``output`` holds files under the names of a prediction's that are none.
+    """
+    table = output / "boxes.csv"
+    former = table.is_file() and table.read_text(errors="replace").partition("\n")[0] == ",".join(HEADER)
+    taken = [name for name in PARTS if (output / name).exists()]
+    if taken and not former:
+        raise RunError(f"{output / taken[0]} is there already and was made by no prediction: choose another OUTPUT.")
+    part = output / ".part"
+    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+    part.mkdir(parents=True)
+    try:
+        yield part
+        for name in taken:  # boxes.csv, by which a prediction is known, goes last and comes first
+            old = output / name
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for new in sorted(part.iterdir()):
+            os.replace(new, output / new.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if not any(output.iterdir()):
+            output.rmdir()
+
+
 def predict(
     run: Path,
     source: Path,
@@ -237,7 +265,8 @@ def predict(
     Args:
         run: The run folder.
         source: The input.
-        output: Folder for ``overlays/`` (or ``overlay.mp4``), ``masks/`` and ``boxes.csv``.
+        output: Folder for ``overlays/`` (or ``overlay.mp4``), ``masks/`` and ``boxes.csv``; a former prediction in it
+            is replaced.
         threshold: Mask values from here on count as subject, in (0, 1).
         checkpoint: ``last`` or ``best``.
         soft: Write masks as grey values (0 to 255) instead of 0 and 255.
@@ -255,18 +284,31 @@ def predict(
     size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     predictor = Predictor(load_model(folder, checkpoint), size, device)
-    output.mkdir(parents=True, exist_ok=True)
+    rate = None if isinstance(frames, ImageFrames) else video_rate(source)
+    with replacing(output) as part:
+        return _write(predictor, frames, rate, part, threshold, soft)
+
+
+def _write(
+    predictor: Predictor,
+    frames: ImageFrames | VideoFrames,
+    rate: float | None,
+    output: Path,
+    threshold: float,
+    soft: bool,
+) -> int:
+    """Predict every frame and write what is found; ``rate`` is a video's frames per second."""
     masks = output / "masks"
-    masks.mkdir(exist_ok=True)
     if isinstance(frames, ImageFrames):
         names = {index: path.stem for index, path in zip(frames.indices, frames.paths, strict=True)}
         writer: VideoWriter | OverlayFolder = OverlayFolder(output / "overlays", names)
     else:
         names = {}
-        writer = VideoWriter(output / "overlay.mp4", video_rate(source))
+        assert rate is not None
+        writer = VideoWriter(output / "overlay.mp4", rate)
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["frame", "x0", "y0", "x1", "y1", "confidence"])
+    rows.writerow(HEADER)
     count = 0
     columns = (TextColumn("Predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -289,7 +331,9 @@ def argument_parser() -> CommandParser:
     parser = CommandParser(prog="python -m experiments predict", description=__doc__)
     parser.add_argument("run", type=Path, help="run folder, such as runs/demo")
     parser.add_argument("input", type=Path, help="an image, a folder of images or a video")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the overlays, masks and boxes")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the overlays, masks and boxes (RUN/predictions/NAME OF INPUT)"
+    )
     parser.add_argument("--threshold", type=float, default=0.5, help="mask values from here on count as subject (0.5)")
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="best: smallest val/loss")
     parser.add_argument("--soft", action="store_true", help="masks as grey values instead of 0 and 255")
@@ -306,10 +350,10 @@ def main(arguments: Sequence[str]) -> int:
         Exit code.
     """
     options = argument_parser().parse_args(arguments)
-    count = predict(options.run, options.input, options.output, options.threshold, options.checkpoint, options.soft)
-    video = (options.output / "overlay.mp4").is_file() and not is_image(options.input) and options.input.is_file()
+    output = options.output or options.run / "predictions" / options.input.resolve().name
+    count = predict(options.run, options.input, output, options.threshold, options.checkpoint, options.soft)
     print(f"{count} frames")
-    print(f"overlays: {options.output / ('overlay.mp4' if video else 'overlays')}")
-    print(f"masks: {options.output / 'masks'}")
-    print(f"boxes: {options.output / 'boxes.csv'}")
+    print(f"overlays: {next(output / name for name in PARTS[:2] if (output / name).exists())}")
+    print(f"masks: {output / 'masks'}")
+    print(f"boxes: {output / 'boxes.csv'}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,20 @@ def commit() -> dict[str, Any]:
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
     return {"commit": head, "dirty": dirty}
+
+
+def trained_by(before: Sequence[str]) -> list[str]:
+    """The commits of a training, this one among them.
+
+    Args:
+        before: Those of its earlier calls.
+
+    Returns:
+        Each once, in order, hexadecimal, with ``-dirty`` behind it where tracked files differed.
+    """
+    here = commit()
+    name = f"{here['commit']}{'-dirty' if here['dirty'] else ''}"
+    return [*before] if here["commit"] is None or name in before else [*before, name]
 
 
 def versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser
 import datamodules  # noqa: F401  (importing makes the short class names known)
 from experiments.errors import RunError
 from experiments.folders import StageFolder, load_checkpoint
+from experiments.suggestions import make_command
 
 # Needed to begin a training, not to apply its result: leaving them out lets a checkpoint load where the files are gone.
 TRAINING_ONLY = ("detector_weights", "synthesis_weights", "perceptual_net")
@@ -31,12 +32,16 @@ def segment_folder(run: Path) -> StageFolder:
     Raises:
         RunError: If the run or its second stage is missing; the message says which command makes it.
     """
-    folder = StageFolder(run / "segment")
-    if not run.is_dir():
-        raise RunError(f"There is no run at {run}: train one with `make train-inpaint train-seg RUN={run}`.")
-    if not folder.config_file.is_file() or not folder.checkpoints.is_dir():
-        raise RunError(f"{run} has no trained stage 2: make it with `make train-seg RUN={run}`.")
-    return folder
+    folder, stage1 = StageFolder(run / "segment"), StageFolder(run / "inpaint")
+    if folder.config_file.is_file() and folder.checkpoints.is_dir():
+        return folder
+    known = next((stage for stage in (stage1, folder) if stage.config_file.is_file()), None)
+    if known is None:
+        what = f"{run} holds no trained stage" if run.is_dir() else f"There is no run at {run}"
+        anew = make_command("train-inpaint train-seg", {"run": {"data": "demo", "profile": "small"}}, run)
+        raise RunError(f"{what}: train one with {anew}, or on your own footage with DATA=videos and ROOT=its folder.")
+    targets = "train-seg" if stage1.last.is_file() else "train-inpaint train-seg"
+    raise RunError(f"{run} has no trained stage 2: make it with {make_command(targets, known.config(), run)}.")
 
 
 def load_model(folder: StageFolder, checkpoint: Literal["last", "best"] = "last") -> pl.LightningModule:

@@ -17,7 +17,10 @@ class RunSettings:
         project: W&B project.
         tags: Further W&B tags.
         id: W&B run id; drawn by the first call and kept when the run is resumed.
-        inpainter_sha256: Check sum of the stage-1 checkpoint; filled in by the command line.
+        inpainter_sha256: Check sum of the stage-1 checkpoint; filled in by the command line, as are the next two.
+        commits: Commits of the source that trained the run, ``-dirty`` behind one whose tree had changed files; several
+            where it was resumed with another one, none outside a repository.
+        inpainter_commits: Those that trained the stage-1 checkpoint, as far as its folder says so.
     """
 
     stage: Literal["inpaint", "segment"]
@@ -27,3 +30,5 @@ class RunSettings:
     tags: list[str] = field(default_factory=list)
     id: str | None = None
     inpainter_sha256: str | None = None
+    commits: list[str] = field(default_factory=list)
+    inpainter_commits: list[str] = field(default_factory=list)

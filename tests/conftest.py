@@ -1,15 +1,18 @@
-"""Fixtures that span rooms: no account, no network, caches and runs in temporary folders."""
+"""Fixtures that span rooms: no account, no network, caches and runs in temporary folders.
+
+Helpers are imported as ``tests.fake_data``: the project's folder is on the path of every test (pyproject.toml).
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tests import fake_data
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ["WANDB_MODE"] = "disabled"
@@ -39,33 +42,19 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fake_data() -> ModuleType:
-    """The functions of fake_data.py; this folder is no package, its files cannot import each other."""
-    spec = importlib.util.spec_from_file_location("backdrop_fake_data", Path(__file__).with_name("fake_data.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def davis(fake_data: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def davis(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny data set in the layout of DAVIS."""
-    folder: Path = fake_data.write_davis(tmp_path_factory.mktemp("davis"))
-    return folder
+    return fake_data.write_davis(tmp_path_factory.mktemp("davis"))
 
 
 @pytest.fixture(scope="session")
-def videos(fake_data: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny set of a user's own recordings."""
-    folder: Path = fake_data.write_videos(tmp_path_factory.mktemp("videos"))
-    return folder
+    return fake_data.write_videos(tmp_path_factory.mktemp("videos"))
 
 
 @pytest.fixture(scope="session")
-def data_root(
-    fake_data: ModuleType, davis: Path, videos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
+def data_root(davis: Path, videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of tiny data in one layout, written when it is first asked for."""
     roots = {"davis": davis, "videos": videos}
 
@@ -78,7 +67,7 @@ def data_root(
 
 
 @pytest.fixture(scope="session")
-def fit_arguments(fake_data: ModuleType, data_root: Callable[[str], Path]) -> FitArguments:
+def fit_arguments(data_root: Callable[[str], Path]) -> FitArguments:
     """Arguments of ``fit`` for one stage, shrunk to two steps on tiny data."""
 
     def arguments(
@@ -90,8 +79,8 @@ def fit_arguments(fake_data: ModuleType, data_root: Callable[[str], Path]) -> Fi
             source = [f"--data.init_args.root={data_root(layout or data)}"]
         else:
             pytest.fail(f"configs/data/{data}.yaml is new: give it tiny data in tests/fake_data.py")
-        names = ["base.yaml", f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"]
-        found = ["fit", *(f"--config={name}" for name in names), *source, *SHRINK]
+        names = ["base.yaml", f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml", "debug.yaml"]
+        found = ["fit", *(f"--config={name}" for name in names), *source, "--trainer.accelerator=cpu"]
         found += ["--model.init_args.perceptual_net=null", f"--trainer.default_root_dir={run / stage}"]
         if stage == "segment":
             found += ["--model.init_args.detector_weights=null", "--model.init_args.synthesis_weights=null"]
@@ -103,17 +92,6 @@ def fit_arguments(fake_data: ModuleType, data_root: Callable[[str], Path]) -> Fi
 
 
 DEMO_COUNTS = {"train_clips": 1, "val_clips": 1, "test_clips": 1, "frames_per_clip": 4}
-SHRINK = [
-    "--data.init_args.image_size=[64, 64]",
-    "--data.init_args.scale=1.0",
-    "--data.init_args.batch_size=2",
-    "--data.init_args.num_workers=0",
-    "--trainer.accelerator=cpu",
-    "--trainer.max_steps=2",
-    "--trainer.val_check_interval=2",
-    "--trainer.limit_val_batches=1",
-    "--trainer.precision=32-true",
-]
 
 
 @pytest.fixture(scope="session")

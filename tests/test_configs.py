@@ -19,7 +19,7 @@ PROFILES = sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path
 
 
 def test_every_config_belongs_to_a_composition() -> None:
-    composed = {CONFIGS / "base.yaml", *(CONFIGS / f"{stage}.yaml" for stage in STAGES)}
+    composed = {CONFIGS / "base.yaml", CONFIGS / "debug.yaml", *(CONFIGS / f"{stage}.yaml" for stage in STAGES)}
     composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
     composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
     assert set(CONFIGS.rglob("*.yaml")) == composed
@@ -72,6 +72,18 @@ def test_the_other_layout_trains_two_steps_of_both_stages(
         assert main(fit_arguments(tmp_path, stage, data=layout.split("-")[0], layout=layout)) == 0
         progress = StageFolder(tmp_path / stage).progress()
         assert progress is not None and progress.step == 2
+
+
+def test_debugging_is_one_config_more(tmp_path: Path) -> None:
+    """The command of the README as a user types it: no other option is needed for a run of seconds."""
+    names = ("base.yaml", "inpaint.yaml", "data/demo.yaml", "profiles/small/inpaint.yaml", "debug.yaml")
+    small = [f"--data.init_args.{split}_clips=1" for split in ("train", "val", "test")]
+    arguments = ["fit", *(f"--config={name}" for name in names), *small, "--data.init_args.frames_per_clip=4"]
+    assert main([*arguments, f"--trainer.default_root_dir={tmp_path}", "--trainer.accelerator=cpu"]) == 0
+    progress = StageFolder(tmp_path).progress()
+    assert progress is not None and progress.step == 2
+    settings = StageFolder(tmp_path).config()["data"]["init_args"]
+    assert (settings["image_size"], settings["batch_size"]) == ([64, 64], 2)
 
 
 def test_bf16_trains_on_the_cpu(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:

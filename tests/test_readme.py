@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import benchmark, evaluate, flops, inspect, predict
+from experiments import benchmark, evaluate, flops, gpu_check, inspect, predict
 from experiments.cli import ExperimentCLI, run_lightning
 from experiments.composition import CONFIGS, data_parser, find_configs
 
@@ -20,6 +20,7 @@ PARSERS = {
     "predict": predict.argument_parser,
     "flops": flops.argument_parser,
     "benchmark": benchmark.argument_parser,
+    "gpu-check": gpu_check.argument_parser,
 }
 
 
@@ -114,14 +115,14 @@ def check(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None
         assert program in OTHER_PROGRAMS, f"{program} is not a program that the README may take for granted"
 
 
-def test_every_command_of_the_readme_exists(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = list(commands((root / "README.md").read_text()))
-    assert ["make", "demo"] in found and ["make", "test"] in found
-    for words in found:
+def test_every_command_of_the_readme_and_the_documents_exists(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {path.name: list(commands(path.read_text())) for path in (root / "README.md", *root.glob("docs/*.md"))}
+    assert ["make", "demo"] in found["README.md"] and ["make", "test"] in found["README.md"]
+    for name, words in ((name, words) for name, texts in found.items() for words in texts):
         try:
             check(root, words, monkeypatch)
         except Exception as error:
-            pytest.fail(f"README.md: {shlex.join(words)}: {error}")
+            pytest.fail(f"{name}: {shlex.join(words)}: {error}")
 
 
 def test_every_file_of_the_readme_exists(root: Path) -> None:

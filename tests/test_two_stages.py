@@ -12,21 +12,7 @@ from torch import Tensor
 from datamodules import DemoDataModule
 from lightning_modules import InpaintingModule, SegmentationModule
 from lightning_modules.handover import HandoverError
-
-SMALL = {
-    "detector_width": 0.125,
-    "detector_weights": None,
-    "detector_size": (64, 64),
-    "synthesis_backbone": "resnet18",
-    "synthesis_width": 0.125,
-    "synthesis_weights": None,
-    "synthesis_stride": 16,
-    "crop_size": (32, 32),
-    "decoder_channels": (16, 8),
-    "s_min": 0.3,
-    "epsilon": 0.01,
-    "perceptual_net": None,
-}
+from tests.tiny import SEGMENTATION
 
 
 def data() -> DemoDataModule:
@@ -52,7 +38,7 @@ def test_stage_2_is_complete_without_stage_1(tmp_path: Path) -> None:
     first.fit(painter, data())
     first.save_checkpoint(tmp_path / "inpaint.ckpt")
 
-    segmenter = SegmentationModule(inpainter_ckpt=str(tmp_path / "inpaint.ckpt"), **SMALL)  # type: ignore[arg-type]
+    segmenter = SegmentationModule(inpainter_ckpt=str(tmp_path / "inpaint.ckpt"), **SEGMENTATION)
     handed_over = copied(painter.inpainter)
     assert any(key.endswith("running_mean") for key in handed_over)
     initial = copied(segmenter.detector)
@@ -74,4 +60,4 @@ def test_stage_2_is_complete_without_stage_1(tmp_path: Path) -> None:
 
 def test_training_stage_2_without_stage_1_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HandoverError, match="make train-inpaint"):
-        trainer(tmp_path, 1).fit(SegmentationModule(inpainter_channels=(4, 8), **SMALL), data())  # type: ignore[arg-type]
+        trainer(tmp_path, 1).fit(SegmentationModule(inpainter_channels=(4, 8), **SEGMENTATION), data())

@@ -1,4 +1,4 @@
-"""Boxes on the detector's grid: decoding, area, growing, clipping, rasterising.
+"""Boxes on the detector's grid: decoding, area, growing, rasterising.
 
 Convention: a box is ``(cx, cy, sx, sy)``, centre and half-extent in [-1, 1], x right, y down, ±1 on the outer pixel
 edges of the frame. So ``sx`` is also the box's width as a fraction of the frame's width.
@@ -84,13 +84,6 @@ def box_area(box: Tensor) -> Tensor:
 def grow(box: Tensor, factor: float) -> Tensor:
     """Scale both sides about the centre; (..., 4) -> (..., 4)."""
     return torch.cat([box[..., :2], box[..., 2:] * factor], dim=-1)
-
-
-def clip_to_frame(box: Tensor) -> Tensor:
-    """Cut off what lies outside the frame; (..., 4) -> (..., 4)."""
-    low = (box[..., :2] - box[..., 2:]).clamp(-1, 1)
-    high = (box[..., :2] + box[..., 2:]).clamp(-1, 1)
-    return torch.cat([(low + high) / 2, (high - low) / 2], dim=-1)
 
 
 def box_mask(box: Tensor, size: tuple[int, int]) -> Tensor:

@@ -67,7 +67,7 @@ class Detector(nn.Module):
         self.head = nn.Conv2d(self.trunk.channels, 5, 1)
         with torch.no_grad():
             self.head.weight.mul_(0.01)
-            self.head.bias.zero_() if self.head.bias is not None else None
+            self.head.get_parameter("bias").zero_()
 
     def forward(self, image: Tensor) -> Proposals:
         """(B, 3, H, W) in [0, 1] -> one box and probability per cell."""

@@ -99,7 +99,10 @@ def sample_cells(
         return Samples(cell, probability.gather(1, cell))
     least = 2 if estimator == "leave_one_out" else 1
     if count < least:
-        raise ValueError(f"samples={count}: the estimator {estimator} needs at least {least}.")
+        raise ValueError(
+            f"the estimator {estimator} got {count} draws per frame and needs at least {least}: raise samples where it "
+            "is the estimator of O, background_samples where it is that of G."
+        )
     match estimator:
         case "uniform":
             q = (live / live.sum()).expand_as(probability)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,10 @@ from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 
 from callbacks import MaskImages, MaskMetrics
-from callbacks.mask_images import chosen_rows, draw_detection, panels, save_picture, sheet
+from callbacks.mask_images import chosen_rows, draw_detection, panels, sheet
+from callbacks.png import save_png
+from tests.callbacks import toy
+from tests.wandb_log import logged_rows
 
 CLIPS = {"bear": 6, "camel": 6}
 
@@ -38,28 +38,53 @@ def test_chosen_rows_cover_the_split() -> None:
     assert chosen_rows(0, 2, 1, 12) == [0, 1]
 
 
-def test_sheets(toy: ModuleType, tmp_path: Path) -> None:
+def test_sheets(tmp_path: Path) -> None:
     """Without a logger the sheets are written, one row a frame, whole and under their names only."""
     data = toy.loader(toy.ToyFrames(CLIPS))
     trainer = toy.trainer(tmp_path, [MaskImages(every_n_epochs=2, num_images=3)], max_epochs=4, num_sanity_val_steps=1)
     trainer.fit(toy.ToyModule(), data, data)
     trainer.test(toy.ToyModule(), data, verbose=False)
     names = sorted(path.name for path in (tmp_path / "images").iterdir())
-    assert names == ["test_sheet.png", "val_epoch_0002.png", "val_epoch_0004.png"]
+    assert names == ["test_sheet.png", "val_step_000008.png", "val_step_000016.png"]
     row = 192 + 2  # a panel is 256 wide, and 24 x 32 in shape
     assert picture(tmp_path / "images" / names[1]).shape == (22 + 3 * row + 2, 6 * 258 + 2, 3)
     assert picture(tmp_path / "images" / names[0]).shape == (22 + 9 * row + 2, 6 * 258 + 2, 3)
     assert (picture(tmp_path / "images" / names[1]) == picture(tmp_path / "images" / names[2])).all()
 
 
+def test_every_validation_of_an_epoch_leaves_its_sheet(tmp_path: Path) -> None:
+    """Several validations in one epoch do not write over each other."""
+    data = toy.loader(toy.ToyFrames(CLIPS))
+    toy.trainer(tmp_path, [MaskImages()], val_check_interval=2).fit(toy.ToyModule(), data, data)
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    assert names == ["val_step_000002.png", "val_step_000004.png"]
+
+
+def test_a_limited_validation_is_drawn_from_its_first_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows lie evenly over that batch; where it is small, the next ones fill the sheet."""
+    drawn: list[list[tuple[str, int]]] = []
+
+    def note(frames: list[dict[str, Any]]) -> torch.Tensor:
+        drawn.append([(frame["clip"], frame["index"]) for frame in frames])
+        return torch.zeros(3, 4, 4, dtype=torch.uint8)
+
+    monkeypatch.setattr("callbacks.mask_images.sheet", note)
+    trainer = toy.trainer(tmp_path, [MaskImages(num_images=3)], limit_val_batches=3)
+    for batch_size in (6, 2):
+        trainer.validate(toy.ToyModule(), toy.loader(toy.ToyFrames(CLIPS), batch_size), verbose=False)
+    assert drawn == [[("bear", 10), ("bear", 30), ("bear", 50)], [("bear", 0), ("bear", 20), ("bear", 30)]]
+
+
 @pytest.mark.parametrize("masks", [True, False])
-def test_painter_sheet(toy: ModuleType, tmp_path: Path, masks: bool) -> None:
+def test_painter_sheet(tmp_path: Path, masks: bool) -> None:
     """The painter's output becomes frame, frame with the hole, composite, in a folder of choice."""
     data = toy.loader(toy.ToyFrames(CLIPS, masks=masks))
     folder = tmp_path / "elsewhere"
     trainer = toy.trainer(tmp_path, [MaskImages(directory=str(folder))])
     trainer.validate(toy.ToyModule(painter=True), data, verbose=False)
-    assert picture(folder / "val_epoch_0001.png").shape[1] == 3 * 258 + 2
+    assert picture(folder / "val_sheet.png").shape[1] == 3 * 258 + 2
     assert not (tmp_path / "images").exists()
 
 
@@ -109,7 +134,7 @@ def test_broken_numbers_are_drawn_too() -> None:
 def test_save_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails leaves the earlier picture as it was, and no other file."""
     path = tmp_path / "deep" / "sheet.png"
-    save_picture(torch.zeros(3, 4, 4, dtype=torch.uint8), path)
+    save_png(path, np.zeros((4, 4, 3), np.uint8))
     before = path.read_bytes()
 
     def fail(*_: object, **__: object) -> None:
@@ -117,7 +142,7 @@ def test_save_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_picture(torch.ones(3, 4, 4, dtype=torch.uint8), path)
+        save_png(path, np.ones((4, 4, 3), np.uint8))
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 
 
@@ -127,33 +152,7 @@ def test_refuses() -> None:
         MaskImages(every_n_epochs=0)
 
 
-def wandb_history(path: Path) -> list[dict[str, Any]]:
-    """Read the logged rows of an offline run: 7-byte header, 32 KiB blocks, chunks of crc, length, kind."""
-    from wandb.proto import wandb_internal_pb2
-
-    def records() -> Iterator[Any]:
-        data, position, part = path.read_bytes(), 7, b""
-        while position + 7 <= len(data):
-            left = 32768 - position % 32768
-            if left < 7:
-                position += left
-                continue
-            _, length, kind = struct.unpack_from("<IHB", data, position)
-            part, position = part + data[position + 7 : position + 7 + length], position + 7 + length
-            if kind in (1, 4):
-                record = wandb_internal_pb2.Record()
-                record.ParseFromString(part)
-                part = b""
-                yield record
-
-    return [
-        {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
-        for record in records()
-        if record.WhichOneof("record_type") == "history"
-    ]
-
-
-def test_wandb_offline(toy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Offline W&B gets the sheet, and each frame with its two masks and its box in fractions, step by Lightning."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
@@ -169,7 +168,7 @@ def test_wandb_offline(toy: ModuleType, tmp_path: Path, monkeypatch: pytest.Monk
         wandb.finish()
     (path,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
     for _ in range(50):  # W&B's own process may close the file a moment after finish() has returned
-        rows = wandb_history(path)
+        rows = [{name: json.loads(text) for name, text in row.items()} for row in logged_rows(path)]
         keys = {key for row in rows for key in row}
         if "test/masks/count" in keys:
             break
@@ -178,7 +177,7 @@ def test_wandb_offline(toy: ModuleType, tmp_path: Path, monkeypatch: pytest.Monk
     shown = [row for row in rows if "val/masks/count" in row]
     assert [row["val/masks/count"] for row in shown] == [2, 2]
     assert [row["trainer/global_step"] for row in shown] == [3, 7]  # the metrics' own step
-    assert shown[0]["val/masks/captions"] == shown[1]["val/masks/captions"] == ["bear 30", "camel 30"]
+    assert shown[0]["val/masks/captions"] == shown[1]["val/masks/captions"] == ["bear 0", "bear 20"]
     assert {name for masks in shown[0]["val/masks/all_masks"] for name in masks} == {"prediction", "ground_truth"}
     boxes = path.parent / "files" / shown[0]["val/masks/all_boxes"][0]["prediction"]["path"]
     stored = json.loads(boxes.read_text())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from pytorch_lightning.loggers import CSVLogger
 from callbacks import MaskMetrics
 from callbacks.mask_metrics import floor_predictions
 from callbacks.metrics import tight_boxes
+from tests.callbacks import toy
 
 LOGGED = {"j_mean", "f_measure", "precision", "recall", "hit_rate", "best_j_mean", "best_threshold"}
 FIXED = {"j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate"}
@@ -22,7 +22,7 @@ KEYS = FIXED | {f"best_{name}" for name in FIXED} | {"best_threshold", "average_
 CLIPS = {"bear": 6, "camel": 5}
 
 
-def test_fit_logs_validation(toy: ModuleType, tmp_path: Path) -> None:
+def test_fit_logs_validation(tmp_path: Path) -> None:
     """Validation during training logs the seven numbers; the sanity check leaves nothing behind."""
     logger = CSVLogger(tmp_path)
     data = toy.loader(toy.ToyFrames(CLIPS))
@@ -35,7 +35,7 @@ def test_fit_logs_validation(toy: ModuleType, tmp_path: Path) -> None:
     assert metrics.results == {}
 
 
-def test_results(toy: ModuleType, tmp_path: Path) -> None:
+def test_results(tmp_path: Path) -> None:
     """A test keeps every number, by clip and for both floors, as plain JSON, and logs them."""
     metrics = MaskMetrics()
     trainer = toy.trainer(tmp_path, [metrics])
@@ -55,7 +55,7 @@ def test_results(toy: ModuleType, tmp_path: Path) -> None:
     assert whole["j_mean"] == pytest.approx(whole["precision"])
 
 
-def test_only_annotated_frames_count(toy: ModuleType, tmp_path: Path) -> None:
+def test_only_annotated_frames_count(tmp_path: Path) -> None:
     """Frames that are not annotated are left out, not taken for empty ones."""
     metrics = MaskMetrics()
     frames = toy.ToyFrames(CLIPS, annotated=lambda position: position in (0, 1, 7))
@@ -65,7 +65,7 @@ def test_only_annotated_frames_count(toy: ModuleType, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", ["no masks", "none annotated", "painter"])
-def test_stays_out_of_the_way(toy: ModuleType, tmp_path: Path, case: str) -> None:
+def test_stays_out_of_the_way(tmp_path: Path, case: str) -> None:
     """Without annotation, or with the painter's output, nothing is logged and nothing breaks."""
     frames = toy.ToyFrames(CLIPS, annotated=lambda position: case != "none annotated", masks=case != "no masks")
     metrics = MaskMetrics()
@@ -80,13 +80,13 @@ def test_stays_out_of_the_way(toy: ModuleType, tmp_path: Path, case: str) -> Non
 NOWHERE = (math.nan,) * 4
 
 
-def predicted_boxes(toy: ModuleType, frames: Any) -> list[tuple[float, ...]]:  # noqa: ANN401
+def predicted_boxes(frames: Any) -> list[tuple[float, ...]]:  # noqa: ANN401
     """What the toy module predicts, by position in the data set."""
     batches = toy.loader(frames)
     return [tuple(box) for batch in batches for box in toy.ToyModule()._step(batch)["box"].tolist()]
 
 
-def test_boxes_alone_are_scored(toy: ModuleType, tmp_path: Path) -> None:
+def test_boxes_alone_are_scored(tmp_path: Path) -> None:
     """Without masks, true boxes give the hit rate and the ranked precision, and nothing that needs a mask."""
     clips = {"bear": 4, "camel": 2}
     own = predicted_boxes(toy, toy.ToyFrames(clips, masks=False))
@@ -110,7 +110,7 @@ def test_boxes_alone_are_scored(toy: ModuleType, tmp_path: Path) -> None:
     }
 
 
-def test_a_true_box_wins_over_that_of_the_mask(toy: ModuleType, tmp_path: Path) -> None:
+def test_a_true_box_wins_over_that_of_the_mask(tmp_path: Path) -> None:
     """Masks and boxes on different frames: pixels are scored on the masks, boxes on the true box or else the mask's."""
     clips = {"bear": 4}
     own = predicted_boxes(toy, toy.ToyFrames(clips))
@@ -130,7 +130,7 @@ def test_a_true_box_wins_over_that_of_the_mask(toy: ModuleType, tmp_path: Path) 
         assert given.results[name] == plain.results[name]
 
 
-def test_without_boundary(toy: ModuleType, tmp_path: Path) -> None:
+def test_without_boundary(tmp_path: Path) -> None:
     """The slow measure can be left out; its keys go with it."""
     metrics = MaskMetrics(boundary=False)
     toy.trainer(tmp_path, [metrics]).test(toy.ToyModule(), toy.loader(toy.ToyFrames(CLIPS)), verbose=False)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 from callbacks import LossNotFinite, NanGuard
+from tests.callbacks import toy
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_stops(toy: ModuleType, tmp_path: Path, bad: float) -> None:
+def test_stops(tmp_path: Path, bad: float) -> None:
     """The message gives the loss, the step, the clips and the remedies; the weights stay finite."""
     module = toy.ToyModule(bad_step=2, bad=bad)
     trainer = toy.trainer(tmp_path, [NanGuard()])
@@ -25,7 +25,7 @@ def test_stops(toy: ModuleType, tmp_path: Path, bad: float) -> None:
     assert torch.isfinite(module.weight).all()
 
 
-def test_lets_good_losses_pass(toy: ModuleType, tmp_path: Path) -> None:
+def test_lets_good_losses_pass(tmp_path: Path) -> None:
     """A finite loss goes through to the end of the epoch."""
     trainer = toy.trainer(tmp_path, [NanGuard()])
     trainer.fit(toy.ToyModule(), toy.loader(toy.ToyFrames({"bear": 6}, masks=False)))

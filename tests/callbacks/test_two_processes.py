@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from callbacks import MaskMetrics
+from tests.callbacks import toy
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def same(a: object, b: object) -> bool:
 
 @pytest.mark.parametrize("case", ["odd", "half"])
 def test_results_equal_one_process(
-    ranks: tuple[list[dict[str, Any]], Path], case: str, toy: ModuleType, tmp_path: Path
+    ranks: tuple[list[dict[str, Any]], Path], case: str, tmp_path: Path
 ) -> None:
     """Padded samplers and a process without annotated frames change nothing, to the last bit."""
     frames = toy.ToyFrames(toy.ODD_CLIPS, annotated=toy.half_annotated if case == "half" else None)
@@ -64,7 +64,7 @@ def test_results_equal_one_process(
 
 
 def test_validation_equals_one_process(
-    ranks: tuple[list[dict[str, Any]], Path], toy: ModuleType, tmp_path: Path
+    ranks: tuple[list[dict[str, Any]], Path], tmp_path: Path
 ) -> None:
     """Every process logs the same numbers in validation too, so checkpoints agree."""
     trainer = toy.trainer(tmp_path, [MaskMetrics()])
@@ -92,4 +92,4 @@ def test_broken_loss_stops_both(ranks: tuple[list[dict[str, Any]], Path]) -> Non
 def test_one_sheet(ranks: tuple[list[dict[str, Any]], Path]) -> None:
     """Only rank zero draws, and nothing unfinished is left."""
     names = sorted(path.name for path in (ranks[1] / "images").iterdir())
-    assert names == ["test_sheet.png", "val_epoch_0001.png"]
+    assert names == ["test_sheet.png", "val_sheet.png"]

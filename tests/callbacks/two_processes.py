@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-import toy  # noqa: E402 - this folder and the project's root have to be on the path first
-
-from callbacks import LossNotFinite, MaskImages, MaskMetrics, NanGuard  # noqa: E402
-from callbacks.metrics import SegmentationScores  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the project's folder, as pytest has it
+from callbacks import LossNotFinite, MaskImages, MaskMetrics, NanGuard
+from callbacks.metrics import SegmentationScores
+from tests.callbacks import toy
 
 
 def main(folder: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,8 +14,9 @@ from datamodules import FramesDataModule
 from datamodules.base import Split
 from datamodules.contact_sheet import contact_sheet
 from datamodules.entry import StoredClip
-from tests.fake_data import LAYOUTS, SIZE
-from tests.layouts import Factory, factory
+from datamodules.sampling import spread
+from tests.fake_data import LAYOUTS, SIZE, write_images
+from tests.layouts import Factory, ShortestDataModule, factory
 
 ANNOTATIONS = ("masks", "boxes", "Annotations", "MySegmentsMat", "Segmentation_masks", "Data")
 
@@ -46,13 +47,15 @@ class Recorder(pl.LightningModule):
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.train_images: list[torch.Tensor] = []
         self.val_images: list[torch.Tensor] = []
+        self.val_clips: list[str] = []
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         self.train_images.append(batch["image"])
         return self.weight.sum()
 
-    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         self.val_images.append(batch["image"])
+        self.val_clips += batch["clip"]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
@@ -119,9 +122,30 @@ def test_evaluation_walks_over_every_frame_in_order(every: Factory) -> None:
     for loader in (module.val_dataloader(), module.test_dataloader()):
         seen = [(clip, int(i)) for batch in loader for clip, i in zip(batch["clip"], batch["index"], strict=True)]
         assert len(set(seen)) == len(seen) == len(loader.dataset)  # type: ignore[arg-type]
-        for name in {clip for clip, _ in seen}:
-            numbers = [number for clip, number in seen if clip == name]
-            assert numbers == sorted(numbers)
+    for name in {clip for clip, _ in seen}:  # the test's; validation is spread
+        numbers = [number for clip, number in seen if clip == name]
+        assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize(("batch_size", "limit"), [(8, 1), (3, 4), (1, 8)])
+def test_a_limited_validation_sees_every_clip(tmp_path: Path, batch_size: int, limit: int) -> None:
+    for clip in range(4):
+        write_images(tmp_path / "val" / f"run{clip}", clip, frames=6)
+    recorder = Recorder()
+    trainer = pl.Trainer(accelerator="cpu", logger=False, limit_val_batches=limit, enable_progress_bar=False)
+    data = ShortestDataModule(str(tmp_path), image_size=SIZE, batch_size=batch_size, num_workers=0)
+    trainer.validate(recorder, data, verbose=False)
+    seen = [recorder.val_clips.count(f"run{clip}") for clip in range(4)]
+    assert sum(seen) == batch_size * limit and max(seen) <= 2 + min(seen) and min(seen) >= 1
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(192, 16), (90, 16), (7, 16), (13, 1), (1000, 3)])
+def test_every_beginning_of_the_validation_order_is_even(count: int, batch_size: int) -> None:
+    order = spread(count, batch_size)
+    assert sorted(order) == list(range(count))
+    for batches in range(1, len(order) // batch_size + 1):
+        seen = np.histogram(order[: batches * batch_size], bins=4, range=(0, count))[0]
+        assert np.abs(seen - batches * batch_size / 4).max() <= 3
 
 
 def test_clips_of_training_and_test_differ(every: Factory) -> None:
@@ -164,7 +188,7 @@ def test_only_training_is_shuffled_and_drops_the_rest(make: Factory) -> None:
     assert isinstance(train.sampler, RandomSampler)
     assert {len(batch["image"]) for batch in train} == {4}
     for loader in (module.val_dataloader(), module.test_dataloader()):
-        assert isinstance(loader.sampler, SequentialSampler) and not loader.drop_last
+        assert isinstance(loader.sampler, SequentialSampler) and not loader.drop_last 
 
 
 def test_a_short_training_set_still_gives_a_batch(make: Factory) -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 import yaml
 
-from experiments.cli import main
+from experiments import provenance
+from experiments.cli import COMMANDS, main
 from experiments.folders import StageFolder
 from lightning_modules import InpaintingModule
 
@@ -31,7 +32,7 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int)
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "inspect", "evaluate", "predict", "flops"):
+    for command in ("fit", "validate", "test", *COMMANDS):
         assert f"\n  {command} " in shown
     assert main([]) == 2
 
@@ -64,10 +65,10 @@ def test_a_misspelt_setting_is_named(
 
 
 def test_stage_2_before_stage_1_says_what_to_run(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments, davis: Path
 ) -> None:
     line = refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
-    assert f"`make train-inpaint DATA=davis RUN={tmp_path}`" in line
+    assert f"`make train-inpaint DATA=davis ROOT={davis} RUN={tmp_path}`" in line
     assert not (tmp_path / "segment").exists()
 
 
@@ -172,7 +173,7 @@ def test_an_interrupted_stage_is_resumed(
     with monkeypatch.context() as patch:
         stop_at(patch, step, KeyboardInterrupt())
         assert main(arguments) == 130
-    assert "interrupted" in capsys.readouterr().err
+    assert f"interrupted: the same command goes on from step {step}.\n" in capsys.readouterr().err
     folder = StageFolder(tmp_path / "inpaint")
     progress = folder.progress()
     assert progress is not None and progress.step == step
@@ -187,6 +188,50 @@ def test_an_interrupted_stage_is_resumed(
     assert logged_steps(folder, "val/loss") == [1, 3, 5, 7]  # counted from 0; every second step
     optimizer = torch.load(folder.last, weights_only=True)["optimizer_states"][0]["state"]
     assert {int(state["step"]) for state in optimizer.values()} == {9}
+
+
+@pytest.mark.parametrize("why", ["dry run", "before the first step", "from a checkpoint of choice"])
+def test_what_cannot_be_resumed_does_not_say_so(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    fit_arguments: FitArguments,
+    monkeypatch: pytest.MonkeyPatch,
+    why: str,
+) -> None:
+    more: list[str] = []
+    if why == "dry run":
+        more = ["--trainer.fast_dev_run=4"]
+    elif why == "from a checkpoint of choice":
+        assert main(fit_arguments(tmp_path, "inpaint")) == 0
+        last = StageFolder(tmp_path / "inpaint").last
+        more = [f"--ckpt_path={last.rename(tmp_path / 'chosen.ckpt')}", "--trainer.max_steps=4"]
+    stop_at(monkeypatch, 2 if more else 0, KeyboardInterrupt())
+    capsys.readouterr()
+    assert main(fit_arguments(tmp_path, "inpaint", *more)) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted."
+
+
+def test_other_commands_do_not_promise_to_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(COMMANDS, "flops", interrupt)
+    assert main(["flops"]) == 130
+    assert capsys.readouterr().err == "interrupted.\n"
+
+
+def test_the_commits_of_a_training_are_saved(
+    tmp_path: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [("inpaint", "a", False, 2), ("inpaint", "b", True, 3), ("segment", "c", False, 2)]
+    for stage, commit, dirty, steps in calls:
+        monkeypatch.setattr(provenance, "commit", lambda c=commit, d=dirty: {"commit": c, "dirty": d})
+        assert main(fit_arguments(tmp_path, stage, f"--trainer.max_steps={steps}")) == 0
+    assert StageFolder(tmp_path / "inpaint").config()["run"]["commits"] == ["a", "b-dirty"]
+    run = StageFolder(tmp_path / "segment").config()["run"]
+    assert (run["commits"], run["inpainter_commits"]) == (["c"], ["a", "b-dirty"])
 
 
 def test_a_finished_stage_can_be_prolonged(tmp_path: Path, fit_arguments: FitArguments) -> None:

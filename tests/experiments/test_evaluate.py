@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments import provenance
 from experiments.cli import main
 from experiments.evaluate import COLUMNS
+from experiments.folders import StageFolder
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,9 @@ def test_what_made_them_is_written_down(scored: Path, davis: Path) -> None:
     assert made["command"] == f"python -m experiments evaluate {scored}"
     assert made["labels_used"].startswith("none in training; best_*")
     assert made["seed"] == 0 and {"commit", "dirty", "date"} <= set(made)
+    run = StageFolder(scored / "segment").config()["run"]
+    assert made["trained_by"] == {name: run[name] for name in ("commits", "inpainter_commits")}
+    assert made["trained_by"]["commits"] == provenance.trained_by([])
     settings = made["settings"]
     names = ("data", "profile", "scale", "mode")
     assert [settings[name] for name in names] == ["davis", "small", 1.0, "separate"]
@@ -70,7 +75,7 @@ def test_missing_parts_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "There is no run" in capsys.readouterr().err
     (tmp_path / "inpaint").mkdir()
     assert main(["evaluate", str(tmp_path)]) == 1
-    assert f"`make train-seg RUN={tmp_path}`" in capsys.readouterr().err
+    assert f"`make train-inpaint train-seg DATA=demo RUN={tmp_path}`" in capsys.readouterr().err
 
 
 def test_boxes_alone_are_scored(
@@ -97,5 +102,7 @@ def test_footage_without_masks_cannot_be_scored(
         assert main([*arguments, f"--data.init_args.root={images}"]) == 0
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path)]) == 1
-    assert "have no masks or boxes" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    sheet = tmp_path / "segment" / "images" / "test_sheet.png"
+    assert "have no masks or boxes" in error and str(sheet) in error and sheet.is_file()
     assert not (tmp_path / "results.json").exists()

@@ -27,4 +27,6 @@ def test_the_small_profile_is_small() -> None:
 def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["flops", "--profile", "small"]) == 0
     shown = capsys.readouterr().out
-    assert "D detector" in shown and "paper" not in shown
+    assert "D detector" in shown and "paper" not in shown and "96x128" in shown  # the demo's 384x512, at a quarter
+    assert main(["flops", "--profile", "small", "--data", "davis"]) == 0
+    assert "90x160" in capsys.readouterr().out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from PIL import Image
 
 from experiments.cli import main
 from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS
+from tests import fake_data
 
 SMALL = ["--data.init_args.image_size=[48, 64]", "--data.init_args.num_workers=0"]
 
@@ -59,7 +59,7 @@ def test_the_composition_of_a_training_is_understood(
 
 
 def test_problems_are_listed_and_long_lists_are_cut(
-    fake_data: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "data"
     for number in range(MOST_CLIPS + 4):
@@ -74,7 +74,7 @@ def test_problems_are_listed_and_long_lists_are_cut(
 
 
 def test_clips_beyond_the_first_are_counted(
-    fake_data: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "data"
     names = [f"run{number:02d}" for number in range(MOST_CLIPS + 3)]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from experiments.cli import main
 from experiments.folders import sha256
 from experiments.loggers import ResumedCSVLogger, build_loggers, has_account, read_rows, wandb_mode
 from experiments.settings import RunSettings
+from tests.wandb_log import records
 
 
 @pytest.fixture
@@ -79,25 +79,6 @@ def test_a_new_csv_starts_empty(tmp_path: Path) -> None:
         logger.log_metrics({"a": value}, 0)
         logger.save()
     assert read_rows(tmp_path / "csv" / "metrics.csv", 99) == [{"a": "2", "step": "0"}]
-
-
-def records(path: Path) -> Iterator[Any]:
-    """W&B's own log: 7 bytes, then blocks of 32 KiB with chunks of crc, length, kind (docs/dependencies.md)."""
-    from wandb.proto import wandb_internal_pb2
-
-    data, position, part = path.read_bytes(), 7, b""
-    while position + 7 <= len(data):
-        left = 32768 - position % 32768
-        if left < 7:
-            position += left
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, position)
-        part, position = part + data[position + 7 : position + 7 + length], position + 7 + length
-        if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(part)
-            part = b""
-            yield record
 
 
 def complete_records(path: Path) -> list[Any]:

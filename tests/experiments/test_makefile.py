@@ -100,6 +100,11 @@ def test_variables_become_options(make: Make) -> None:
         assert part in line
 
 
+def test_sizes_are_those_of_the_data_set_asked_for(make: Make) -> None:
+    assert make("flops", "DATA=davis").returncode == 0
+    assert make.log[-1] == "-m experiments flops --data davis"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

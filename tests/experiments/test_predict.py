@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import av
 import numpy as np
@@ -13,8 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments import predict
 from experiments.cli import main
 from experiments.predict import Found, VideoWriter, _at_full_size, draw
+from tests import fake_data
 
 HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence"]
 
@@ -43,7 +44,7 @@ def check_boxes(rows: list[list[str]], size: tuple[int, int]) -> None:
         assert 0 < float(confidence) <= 1
 
 
-def test_a_folder_keeps_names_numbers_and_size(alone: Path, tmp_path: Path, fake_data: ModuleType) -> None:
+def test_a_folder_keeps_names_numbers_and_size(alone: Path, tmp_path: Path) -> None:
     fake_data.write_images(tmp_path / "in", frames=18, size=(50, 70), first=98, pattern="shot_{:d}.png")
     assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
     names = [f"shot_{number}.png" for number in range(98, 116)]
@@ -58,7 +59,7 @@ def test_a_folder_keeps_names_numbers_and_size(alone: Path, tmp_path: Path, fake
 
 
 def test_one_image(
-    alone: Path, tmp_path: Path, fake_data: ModuleType, capsys: pytest.CaptureFixture[str]
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_data.write_images(tmp_path / "in", frames=3)
     arguments = [str(alone), str(tmp_path / "in" / "00001.jpg"), "--output", str(tmp_path / "out"), "--soft"]
@@ -70,8 +71,69 @@ def test_one_image(
         assert str(tmp_path / "out" / name) in shown
 
 
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_inputs_have_folders_of_their_own(alone: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fake_data.write_images(tmp_path / name, frames=1, pattern=f"{name}_{{:d}}.png")
+        assert main(["predict", str(alone), str(tmp_path / name)]) == 0
+    for name in ("a", "b"):
+        found = everything(alone / "predictions" / name)
+        assert found == ["boxes.csv", f"masks/{name}_0.png", f"overlays/{name}_0.png"]
+
+
+def test_a_former_prediction_is_replaced_as_a_whole(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=1, size=(48, 64), rate=12)
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "notes.txt").write_text("mine")
+    for source in (tmp_path / "in", video, tmp_path / "in"):
+        assert main(["predict", str(alone), str(source), "--output", str(output)]) == 0
+        overlay = ["overlay.mp4"] if source == video else ["overlays/00000.png", "overlays/00001.png"]
+        masks = ["masks/000000.png"] if source == video else ["masks/00000.png", "masks/00001.png"]
+        assert everything(output) == sorted(["boxes.csv", *masks, "notes.txt", *overlay])
+        assert f"overlays: {output / overlay[0].split('/')[0]}\n" in capsys.readouterr().out
+
+
+def test_an_interruption_leaves_the_former_prediction(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    output = tmp_path / "out"
+    arguments = ["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "draw", interrupt)
+        assert main(arguments) == 130
+        assert not output.exists()
+        patch.undo()
+        assert main(arguments) == 0
+        before = everything(output)
+        patch.setattr(predict, "draw", interrupt)
+        assert main(arguments) == 130
+    assert everything(output) == before and not (output / ".part").exists()
+
+
+def test_files_of_the_user_are_left_alone(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "clip", frames=1)
+    fake_data.write_masks(tmp_path / "masks", frames=[0])
+    assert main(["predict", str(alone), str(tmp_path / "clip"), "--output", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'masks'} is there already" in capsys.readouterr().err
+    assert everything(tmp_path) == ["clip/00000.jpg", "masks/00000.png"]
+
+
 @pytest.mark.parametrize("size", [(48, 64), (48, 64)[::-1]])
-def test_a_video_gives_a_video(alone: Path, tmp_path: Path, fake_data: ModuleType, size: tuple[int, int]) -> None:
+def test_a_video_gives_a_video(alone: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     video = fake_data.write_video(tmp_path / "in.mp4", frames=20, size=size, rate=12)
     assert main(["predict", str(alone), str(video), "--output", str(tmp_path / "out")]) == 0
     with av.open(str(tmp_path / "out" / "overlay.mp4")) as file:

@@ -27,11 +27,15 @@ def test_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found["commit"]) == 40 and found["dirty"] is False
     file.write_text("2\n")
     assert provenance.commit() == {"commit": found["commit"], "dirty": True}
+    before = provenance.trained_by(["earlier"])
+    assert before == ["earlier", f"{found['commit']}-dirty"]
+    assert provenance.trained_by(before) == before
 
 
 def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "room" / "a.py"))
     assert provenance.commit() == {"commit": None, "dirty": None}
+    assert provenance.trained_by(["earlier"]) == ["earlier"]
 
 
 def test_versions() -> None:

@@ -9,24 +9,9 @@ from torch import Tensor, nn
 
 from lightning_modules import InpaintingModule, SegmentationModule
 from lightning_modules.handover import HandoverError, read_inpainter
+from tests.tiny import SEGMENTATION
 
-SMALL = {
-    "inpainter_channels": (4, 8),
-    "detector_width": 0.125,
-    "detector_weights": None,
-    "detector_size": (64, 64),
-    "synthesis_backbone": "resnet18",
-    "synthesis_width": 0.125,
-    "synthesis_weights": None,
-    "synthesis_stride": 16,
-    "crop_size": (32, 32),
-    "decoder_channels": (16, 8),
-    "code_size": 20,
-    "tiled_size": 8,
-    "s_min": 0.3,
-    "epsilon": 0.01,
-    "perceptual_net": None,
-}
+SMALL = SEGMENTATION | {"inpainter_channels": (4, 8), "code_size": 20, "tiled_size": 8}
 
 
 def module(**arguments: object) -> SegmentationModule:
@@ -199,7 +184,8 @@ def test_training_over_a_random_inpainter_is_refused() -> None:
 
 def stage_1(path: Path) -> str:
     net = InpaintingModule(channels=(4, 8), perceptual_net=None)
-    torch.save({"state_dict": net.state_dict(), "hyper_parameters": dict(net.hparams)}, path)
+    settings = dict(net.hparams) | {"_instantiator": "pytorch_lightning.cli.instantiate_module"}  # the CLI adds it
+    torch.save({"state_dict": net.state_dict(), "hyper_parameters": settings}, path)
     return str(path)
 
 
@@ -213,7 +199,7 @@ def test_the_inpainters_size_and_weights_come_from_its_checkpoint(tmp_path: Path
 
 
 def test_unusable_inpainter_checkpoints_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(HandoverError, match="does not exist; train stage 1 first: make train-inpaint"):
+    with pytest.raises(HandoverError, match=r"does not exist; train stage 1 first \(make train-inpaint\)"):
         read_inpainter(str(tmp_path / "none.ckpt"))
     (tmp_path / "broken.ckpt").write_bytes(b"not a checkpoint")
     with pytest.raises(HandoverError, match="cannot be read"):
@@ -221,6 +207,15 @@ def test_unusable_inpainter_checkpoints_are_refused_in_one_sentence(tmp_path: Pa
     torch.save({"state_dict": {"detector.x": torch.zeros(1)}}, tmp_path / "other.ckpt")
     with pytest.raises(HandoverError, match="not a checkpoint of InpaintingModule"):
         read_inpainter(str(tmp_path / "other.ckpt"))
+    net = module()
+    torch.save({"state_dict": net.state_dict(), "hyper_parameters": dict(net.hparams)}, tmp_path / "stage_2.ckpt")
+    with pytest.raises(HandoverError, match="not a checkpoint of InpaintingModule"):
+        read_inpainter(str(tmp_path / "stage_2.ckpt"))
     path = stage_1(tmp_path / "last.ckpt")
+    foreign = torch.load(path, weights_only=True)
+    foreign["state_dict"]["teacher.weight"] = torch.zeros(1)  # a module that merely calls a part of it "inpainter"
+    torch.save(foreign, tmp_path / "foreign.ckpt")
+    with pytest.raises(HandoverError, match="not a checkpoint of InpaintingModule"):
+        read_inpainter(str(tmp_path / "foreign.ckpt"))
     with pytest.raises(HandoverError, match=r"\[4, 8\]"):
         module(inpainter_channels=(4, 8, 8), inpainter_ckpt=path)

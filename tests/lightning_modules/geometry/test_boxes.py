@@ -7,7 +7,6 @@ from lightning_modules.geometry import (
     box_area,
     box_mask,
     cell_centres,
-    clip_to_frame,
     decode_boxes,
     grow,
     inner_box,
@@ -72,11 +71,6 @@ def test_area_and_growth() -> None:
     box = torch.tensor([[0.1, 0.2, 0.5, 0.25]])
     torch.testing.assert_close(box_area(box), torch.tensor([0.125]))
     torch.testing.assert_close(grow(box, 1.2), torch.tensor([[0.1, 0.2, 0.6, 0.3]]))
-
-
-def test_clipping_keeps_the_visible_part() -> None:
-    box = clip_to_frame(torch.tensor([[0.9, 0.0, 0.3, 0.5]]))  # x from .6 to 1.2
-    torch.testing.assert_close(box, torch.tensor([[0.8, 0.0, 0.2, 0.5]]))
 
 
 def test_box_mask_of_a_hand_drawn_case() -> None:
