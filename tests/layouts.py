@@ -51,7 +51,7 @@ def factory(name: str, root: Path) -> Factory:
         arguments: dict[str, Any] = {"image_size": SIZE, "batch_size": 4, "num_workers": 0, **changes}
         if name == "demo":
             counts: dict[str, Any] = {"train_clips": 2, "val_clips": 1, "test_clips": 1, "frames_per_clip": 6}
-            return DemoDataModule(store_dir=str(root), **counts, **arguments)
+            return DemoDataModule(**counts, **{"store_dir": str(root), **arguments})
         if name == "shortest":
             return ShortestDataModule(str(root), **arguments)
         return on_disk(name, root, **changes)

@@ -15,6 +15,7 @@ from datamodules.base import Split
 from datamodules.contact_sheet import contact_sheet
 from datamodules.entry import StoredClip
 from datamodules.sampling import spread
+from datamodules.store import FrameStore
 from tests.fake_data import LAYOUTS, SIZE, write_images
 from tests.layouts import Factory, ShortestDataModule, factory
 
@@ -242,6 +243,13 @@ def test_a_batch_is_its_single_items(every: Factory) -> None:
             assert value == batch[key][position] if key == "clip" else value.equal(batch[key][position])
     with pytest.raises(IndexError):
         dataset[len(dataset)]
+
+
+def test_every_stage_reads_what_was_prepared(every: Factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    every(store_dir=str(tmp_path)).prepare()
+    monkeypatch.setattr(FrameStore, "write", lambda *_, **__: pytest.fail("decoded again"))
+    for stage in ("fit", "validate", "test", None):
+        every(store_dir=str(tmp_path)).setup(stage)
 
 
 def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory) -> None:

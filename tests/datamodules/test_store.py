@@ -134,6 +134,11 @@ def test_the_name_changes_with_all_that_the_bytes_depend_on(tmp_path: Path) -> N
     masks = {1: lambda: draw_frame(0, 1)[1]}
     sparse = [Clip("run", open_frames(tmp_path / "run"), m, 2) for m in ({}, masks)]
     assert len({entry_name(clip, SIZE, "raw") for clip in sparse}) == 2  # frame 1 is kept for its mask
+    source = open_frames(tmp_path / "run")
+    ways = [Clip("run", source, masks), Clip("run", source, masks, annotated_only=True)]  # to train on, to evaluate
+    ways += [Clip("run", source, masks, chosen=frozenset(chosen)) for chosen in ((0,), (0, 2))]  # by fps or times
+    assert len({entry_name(clip, SIZE, "raw") for clip in ways}) == len(ways)
+    assert entry_name(ways[0], SIZE, "raw") == name()  # a mask more changes nothing where all frames are kept
     assert "/" not in entry_name(Clip("a/b c", Drawn(1), {}), SIZE, "raw")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,23 @@ def test_problems_are_listed_and_long_lists_are_cut(
         assert main(["inspect", *arguments, "--data.init_args.val_fraction=0.2"]) == 0
     shown = capsys.readouterr().out
     assert "walk00: " in shown and "walk19: " in shown and "walk20" not in shown and "... and 3 more" in shown
+
+
+def test_what_is_skipped_is_counted_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = fake_data.write_davis(tmp_path / "DAVIS")
+    (root / "JPEGImages" / "480p" / "bear" / "00002.jpg").write_bytes(b"nothing")
+    shutil.rmtree(root / "JPEGImages" / "480p" / "boat")
+    (root / "JPEGImages" / "480p" / "boat").mkdir()
+    store = tmp_path / "store"
+    arguments = ["--config=data/davis.yaml", f"--data.init_args.root={root}", f"--data.init_args.store_dir={store}"]
+    with pytest.warns(UserWarning, match="skipped"):
+        assert main(["inspect", *arguments, f"--output={tmp_path}", *SMALL]) == 0
+    shown = capsys.readouterr().out
+    assert ["train", "1 clips", "5", "", "0", "0", "1"] in rows(shown)
+    assert f"problems: 1 frame skipped in 1 clip, 1 clip skipped: see {store}/problems-davis.csv" in shown
+    assert "\nbear, frame 2: Cannot read the image" in shown and "\nboat: No image in" in shown
 
 
 def test_clips_beyond_the_first_are_counted(
