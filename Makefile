@@ -40,7 +40,8 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo inspect train-inpaint train-seg evaluate predict flops need-root
+.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg evaluate predict flops \
+	benchmark need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -84,7 +85,10 @@ demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it a
 	@$(MAKE) --no-print-directory evaluate DATA=demo ARGS=
 
 inspect: $(STAMP) need-root ## what DATA holds, what is wrong with it, and a contact sheet in RUN
-	@$(PY) -m experiments inspect --config data/$(DATA).yaml $(data_args) --output '$(RUN)' $(ARGS)
+	@$(PY) -m experiments inspect $(call configs,inpaint) $(data_args) --output '$(RUN)' $(ARGS)
+
+prepare: $(STAMP) need-root ## decode the frames of DATA into the store; the first training does it too
+	@$(PY) -m experiments prepare $(call configs,inpaint) $(data_args) $(ARGS)
 
 train-inpaint: $(STAMP) need-root ## stage 1: the background painter
 	@$(call fit,inpaint) $(ARGS)
@@ -101,6 +105,9 @@ predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 
 flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles
 	@$(PY) -m experiments flops $(ARGS)
+
+benchmark: $(STAMP) ## how fast frames are loaded, from the store and in other ways; ARGS=--long adds the memory
+	@$(PY) -m experiments benchmark data $(ARGS)
 
 need-root:
 	@test "$(DATA)" = demo -o -n "$(ROOT)" || \

@@ -1,11 +1,11 @@
-"""FramesDataModule: what all data modules share: splits, frames in memory, loaders, augmentation."""
+"""FramesDataModule: what all data modules share: splits, the frame store, loaders, augmentation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import cv2
@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
-from datamodules.clips import Clip, ClipFrames, ClipMasks, read_boxes, read_frames, read_masks
-from datamodules.dataset import FrameDataset
-from datamodules.problems import Problem
+from datamodules.clips import Clip, ClipMasks, read_boxes, read_masks
+from datamodules.codecs import Codec
+from datamodules.dataset import FrameDataset, finished
+from datamodules.memory import machine_memory
+from datamodules.problems import Problem, summary, table
 from datamodules.progress import progress
 from datamodules.readers import FrameSource
+from datamodules.store import FrameStore, StoreError, default_folder, gigabytes
+from datamodules.stored_clips import StoredClips
 from datamodules.transforms import DeviceAugmentation, FrameAugmentation
 
 Split = Literal["train", "val", "test"]
@@ -33,8 +37,7 @@ _STAGES: dict[str | None, tuple[Split, ...]] = {
     "predict": (),
     None: SPLITS,
 }
-_DECODERS = 2
-_LARGE_MEMORY = 16 * 2**30
+_MEMORY_SHARE = 0.5
 _MANY_ANNOTATIONS = 1000  # from here on reading them takes long enough for a progress bar
 
 
@@ -48,8 +51,11 @@ class FramesDataModule(pl.LightningDataModule):
     in [-1, 1]; NaN where the frame has none). A split that has annotation yields its annotated frames only; one
     without yields them all. Training yields all frames, and never sees a mask or a box.
 
-    Every frame is read once, in :meth:`setup`, scaled to the working size by area averaging, and kept in memory
-    (h * w * 3 bytes each).
+    Frames leave the loaders as uint8; :meth:`on_after_batch_transfer` makes float32 of them on the device.
+
+    Every clip is decoded once, scaled to the working size by area averaging, and kept in the frame store
+    (datamodules/store.py), from which single frames are read in any order. Frames and clips that cannot be read are
+    left out and listed (:meth:`problems`).
 
     Args:
         image_size: Evaluation size (height, width) in pixels: that of the masks.
@@ -58,9 +64,16 @@ class FramesDataModule(pl.LightningDataModule):
         num_workers: Loader processes; 0 loads in the training process.
         augment: Whether training frames are augmented at all.
         device_augment: Whether the augmentation includes the zoom and shift that run on the device.
+        store_dir: Folder of the frame store; None means $BACKDROP_CACHE or ~/.cache/backdrop.
+        store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
+            room. None means as far as the disk goes.
+        store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
+            "auto" is raw where the frames of all splits fit half of this machine's memory and the limit.
+        min_frames: Clips of which fewer frames can be read are left out.
 
     Raises:
-        ValueError: If a size, the scale or the batch size is not positive.
+        ValueError: If a size, the scale, the batch size, the limit or ``min_frames`` is not positive, or the codec is
+            unknown.
     """
 
     def __init__(
@@ -71,20 +84,32 @@ class FramesDataModule(pl.LightningDataModule):
         num_workers: int = 2,
         augment: bool = True,
         device_augment: bool = True,
+        store_dir: str | None = None,
+        store_limit_gb: float | None = None,
+        store_codec: Literal["auto", "raw", "jpeg"] = "auto",
+        min_frames: int = 1,
     ) -> None:
         super().__init__()
         if min(image_size) < 1 or scale <= 0 or batch_size < 1:
             raise ValueError(
                 f"image_size, scale and batch_size must be positive, got {tuple(image_size)}, {scale} and {batch_size}."
             )
+        if (store_limit_gb is not None and store_limit_gb <= 0) or min_frames < 1:
+            raise ValueError(f"store_limit_gb and min_frames must be positive, got {store_limit_gb} and {min_frames}.")
+        if store_codec not in ("auto", "raw", "jpeg"):
+            raise ValueError(f"There is no store_codec '{store_codec}': choose auto, raw or jpeg.")
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.scale = scale
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.augment = augment
         self.device_augmentation = DeviceAugmentation() if augment and device_augment else None
+        limit = None if store_limit_gb is None else round(store_limit_gb * 1e9)
+        self.store = FrameStore(Path(store_dir).expanduser() if store_dir else default_folder(), limit)
+        self._codec: Codec | None = None if store_codec == "auto" else store_codec
+        self._stored = StoredClips(self.store, self.working_size, min_frames)
+        self._lists: dict[Split, list[Clip]] = {}
         self._datasets: dict[Split, FrameDataset] = {}
-        self._frames: dict[Hashable, ClipFrames] = {}
         self._annotations: dict[Hashable, tuple[ClipMasks, NDArray[np.float32]]] = {}
         self._said: set[str] = set()
         self._unreadable: dict[str, Problem] = {}
@@ -107,41 +132,111 @@ class FramesDataModule(pl.LightningDataModule):
         """
         raise NotImplementedError
 
+    def prepare_data(self) -> None:
+        """Decode into the store what is not there yet, on one process per machine.
+
+        Raises:
+            OSError: If the disk of the frames fails.
+            StoreError: If the store is full or must not be written.
+        """
+        fn = self.trainer.state.fn if self.trainer is not None else None
+        self.prepare(_STAGES[fn.value if fn is not None else None])
+
+    def prepare(self, splits: Sequence[Split] = SPLITS) -> str:
+        """Decode the clips of some splits into the store; what is there already is left alone.
+
+        Args:
+            splits: The splits.
+
+        Returns:
+            One line: clips, frames and what was left out.
+
+        Raises:
+            OSError: If the disk of the frames fails.
+            StoreError: If the store is full or must not be written.
+            ValueError: If not one clip can be read, or an annotation belongs to no frame.
+        """
+        used = self._open(splits)
+        usable = self._stored.usable([clip for split in splits for clip in used[split]])
+        if splits and not usable:
+            raise ValueError(self._nothing_left("data"))
+        entries = list({clip.kept: self._stored[clip] for clip in usable}.values())
+        clips = len({entry.name for entry in entries})  # frames to train on and to evaluate may be two entries
+        frames, size = sum(len(entry) for entry in entries), sum(int(entry.offsets[-1]) for entry in entries)
+        codecs = "/".join(sorted({entry.codec for entry in entries}))
+        line = f"{clips} clips, {frames} frames, {gigabytes(size)} ({codecs}) in {self.store.folder}"
+        return f"{line}; {skipped}" if (skipped := self.skipped()) else line
+
     def setup(self, stage: str | None = None) -> None:
-        """Read the frames of the splits that a stage needs; what is in memory already is not read again.
+        """Open the frames of the splits that a stage needs, and decode those that are not in the store.
 
         Args:
             stage: "fit", "validate", "test", "predict" (nothing) or None (all).
 
         Raises:
-            ValueError: If a split is empty or a file cannot be read.
+            OSError: If the disk of the frames fails.
+            StoreError: If the store is full or must not be written.
+            ValueError: If a split is empty, none of its clips can be read, or an annotation is wrong.
         """
         wanted = [split for split in _STAGES[stage] if split not in self._datasets]
-        clips = {split: self.split_clips(split) for split in wanted}
+        used = self._open(wanted)
+        usable = {split: self._stored.usable(used[split]) for split in wanted}
         for split in wanted:
-            if not clips[split]:
-                why = next((f"nothing can be read; {p.reason}" for p in self._unreadable.values()), "")
-                why = why or "give it at least one clip."
-                raise ValueError(f"The {split} split of {type(self).__name__} is empty: {why}")
-        found = {split: len(members) for split, members in clips.items()}
-        clips = _without_the_unused(clips, self._frames)
-        every = {clip.kept: clip for split in wanted for clip in clips[split]}
-        self._read([clip for key, clip in every.items() if key not in self._frames])
-        self._annotate([clip for split in wanted if split != "train" for clip in clips[split]])
+            if not usable[split]:
+                raise ValueError(self._nothing_left(f"{split} split"))
+        self._annotate([clip for split in wanted if split != "train" for clip in usable[split]])
         for split in wanted:
-            frames = [self._frames[clip.kept] for clip in clips[split]]
+            frames = [self._stored[clip] for clip in usable[split]]
             if split == "train":
                 dataset = FrameDataset(frames, transform=FrameAugmentation() if self.augment else None)
             else:
-                annotations = [self._annotations[clip.kept] for clip in clips[split]]
+                annotations = [self._annotations[clip.kept] for clip in usable[split]]
                 dataset = FrameDataset(frames, [a[0] for a in annotations], None, [a[1] for a in annotations])
             self._datasets[split] = dataset
             parts = [f"{type(self).__name__} {split}: {len(frames)} clips", f"{len(dataset)} frames"]
             parts += [f"{dataset.masked_frames} with a mask"] if dataset.masks is not None else []
             parts += [f"{dataset.boxed_frames} with a box"] if dataset.boxes is not None else []
-            left_out = found[split] - len(frames)
-            parts += [f"{left_out} clips without any annotation left out"] if left_out else []
+            without = len(self._lists[split]) - len(used[split])
+            parts += [f"{without} clips without any annotation left out"] if without else []
             self.say(f"{', '.join(parts)}.")
+        if wanted and (skipped := self.skipped()) and skipped not in self._said:
+            self._said.add(skipped)
+            rank_zero_warn(f"{type(self).__name__}: {skipped}.")
+
+    def problems(self) -> list[Problem]:
+        """Frames and clips that are left out, and what else was noticed, as far as was looked at them."""
+        return [*self._left_out(), *self._noticed]
+
+    def skipped(self) -> str:
+        """What is left out or was noticed, in numbers, and where it is listed; empty where nothing was."""
+        found = summary(self._left_out(), len(self._noticed))
+        return f"{found}: see {self._problems_file}" if found else ""
+
+    def open_source(self, name: str, opener: Callable[[], Source]) -> Source | None:
+        """Open the frames of a clip for :meth:`split_clips`, or note that they cannot be read.
+
+        Args:
+            name: Name of the clip.
+            opener: Opens them, and raises ValueError or FileNotFoundError where they cannot be read.
+
+        Returns:
+            The frames; None where the clip is to be left out.
+        """
+        try:
+            return opener()
+        except (FileNotFoundError, ValueError) as error:
+            self._unreadable[name] = Problem(name, None, str(error))
+            return None
+
+    def notice(self, clip: str, frame: int | None, reason: str) -> None:
+        """Keep a problem for :meth:`problems`.
+
+        Args:
+            clip: Name of the clip.
+            frame: Original frame number; None if it concerns the whole clip.
+            reason: What is wrong, and what was done about it.
+        """
+        self._noticed[Problem(clip, frame, reason)] = None
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled, augmented frames; a short last batch is dropped unless it is the only one."""
@@ -156,7 +251,10 @@ class FramesDataModule(pl.LightningDataModule):
         return self._loader("test")
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Zoom and shift the frames of a training batch on their device."""
+        """Make float32 in [0, 1] of the frames, on their device, and zoom and shift those of a training batch."""
+        image = batch["image"]
+        if image.dtype == torch.uint8:
+            batch["image"] = image.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
         if self.device_augmentation is not None and self.trainer is not None and self.trainer.training:
             batch["image"] = self.device_augmentation(batch["image"])
         return batch
@@ -177,37 +275,6 @@ class FramesDataModule(pl.LightningDataModule):
             raise RuntimeError(f"The {split} split is not read yet: call setup() of {type(self).__name__} first.")
         return self._datasets[split]
 
-    def problems(self) -> list[Problem]:
-        """What was noticed about the data so far; :meth:`setup` looks at more of them."""
-        return [*self._unreadable.values(), *self._noticed]
-
-    def open_source(self, name: str, opener: Callable[[], Source]) -> Source | None:
-        """Open the frames of a clip for :meth:`split_clips`, or note that they cannot be read.
-
-        Args:
-            name: Name of the clip.
-            opener: Opens them, and raises ValueError or FileNotFoundError where they cannot be read.
-
-        Returns:
-            The frames; None where the clip is to be left out.
-        """
-        try:
-            return opener()
-        except (FileNotFoundError, ValueError) as error:
-            self._unreadable[name] = Problem(name, None, str(error))
-            self.say(f"Clip '{name}' is left out: {error}")
-            return None
-
-    def notice(self, clip: str, frame: int | None, reason: str) -> None:
-        """Keep a problem for :meth:`problems`.
-
-        Args:
-            clip: Name of the clip.
-            frame: Original frame number; None if it concerns the whole clip.
-            reason: What is wrong, and what was done about it.
-        """
-        self._noticed[Problem(clip, frame, reason)] = None
-
     def say(self, message: str) -> None:
         """Tell the user something, once per data module and on one process only.
 
@@ -227,43 +294,76 @@ class FramesDataModule(pl.LightningDataModule):
             shuffle=train,
             drop_last=train and len(dataset) >= self.batch_size,
             num_workers=self.num_workers,
+            collate_fn=finished,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_single_thread,
         )
 
-    def _read(self, clips: Sequence[Clip]) -> None:
-        """Read clips into memory, a few at a time, with a progress bar."""
-        if not clips:
-            return
-        total = sum(len(clip) for clip in clips)
-        height, width = self.working_size
-        if total * height * width * 3 > _LARGE_MEMORY:
-            rank_zero_warn(
-                f"{total} frames of {width}x{height} need {total * height * width * 3 / 2**30:.0f} GiB of memory: "
-                "lower scale or image_size, or use fewer frames."
-            )
-        with (
-            progress(total or None, "Reading frames") as tick,
-            ThreadPoolExecutor(_DECODERS) as pool,
-        ):
-            tasks = {clip.kept: pool.submit(read_frames, clip, self.working_size, tick) for clip in clips}
-            try:
-                for key, task in tasks.items():
-                    self._frames[key] = task.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    def _open(self, splits: Sequence[Split]) -> dict[Split, list[Clip]]:
+        """Open the clips of some splits, decoding what is not in the store; their lists, without what is not used."""
+        if not splits:
+            return {}
+        used = _without_the_unused(self._list(splits))
+        clips = {clip.kept: clip for split in splits for clip in used[split]}
+        decoded = self._stored.open(list(clips.values()), self._chosen_codec(used))
+        self._list_problems(strict=decoded)
+        return used
+
+    def _list(self, splits: Sequence[Split]) -> dict[Split, list[Clip]]:
+        """The clips of all splits, whichever are asked for, so that each stage has the same use for a clip."""
+        for split in SPLITS:
+            if split not in self._lists:
+                try:
+                    self._lists[split] = self.split_clips(split)
+                except (OSError, ValueError):
+                    if split in splits:
+                        raise
+        return self._lists
+
+    def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]]) -> Codec:
+        """The codec; "auto" looks at the frames of all splits, so that every stage gives the same answer."""
+        if self._codec is None:
+            clips = {clip.kept: clip for members in used.values() for clip in members}
+            total = sum(map(self._stored.bytes, clips.values()))
+            fits = total <= _MEMORY_SHARE * machine_memory() and total <= (self.store.limit or total)
+            self._codec = "raw" if fits else "jpeg"
+        return self._codec
 
     def _annotate(self, clips: Sequence[Clip]) -> None:
-        """Read the masks and boxes of clips whose frames are in memory."""
+        """Read the masks and boxes of clips that are open."""
         missing = {clip.kept: clip for clip in clips if clip.kept not in self._annotations}
         total = sum(len(clip.masks) + len(clip.boxes) for clip in missing.values())
         with progress(total, "Reading annotations") if total >= _MANY_ANNOTATIONS else nullcontext(_silent) as tick:
-            for key, clip in missing.items():
-                indices = self._frames[key].indices
+            for kept, clip in missing.items():
+                indices = self._stored[clip].indices
                 masks = read_masks(clip, indices, self.image_size, tick)
-                self._annotations[key] = masks, read_boxes(clip, indices, tick)
+                self._annotations[kept] = masks, read_boxes(clip, indices, tick)
+
+    def _left_out(self) -> list[Problem]:
+        """Frames and clips that are left out."""
+        return [*self._unreadable.values(), *self._stored.problems()]
+
+    def _list_problems(self, strict: bool) -> None:
+        """Write the list of what is left out; in a store of somebody else, unless strict, that may be impossible."""
+        if self.problems() or self._problems_file.exists():
+            try:
+                self.store.write_text(self._problems_file.name, table(self.problems()))
+            except StoreError:
+                if strict:
+                    raise
+
+    @property
+    def _problems_file(self) -> Path:
+        return self.store.folder / f"problems-{type(self).__name__.removesuffix('DataModule').lower()}.csv"
+
+    def _nothing_left(self, what: str) -> str:
+        """Why a split has no clip, as one sentence."""
+        clips = [problem for problem in self._left_out() if problem.frame is None]
+        if not clips:
+            return f"The {what} of {type(self).__name__} is empty: give it at least one clip."
+        first = f"clip '{clips[0].clip}': {clips[0].reason}"
+        return f"Nothing that can be read is left in the {what} of {type(self).__name__} ({summary(clips)}); {first}"
 
 
 def _single_thread(_worker: int) -> None:
@@ -275,24 +375,22 @@ def _silent() -> None:
     """Count nothing."""
 
 
-def _without_the_unused(
-    clips: dict[Split, list[Clip]], in_memory: Collection[Hashable]
-) -> dict[Split, list[Clip]]:
+def _without_the_unused(clips: Mapping[Split, list[Clip]]) -> dict[Split, list[Clip]]:
     """Leave out what a split does not use, so that it is not read either.
 
     Args:
-        clips: Clips by split.
-        in_memory: :attr:`Clip.kept` of the clips that have been read already.
+        clips: Clips of all splits.
 
     Returns:
         The clips by split. Training clips come without annotation unless they are evaluated too; in an evaluation
-        split that has any annotation, clips without are gone and the others keep their annotated frames only.
+        split that has any annotation, clips without are gone and the others keep their annotated frames only, unless
+        the clip is read as a whole for training.
     """
     evaluated = {clip.name for split, members in clips.items() if split != "train" for clip in members}
     used = dict(clips)
     if "train" in clips:
         used["train"] = [c if c.name in evaluated else replace(c, masks={}, boxes={}) for c in clips["train"]]
-    whole = {*in_memory, *(clip.kept for clip in used.get("train", []))}
+    whole = {clip.kept for clip in used.get("train", [])}
     for split, members in clips.items():
         annotated = [clip for clip in members if clip.annotated]
         if split != "train" and annotated:

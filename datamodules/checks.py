@@ -28,9 +28,10 @@ def frame_warnings(dataset: FrameDataset) -> list[str]:
     found = []
     if len(dataset) < FEW_FRAMES:
         found.append(f"Only {len(dataset)} training frames: expect little below some {FEW_FRAMES}.")
-    samples = [clip.images[:: max(1, len(clip.images) // _SAMPLES)] for clip in dataset.clips]
-    within = max(float(sample.std(axis=0).mean()) for sample in samples)  # grey levels of 0 to 255
-    between = float(np.std([sample.mean(axis=0) for sample in samples], axis=0).mean())
+    clips = dataset.clips[:: max(1, len(dataset.clips) // _SAMPLES)]
+    samples = [clip.read(range(0, len(clip), max(1, len(clip) // _SAMPLES))) for clip in clips]
+    within = max(float(sample.std(axis=0, dtype=np.float32).mean()) for sample in samples)  # grey levels of 0 to 255
+    between = float(np.std([sample.mean(axis=0, dtype=np.float32) for sample in samples], axis=0).mean())
     if max(within, between) < _ALIKE:
         found.append("The training frames hardly differ: without a moving subject nothing can be learned.")
     return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.readers import FrameSource, Pixels, resize_mask
+from datamodules.readers import FrameSource, resize_mask
 
 Mask = NDArray[np.bool_]
 Box = tuple[float, float, float, float]
@@ -50,7 +51,7 @@ class Clip:
         return frozenset({*self.masks, *self.boxes})
 
     @property
-    def kept(self) -> Hashable:
+    def kept(self) -> tuple[str, int, frozenset[int] | None, bool, frozenset[int] | None]:
         """Clips of one data module with equal values keep the same frames of the same clip."""
         samples = self.annotated_only or self.every_nth > 1 or self.chosen is not None
         return self.name, self.every_nth, self.chosen, self.annotated_only, self.annotated if samples else None
@@ -65,67 +66,47 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class ClipFrames:
-    """The frames of one clip in memory.
-
-    Attributes:
-        name: Name of the clip.
-        images: RGB, uint8, (N, h, w, 3), at the working size.
-        indices: Original frame numbers, int64, (N,).
-    """
-
-    name: str
-    images: Pixels
-    indices: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
 class ClipMasks:
-    """The masks of one clip in memory, aligned with its frames.
+    """The masks of one clip in memory, compressed, aligned with its frames.
 
     Attributes:
-        packed: Masks at the evaluation size, eight pixels to a byte, uint8, (N, ceil(H * W / 8)).
+        packed: Masks at the evaluation size by position, eight pixels to a byte, compressed; annotated frames only.
         annotated: Whether the frame has a mask, bool, (N,).
         size: Evaluation size (height, width) in pixels.
     """
 
-    packed: Pixels
+    packed: Mapping[int, bytes]
     annotated: NDArray[np.bool_]
     size: tuple[int, int]
 
     def __getitem__(self, position: int) -> Mask:
         """Mask at a position, bool (H, W); all False where the frame is not annotated."""
         height, width = self.size
-        return np.unpackbits(self.packed[position], count=height * width).reshape(height, width).astype(bool)
+        if not self.annotated[position]:
+            return np.zeros(self.size, dtype=bool)
+        bits = np.frombuffer(zlib.decompress(self.packed[position]), np.uint8)
+        return np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
 
 
-def read_frames(clip: Clip, size: tuple[int, int], tick: Callable[[], object] | None = None) -> ClipFrames:
-    """Read all kept frames of a clip at the working size.
+def refuse_strays(clip: Clip, indices: NDArray[np.int64], left_out: Collection[int | None] = ()) -> None:
+    """Make sure that every annotation of a clip belongs to a frame.
 
     Args:
         clip: The clip.
-        size: Working size (height, width) in pixels.
-        tick: Called after every frame, for a progress bar.
-
-    Returns:
-        The frames.
+        indices: Original numbers of the frames that could be read, (N,).
+        left_out: Original numbers of those that could not.
 
     Raises:
-        ValueError: If a frame cannot be read or none is kept.
+        ValueError: If a mask or a box belongs to no frame; the message names the first.
     """
-    images: list[Pixels] = []
-    indices: list[int] = []
-    for index, image in clip.source.frames(size, clip.keeps):
-        images.append(image)
-        indices.append(index)
-        if tick is not None:
-            tick()
-    if not images:
-        raise ValueError(
-            f"None of the frames that clip '{clip.name}' should keep exists: number its annotations after its frames "
-            "(frames of a video are counted from 0)."
-        )
-    return ClipFrames(clip.name, np.stack(images), np.asarray(indices, dtype=np.int64))
+    known = {*indices.tolist(), *left_out}
+    for what, annotated in (("mask", clip.masks), ("box", clip.boxes)):
+        stray = sorted(set(annotated) - known)
+        if stray:
+            raise ValueError(
+                f"Clip '{clip.name}' has a {what} for frame {stray[0]}, but no such frame: renumber it after its frame "
+                "(frames of a video are counted from 0)."
+            )
 
 
 def read_masks(
@@ -135,19 +116,18 @@ def read_masks(
 
     Args:
         clip: The clip.
-        indices: Original numbers of the frames in memory, (N,).
+        indices: Original numbers of the frames that could be read, (N,).
         size: Evaluation size (height, width) in pixels.
         tick: Called after every mask, for a progress bar.
 
     Returns:
-        The masks, aligned with ``indices``.
+        The masks, aligned with ``indices``; those of other frames are not read.
 
     Raises:
-        ValueError: If a mask belongs to no frame or differs in size from the frames.
+        ValueError: If a mask differs in size from the frames.
     """
-    packed = np.zeros((len(indices), -(-size[0] * size[1] // 8)), dtype=np.uint8)
+    packed: dict[int, bytes] = {}
     annotated = np.zeros(len(indices), dtype=bool)
-    _refuse_strays(clip.name, "mask", clip.masks, indices)
     frame_size = clip.source.original_size() if clip.masks else size
     for position, index in enumerate(indices.tolist()):
         if index in clip.masks:
@@ -157,7 +137,7 @@ def read_masks(
                     f"The mask of frame {index} of clip '{clip.name}' is {mask.shape[1]}x{mask.shape[0]} pixels, its "
                     f"frames are {frame_size[1]}x{frame_size[0]}: save the mask at the size of its frame."
                 )
-            packed[position] = np.packbits(resize_mask(mask, size))
+            packed[position] = zlib.compress(np.packbits(resize_mask(mask, size)).tobytes(), level=1)
             annotated[position] = True
             if tick is not None:
                 tick()
@@ -171,7 +151,7 @@ def read_boxes(
 
     Args:
         clip: The clip.
-        indices: Original numbers of the frames in memory, (N,).
+        indices: Original numbers of the frames that could be read, (N,).
         tick: Called after every box, for a progress bar.
 
     Returns:
@@ -179,12 +159,11 @@ def read_boxes(
         ±1 on the outer pixel edges; NaN where the frame has none.
 
     Raises:
-        ValueError: If a box belongs to no frame or does not lie in it.
+        ValueError: If a box does not lie in its frame.
     """
     boxes = np.full((len(indices), 4), np.nan, dtype=np.float32)
     if not clip.boxes:
         return boxes
-    _refuse_strays(clip.name, "box", clip.boxes, indices)
     height, width = clip.source.original_size()
     for position, index in enumerate(indices.tolist()):
         given = clip.boxes.get(index)
@@ -201,13 +180,3 @@ def read_boxes(
             )
         boxes[position] = ((x0 + x1) / width - 1, (y0 + y1) / height - 1, (x1 - x0) / width, (y1 - y0) / height)
     return boxes
-
-
-def _refuse_strays(clip: str, what: str, annotated: Iterable[int], indices: NDArray[np.int64]) -> None:
-    """Raise if an annotation belongs to no frame."""
-    stray = sorted(set(annotated) - set(indices.tolist()))
-    if stray:
-        raise ValueError(
-            f"Clip '{clip}' has a {what} for frame {stray[0]}, but no such frame: renumber it after its frame (frames "
-            "of a video are counted from 0)."
-        )

@@ -41,10 +41,10 @@ def contact_sheet(datamodule: FramesDataModule, rows: int = 6, columns: int = 6,
                 continue
             seen.add(clip.name)
             cells = []
-            for position in np.linspace(0, len(clip.images) - 1, columns).round().astype(int):
-                cell = np.ascontiguousarray(resize(clip.images[position], (height, width)))
+            for position in np.linspace(0, len(clip) - 1, columns).round().astype(int).tolist():
+                cell = np.ascontiguousarray(resize(clip.read([position])[0], (height, width)))
                 if dataset.masks is not None and dataset.masks[number].annotated[position]:
-                    mask = resize(dataset.masks[number][int(position)].astype(np.uint8) * 255, (height, width)) > 127
+                    mask = resize(dataset.masks[number][position].astype(np.uint8) * 255, (height, width)) > 127
                     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
                     cv2.drawContours(cell, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
                 if dataset.boxes is not None and np.isfinite(dataset.boxes[number][position]).all():

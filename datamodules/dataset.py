@@ -1,28 +1,35 @@
-"""Frames in memory as a torch dataset: the batch contract of all data modules."""
+"""Stored frames as a torch dataset: the batch contract of all data modules."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
 
-from datamodules.clips import ClipFrames, ClipMasks
+from datamodules.clips import ClipMasks
+from datamodules.entry import StoredClip
 from datamodules.readers import Pixels
 
 
 class FrameDataset(Dataset[dict[str, Any]]):
-    """The frames of some clips, in order.
+    """The frames of some clips, in order; they stay on disk until they are asked for.
 
-    An item holds ``image`` (float32 (3, h, w), RGB in [0, 1]), ``clip`` (str) and ``index`` (original frame number).
-    If masks are given, and any frame has one, it also holds ``mask`` (bool (1, H, W) at the evaluation size) and
-    ``annotated`` (bool; where False the mask is all False and means nothing). If boxes are given, and any frame has
-    one, it also holds ``box`` (float32 (4,), (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none).
+    A batch holds ``image`` (uint8 (B, 3, h, w), RGB; its memory is that of (B, h, w, 3)), ``clip`` (list of B strings)
+    and ``index`` (int64 (B,), original frame numbers). If masks are given, and any frame has one, it also holds
+    ``mask`` (bool (B, 1, H, W) at the evaluation size) and ``annotated`` (bool (B,); where False the mask is all False
+    and means nothing). If boxes are given, and any frame has one, it also holds ``box`` (float32 (B, 4),
+    (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). A single item is the same without the first axis.
 
     If any frame has a mask or a box, the frames without are left out.
+
+    Frames leave the loader as bytes, a quarter of what numbers take; the data module makes float32 in [0, 1] of them
+    on the device.
 
     Args:
         clips: The clips' frames.
@@ -33,7 +40,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        clips: Sequence[ClipFrames],
+        clips: Sequence[StoredClip],
         masks: Sequence[ClipMasks] | None = None,
         transform: Callable[[Pixels], Pixels] | None = None,
         boxes: Sequence[NDArray[np.float32]] | None = None,
@@ -43,11 +50,11 @@ class FrameDataset(Dataset[dict[str, Any]]):
         self.boxes = list(boxes) if boxes is not None and any(np.isfinite(b).any() for b in boxes) else None
         self.transform = transform
         self._positions = [self._used(number) for number in range(len(self.clips))]
-        self._ends = np.cumsum([len(positions) for positions in self._positions])
+        self._ends = np.cumsum([len(positions) for positions in self._positions], dtype=np.int64)
 
     def _used(self, number: int) -> NDArray[np.int64]:
         """Positions of a clip's frames that this data set yields."""
-        used = np.full(len(self.clips[number].images), self.masks is None and self.boxes is None)
+        used = np.full(len(self.clips[number]), self.masks is None and self.boxes is None)
         if self.masks is not None:
             used |= self.masks[number].annotated
         if self.boxes is not None:
@@ -87,19 +94,51 @@ class FrameDataset(Dataset[dict[str, Any]]):
         """One frame; see the class for its keys."""
         if not 0 <= item < len(self):
             raise IndexError(item)
-        number = int(np.searchsorted(self._ends, item, side="right"))
-        clip = self.clips[number]
-        positions = self._positions[number]
-        position = int(positions[item - (int(self._ends[number]) - len(positions))])
-        image = clip.images[position]
-        if self.transform is not None:
-            image = self.transform(image)
-        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255.0)  # (3, h, w)
-        sample: dict[str, Any] = {"image": pixels, "clip": clip.name, "index": int(clip.indices[position])}
+        return {key: values[0] for key, values in self.__getitems__([item]).items()}
+
+    def __getitems__(self, items: Sequence[int]) -> dict[str, Any]:
+        """A finished batch; the loader calls this instead of collecting single items.
+
+        Args:
+            items: Positions in the dataset.
+
+        Returns:
+            The batch; see the class for its keys.
+        """
+        places = [self._place(item) for item in items]
+        image = _empty((len(items), *self.clips[0].size, 3))
+        for pixels, (number, position) in zip(image.numpy(), places, strict=True):
+            self.clips[number].read_into(position, pixels)
+            if self.transform is not None:
+                pixels[...] = self.transform(pixels)
+        batch: dict[str, Any] = {
+            "image": image.permute(0, 3, 1, 2),  # (B, 3, h, w)
+            "clip": [self.clips[number].name for number, _ in places],
+            "index": torch.tensor([int(self.clips[number].indices[position]) for number, position in places]),
+        }
         if self.masks is not None:
-            masks = self.masks[number]
-            sample["mask"] = torch.from_numpy(masks[position])[None]  # (1, H, W)
-            sample["annotated"] = bool(masks.annotated[position])
+            masks = [self.masks[number][position] for number, position in places]
+            batch["mask"] = torch.from_numpy(np.stack(masks)[:, None])  # (B, 1, H, W)
+            batch["annotated"] = torch.tensor([bool(self.masks[n].annotated[position]) for n, position in places])
         if self.boxes is not None:
-            sample["box"] = torch.from_numpy(self.boxes[number][position].copy())  # (4,)
-        return sample
+            batch["box"] = torch.from_numpy(np.stack([self.boxes[n][position] for n, position in places]))  # (B, 4)
+        return batch
+
+    def _place(self, item: int) -> tuple[int, int]:
+        """Number of the clip and position in it of a frame of this data set."""
+        number = int(np.searchsorted(self._ends, item, side="right"))
+        positions = self._positions[number]
+        return number, int(positions[item - (int(self._ends[number]) - len(positions))])
+
+
+def finished(batch: Any) -> Any:  # noqa: ANN401  the loader expects a list here, which it gets only without us
+    """The loader's ``collate_fn``: :meth:`FrameDataset.__getitems__` has made the batch already."""
+    return batch
+
+
+def _empty(shape: tuple[int, ...]) -> Tensor:
+    """Room for bytes; in a loader worker, memory that the training process shares, so that nothing is copied."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    shared = torch.UntypedStorage._new_shared(math.prod(shape))  # as torch's own default_collate does
+    return torch.empty(0, dtype=torch.uint8).set_(shared).view(shape)

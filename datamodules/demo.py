@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from functools import partial
-from multiprocessing import get_context
-from pathlib import Path
+from functools import lru_cache, partial
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.base import FramesDataModule, Split
 from datamodules.clips import Clip
 from datamodules.demo_camera import PRESETS, Preset
-from datamodules.demo_render import VERSION, DemoClip, render
-from datamodules.progress import progress
-from datamodules.readers import Keep, Pixels, resize
-
-_RENDERERS = 2
-_START = "fork" if sys.platform == "linux" else "spawn"  # a fork starts at once; elsewhere OpenCV forbids it
+from datamodules.demo_render import VERSION, DemoClip, render, render_masks
+from datamodules.readers import Broken, Keep, Pixels, resize
 
 
 class DemoDataModule(FramesDataModule):
@@ -35,8 +24,7 @@ class DemoDataModule(FramesDataModule):
     same scene); every clip has a figure of its own, so training, validation and test share none. Seated and standing
     bystanders belong to the scene. Masks are exact and do not include the shadow.
 
-    Clips are rendered once, in two processes, and kept in ``cache_dir`` as one file each (JPEG frames and packed
-    masks); the file's name depends on everything that the picture depends on.
+    Frames are drawn once, into the frame store; masks are drawn anew whenever they are asked for.
 
     Args:
         preset: Camera: "static" stands still, "ptz" pans and zooms to keep the subject near the centre, "handheld"
@@ -47,12 +35,7 @@ class DemoDataModule(FramesDataModule):
         test_clips: Clips to test on.
         frames_per_clip: Frames in each clip, a tenth of a second apart.
         image_size: Frame and evaluation size (height, width) in pixels.
-        cache_dir: Where rendered clips are kept; None means $BACKDROP_CACHE or ~/.cache/backdrop.
-        scale: Working size over evaluation size.
-        batch_size: Frames in a batch.
-        num_workers: Loader processes.
-        augment: Whether training frames are augmented at all.
-        device_augment: Whether the augmentation includes the zoom and shift that run on the device.
+        **kwargs: Options of :class:`datamodules.base.FramesDataModule`.
 
     Raises:
         ValueError: If the preset is unknown or there are no frames.
@@ -67,14 +50,9 @@ class DemoDataModule(FramesDataModule):
         test_clips: int = 6,
         frames_per_clip: int = 48,
         image_size: tuple[int, int] = (384, 512),
-        cache_dir: str | None = None,
-        scale: float = 1.0,
-        batch_size: int = 16,
-        num_workers: int = 2,
-        augment: bool = True,
-        device_augment: bool = True,
+        **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(image_size, scale, batch_size, num_workers, augment, device_augment)
+        super().__init__(image_size, **kwargs)
         if preset not in PRESETS:
             raise ValueError(f"There is no camera preset '{preset}': choose one of {', '.join(PRESETS)}.")
         if frames_per_clip < 1:
@@ -83,30 +61,20 @@ class DemoDataModule(FramesDataModule):
         self.seed = seed
         self.clip_counts: dict[Split, int] = {"train": train_clips, "val": val_clips, "test": test_clips}
         self.frames_per_clip = frames_per_clip
-        default = os.environ.get("BACKDROP_CACHE") or "~/.cache/backdrop"
-        self.cache_dir = Path(cache_dir or default).expanduser()
-
-    def prepare_data(self) -> None:
-        """Render all clips that are not in the cache yet, on one process per machine."""
-        self._render([clip for split in self.clip_counts for clip in self._demo_clips(split)])
 
     def split_clips(self, split: Split) -> list[Clip]:
-        """The clips of one split, rendered if need be.
+        """The clips of one split.
 
         Args:
             split: "train", "val" or "test".
 
         Returns:
-            Its clips, not read yet.
+            Its clips, not drawn yet.
         """
-        demo_clips = self._demo_clips(split)
-        self._render(demo_clips)
-        clips = []
-        for demo in demo_clips:
-            path = self.cache_dir / cache_name(demo)
-            masks = {frame: partial(_cached_mask, path, demo, frame) for frame in range(demo.frames)}
-            clips.append(Clip(demo.name, _CachedFrames(path, demo), masks))
-        return clips
+        return [
+            Clip(demo.name, DrawnFrames(demo), {frame: partial(_mask, demo, frame) for frame in range(demo.frames)})
+            for demo in self._demo_clips(split)
+        ]
 
     def _demo_clips(self, split: Split) -> list[DemoClip]:
         return [
@@ -114,72 +82,45 @@ class DemoDataModule(FramesDataModule):
             for number in range(self.clip_counts[split])
         ]
 
-    def _render(self, clips: list[DemoClip]) -> None:
-        missing = [clip for clip in clips if not (self.cache_dir / cache_name(clip)).is_file()]
-        if not missing:
-            return
-        self.cache_dir.mkdir(parents=True, exist_ok=True)
-        work = partial(_render_to, self.cache_dir)
-        with progress(len(missing), "Drawing demo clips (once)") as tick:
-            if len(missing) == 1:
-                work(missing[0])
-                tick()
-                return
-            with ProcessPoolExecutor(_RENDERERS, mp_context=get_context(_START)) as pool:
-                for _ in pool.map(work, missing):
-                    tick()
 
+class DrawnFrames:
+    """The frames of one demo clip, drawn when they are read; see :class:`datamodules.readers.FrameSource`.
 
-def cache_name(clip: DemoClip) -> str:
-    """File name of a rendered clip; it depends on everything that the pictures depend on."""
-    key = repr((VERSION, sorted(asdict(clip).items())))
-    return f"demo_{clip.name}_{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    Args:
+        clip: What to draw.
+    """
 
-
-def _render_to(folder: Path, clip: DemoClip) -> None:
-    """Render a clip into the cache; the file appears whole or not at all."""
-    files, masks = render(clip)
-    ends = np.cumsum([len(file) for file in files])
-    packed = np.packbits(masks.reshape(len(masks), -1), axis=1)
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, jpeg=np.concatenate(files), ends=ends, masks=packed)
-        os.replace(name, folder / cache_name(clip))
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-class _CachedFrames:
-    """The frames of one rendered clip; see :class:`datamodules.readers.FrameSource`."""
-
-    def __init__(self, path: Path, clip: DemoClip) -> None:
-        self.path = path
+    def __init__(self, clip: DemoClip) -> None:
         self.clip = clip
 
     def __len__(self) -> int:
+        """Number of frames."""
         return self.clip.frames
 
-    def frames(self, size: tuple[int, int] | None = None, keep: Keep | None = None) -> Iterator[tuple[int, Pixels]]:
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
         """Yield (frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`."""
-        with np.load(self.path) as stored:
-            data, ends = stored["jpeg"], stored["ends"]
-        for frame, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-            if keep is not None and not keep(frame, frame):
-                continue
-            image = cv2.cvtColor(cv2.imdecode(data[start:end], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-            pixels = np.asarray(image, dtype=np.uint8)
-            yield frame, pixels if size is None else resize(pixels, size)
+        for frame, (pixels, _) in enumerate(render(self.clip)):
+            if keep is None or keep(frame, frame):
+                yield frame, pixels if size is None else resize(pixels, size)
+
+    def identity(self) -> Iterator[str]:
+        """Everything that the pictures depend on; see :meth:`FrameSource.identity`."""
+        yield repr((VERSION, sorted(asdict(self.clip).items())))
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the frames in pixels."""
         return self.clip.image_size
 
 
-def _cached_mask(path: Path, clip: DemoClip, frame: int) -> NDArray[np.bool_]:
+def _mask(clip: DemoClip, frame: int) -> NDArray[np.bool_]:
     """Exact mask of one frame, bool (H, W)."""
-    with np.load(path) as stored:
-        packed = stored["masks"][frame]
     height, width = clip.image_size
-    return np.unpackbits(packed, count=height * width).reshape(height, width).astype(bool)
+    return np.unpackbits(_masks(clip)[frame], count=height * width).reshape(height, width).astype(bool)
+
+
+@lru_cache(maxsize=1)
+def _masks(clip: DemoClip) -> list[Pixels]:
+    """The masks of one clip, eight pixels to a byte: they are asked for clip by clip."""
+    return [np.packbits(mask) for mask in render_masks(clip)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.demo_camera import CameraPath, Preset, follow, smooth_noise
-from datamodules.demo_figure import Walk, draw_figure, random_look, walk
+from datamodules.demo_figure import Look, Walk, draw_figure, random_look, walk
 from datamodules.demo_scene import draw_scene, foot_y, scene_matrix
 
 Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Figure = tuple[tuple[int, int], NDArray[np.float32], NDArray[np.float32]]
 
 VERSION = 3
 """Part of the cache's key: raise it whenever a picture changes."""
@@ -49,33 +52,73 @@ class DemoClip:
         return f"{self.split}_{self.number:02d}"
 
 
-def render(clip: DemoClip) -> tuple[list[Pixels], NDArray[np.bool_]]:
-    """Render a clip.
+@dataclass(frozen=True)
+class _Plot:
+    """What happens in a clip: the figure, its way, the camera, and the random state after they were drawn."""
 
-    Args:
-        clip: What to show.
+    look: Look
+    way: Walk
+    camera: CameraPath
+    rng: np.random.Generator
 
-    Returns:
-        Frames as JPEG files in memory (each uint8 (bytes,)), and exact masks, bool (N, H, W): coverage above one half.
-    """
-    cv2.setNumThreads(1)
+    def figure(self, frame: int, size: tuple[int, int]) -> Figure:
+        """The figure in one frame of a size: ((x0, y0), colour (h, w, 3), coverage (h, w)) of the window it is in."""
+        matrix = np.vstack([self.camera.matrix(frame, size), [0, 0, 1]])
+        foot = _project(matrix, self.way.x[frame], foot_y(self.way.height[frame]))
+        body = self.way.height[frame] * self.camera.zoom[frame] * size[0]
+        return draw_figure(self.look, self.way.poses[frame], body, foot, size, float(self.camera.angle[frame]))
+
+
+def _plot(clip: DemoClip) -> _Plot:
     rng = np.random.default_rng([clip.seed, 2002, _SPLITS[clip.split], clip.number])
-    height, width = clip.image_size
-    aspect = width / height
-    scene = _scene(clip.seed, clip.image_size)
-    to_scene = np.vstack([scene_matrix(clip.image_size), [0, 0, 1]])
+    aspect = clip.image_size[1] / clip.image_size[0]
     room = 0.5 * (2.6 - 1.2) * aspect
     look = random_look(rng)
     reach = aspect / 2 - 0.30 if clip.preset == "static" else room + 0.1 * aspect
     way = walk(rng, clip.frames, (-reach, reach))
-    camera = follow(rng, clip.preset, way.x, aspect, room)
+    return _Plot(look, way, follow(rng, clip.preset, way.x, aspect, room), rng)
+
+
+def render_masks(clip: DemoClip) -> Iterator[Mask]:
+    """Draw the exact masks of a clip, without the frames.
+
+    Args:
+        clip: What to show.
+
+    Yields:
+        Bool (H, W): coverage above one half.
+    """
+    plot = _plot(clip)
+    for frame in range(clip.frames):
+        yield _covered(plot.figure(frame, clip.image_size), clip.image_size)
+
+
+def _covered(figure: Figure, size: tuple[int, int]) -> Mask:
+    (x0, y0), _, alpha = figure
+    mask = np.zeros(size, dtype=bool)
+    mask[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]] = alpha > 0.5
+    return mask
+
+
+def render(clip: DemoClip) -> Iterator[tuple[Pixels, Mask]]:
+    """Draw a clip.
+
+    Args:
+        clip: What to show.
+
+    Yields:
+        Frames as a camera would save them, after JPEG compression, RGB uint8 (H, W, 3), and exact masks, bool (H, W).
+    """
+    plot = _plot(clip)
+    rng, way, camera = plot.rng, plot.way, plot.camera
+    height, width = clip.image_size
+    scene = _scene(clip.seed, clip.image_size)
+    to_scene = np.vstack([scene_matrix(clip.image_size), [0, 0, 1]])
     gain = rng.uniform(0.9, 1.08) * (1 + 0.03 * smooth_noise(rng, clip.frames, 14))
     tint = np.array([1 + rng.uniform(-0.03, 0.03), 1.0, 1 + rng.uniform(-0.03, 0.03)], np.float32)
     vignette = _vignette(height, width, rng.uniform(0.1, 0.22)) * tint
     sensor = rng.uniform(0.007, 0.014)
     grain = _grain(rng, height, width)
-    files: list[Pixels] = []
-    masks = np.zeros((clip.frames, height, width), dtype=bool)
     for frame in range(clip.frames):
         matrix = np.vstack([camera.matrix(frame, clip.image_size), [0, 0, 1]])
         image = cv2.warpAffine(
@@ -90,11 +133,9 @@ def render(clip: DemoClip) -> tuple[list[Pixels], NDArray[np.bool_]]:
         body = way.height[frame] * camera.zoom[frame] * height
         _shade_ground(image, foot, body)
         image = _motion_blur(image, *_shift(camera, way, frame, clip.image_size, still=True))
-        (x0, y0), colour, alpha = draw_figure(
-            look, way.poses[frame], body, foot, clip.image_size, float(camera.angle[frame])
-        )
+        figure = plot.figure(frame, clip.image_size)
+        (x0, y0), colour, alpha = figure
         window = np.s_[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]
-        masks[frame][window] = alpha > 0.5
         moved = _motion_blur(cv2.merge([colour, alpha]), *_shift(camera, way, frame, clip.image_size, still=False))
         image[window] *= 1 - moved[..., 3:]
         image[window] += moved[..., :3] * _SUNLIGHT
@@ -107,8 +148,7 @@ def render(clip: DemoClip) -> tuple[list[Pixels], NDArray[np.bool_]]:
         _, data = cv2.imencode(
             ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
         )
-        files.append(np.asarray(data, dtype=np.uint8).ravel())
-    return files, masks
+        yield np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), dtype=np.uint8), _covered(figure, clip.image_size)
 
 
 @lru_cache(maxsize=2)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,7 @@ class H36mDataModule(FramesDataModule):
         boxes = self._mask_file(name, subject, "ground_truth_bb", folder, every.indices)
         masks = self._mask_file(name, subject, "ground_truth_bs", folder, every.indices) if self.silhouettes else None
         found = {n: partial(masks.mask, n - 1) for n in source.indices if 0 < n <= masks.frames} if masks else {}
-        boxed = [n for n in source.indices if 0 < n <= boxes.frames] if boxes else []
-        return Clip(name, source, found, boxes={n: partial(boxes.box, n - 1, size) for n in boxed} if boxes else {})
+        return Clip(name, source, found, boxes=_take_boxes(boxes, source.indices, size) if boxes else {})
 
     def _mask_file(self, name: str, subject: str, kind: str, frames: Path, numbers: list[int]) -> MaskFile | None:
         """The mask file of one kind that belongs to a camera's folder of frames."""
@@ -141,6 +141,19 @@ class H36mDataModule(FramesDataModule):
             Clip(c.name, c.source, boxes={n: given[row] for n, row in c.rows.items()} if given is not None else {})
             for c in found
         ]
+
+
+def _take_boxes(
+    file: MaskFile, numbers: Sequence[int], size: tuple[int, int]
+) -> dict[int, Callable[[], Box | None]]:
+    """Readers of the boxes of a take's frames, by number from 1; the first that is called reads those of all."""
+    boxed = [n for n in numbers if 0 < n <= file.frames]
+    read = cache(partial(file.boxes, [n - 1 for n in boxed], size))
+
+    def box(position: int) -> Box | None:
+        return read()[position]
+
+    return {n: partial(box, n - 1) for n in boxed}
 
 
 def _frame_boxes(boxes: NDArray[np.float64] | None, camera: NDArray[np.float64] | None) -> list[Box] | None:

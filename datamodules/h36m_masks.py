@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 from numpy.typing import NDArray
@@ -40,37 +41,36 @@ class MaskFile:
         Raises:
             ValueError: If it cannot be read.
         """
+        return np.ascontiguousarray(next(self._stored([position])).T != 0)
+
+    def boxes(self, positions: Sequence[int], size: tuple[int, int]) -> dict[int, Box | None]:
+        """Tight boxes of the ones of some masks, read in one go.
+
+        Args:
+            positions: Positions in the video from 0.
+            size: (height, width) of the frames, which may have been scaled after the masks were made.
+
+        Returns:
+            Position -> box in pixels of a frame of ``size``; None for an empty mask.
+
+        Raises:
+            ValueError: If a mask cannot be read.
+        """
+        return {position: _tight(mask, size) for position, mask in zip(positions, self._stored(positions), strict=True)}
+
+    def _stored(self, positions: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+        """Masks as they are stored, (W, H), as MATLAB puts columns first; the file is opened once for all."""
+        position = -1
         try:
             with self._open() as file:
                 cells = file["Masks"]
-                reference = cells[np.unravel_index(position, cells.shape)]
-                return np.ascontiguousarray(np.asarray(file[reference]).T != 0)  # MATLAB stores columns first
+                for position in positions:
+                    reference = cells[np.unravel_index(position, cells.shape)]
+                    yield np.asarray(file[reference])
         except (KeyError, OSError, RuntimeError) as error:
             raise ValueError(
                 f"Cannot read mask {position + 1} of {self.path} ({error}): fetch the file again."
             ) from error
-
-    def box(self, position: int, size: tuple[int, int]) -> Box | None:
-        """Tight box of a mask's ones, in pixels of a frame of ``size`` (height, width); None for an empty mask.
-
-        Args:
-            position: Position in the video from 0.
-            size: Size of the frame, which may have been scaled after the mask was made.
-
-        Raises:
-            ValueError: If the mask cannot be read.
-        """
-        mask = self.mask(position)
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not len(rows):
-            return None
-        down, across = size[0] / mask.shape[0], size[1] / mask.shape[1]
-        return (
-            float(columns[0] * across),
-            float(rows[0] * down),
-            float((columns[-1] + 1) * across),
-            float((rows[-1] + 1) * down),
-        )
 
     def _open(self) -> h5py.File:
         try:
@@ -81,6 +81,15 @@ class MaskFile:
             file.close()
             raise ValueError(f"{self.path} has no Masks: is it one of ground_truth_bb or ground_truth_bs?")
         return file
+
+
+def _tight(stored: NDArray[np.generic], size: tuple[int, int]) -> Box | None:
+    """Tight box of a stored mask (W, H), in pixels of a frame of ``size`` (height, width); None for an empty one."""
+    y, x, height, width = cv2.boundingRect(np.asarray(stored, dtype=np.uint8))
+    if not width:
+        return None
+    across, down = size[1] / stored.shape[0], size[0] / stored.shape[1]
+    return x * across, y * down, (x + width) * across, (y + height) * down
 
 
 def find_mask_file(folder: Path, action: str, camera: str, numbers: Sequence[int]) -> MaskFile | None:

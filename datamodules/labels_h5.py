@@ -127,10 +127,8 @@ def labelled_clips(
         name = f"{folder.name}_{images.parent.name}_{images.name}"
         rows = dict(zip(frame[members].tolist(), members.tolist(), strict=True))
         found = _images(images, key, rows)
-        for missing in sorted(rows.keys() - found.keys()):
+        for missing in sorted(rows.keys() - found.keys()) if found else ():
             module.notice(name, missing, f"no image {images}/{key}_{missing:06d}.jpg or .png: left out")
-        if not found:
-            continue
         source = module.open_source(name, partial(_open, images, [found[n] for n in sorted(found)]))
         if source is not None:
             clips.append(LabelledClip(name, source, int(subject[members[0]]), {n: rows[n] for n in found}))

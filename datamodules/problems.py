@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """A frame or a whole clip that is left out.
+    """A frame or a whole clip that is left out, or of which something else is wrong.
 
     Attributes:
         clip: Name of the clip.
-        frame: Original number of the frame; None where the whole clip is left out.
+        frame: Original number of the frame; None where it concerns the whole clip.
         reason: One sentence: what, and where.
     """
 
@@ -23,14 +23,15 @@ class Problem:
     reason: str
 
 
-def summary(problems: Sequence[Problem]) -> str:
+def summary(problems: Sequence[Problem], noticed: int = 0) -> str:
     """Count the problems.
 
     Args:
-        problems: The list.
+        problems: Frames and clips that are left out.
+        noticed: Number of other things that were noticed.
 
     Returns:
-        "3 frames skipped in 2 clips, 1 clip skipped"; empty where there is no problem.
+        "3 frames skipped in 2 clips, 1 clip skipped, 1 other problem"; empty where there is nothing.
     """
     frames = [problem for problem in problems if problem.frame is not None]
     clips = len({problem.clip for problem in problems if problem.frame is None})
@@ -39,6 +40,8 @@ def summary(problems: Sequence[Problem]) -> str:
         parts.append(f"{_count(len(frames), 'frame')} skipped in {_count(len({p.clip for p in frames}), 'clip')}")
     if clips:
         parts.append(f"{_count(clips, 'clip')} skipped")
+    if noticed:
+        parts.append(_count(noticed, "other problem"))
     return ", ".join(parts)
 
 

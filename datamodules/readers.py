@@ -18,6 +18,8 @@ from PIL import Image, ImageOps
 Pixels = NDArray[np.uint8]
 Keep = Callable[[int, int], bool]
 """(position from 0, original number) -> whether to yield the frame."""
+Broken = Callable[[int, str], object]
+"""(original number, reason) -> anything; told of a frame that cannot be read, which is then left out."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv", ".gif"})
@@ -30,13 +32,23 @@ class FrameSource(Protocol):
     def __len__(self) -> int:
         """Number of frames, exact for folders, as the container states it for videos (0 if it does not)."""
 
-    def frames(self, size: tuple[int, int] | None = None, keep: Keep | None = None) -> Iterator[tuple[int, Pixels]]:
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
         """Yield (original frame number, RGB uint8 (H, W, 3)) in order.
 
         Args:
             size: Output (height, width) in pixels, by area averaging; None keeps the original size.
             keep: Which frames to yield, by position and original number; None yields all.
+            broken: Told of every frame that is broken or missing; None raises at the first one.
+
+        Raises:
+            ValueError: If a frame is broken and ``broken`` is None, or if no frame at all can be read.
+            OSError: If the disk fails, whatever ``broken`` is: that says nothing about the frame.
         """
+
+    def identity(self) -> Iterator[str]:
+        """Everything that the frames depend on: files with size and time of change, and settings of the source."""
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame in pixels."""
@@ -108,6 +120,7 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If the disk fails or forbids it.
         ValueError: If the file is no complete image; the message names it.
     """
     try:
@@ -115,7 +128,10 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
             image = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
     except FileNotFoundError:
         raise FileNotFoundError(f"No image at {path}.") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the image's
+            what = f"Cannot read {path} ({error.strerror}): check the disk and the permissions."
+            raise OSError(error.errno, what) from error
         raise ValueError(f"Cannot read the image {path} ({error}): replace or delete the file.") from error
     return image if size is None else resize(image, size)
 
@@ -216,16 +232,35 @@ class ImageFrames:
         """Number of frames."""
         return len(self.paths)
 
-    def frames(self, size: tuple[int, int] | None = None, keep: Keep | None = None) -> Iterator[tuple[int, Pixels]]:
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
         """Yield (original frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`."""
+        wanted = read = False
         for position, (index, path) in enumerate(zip(self.indices, self.paths, strict=True)):
-            if keep is None or keep(position, index):
-                yield index, read_image(path, size)
+            if keep is not None and not keep(position, index):
+                continue
+            wanted = True
+            try:
+                image = read_image(path, size)
+            except (FileNotFoundError, ValueError) as error:
+                if broken is None:
+                    raise
+                broken(index, str(error))
+                continue
+            read = True
+            yield index, image
+        if wanted and not read and broken is not None:
+            raise ValueError(f"No image in {self.folder} can be read: replace them.")
+
+    def identity(self) -> Iterator[str]:
+        """Every image with its size and time of change; see :meth:`FrameSource.identity`."""
+        return (file_identity(path) for path in self.paths)
 
     def original_size(self) -> tuple[int, int]:
-        """(height, width) of the upright first frame in pixels."""
-        height, width = read_image(self.paths[0]).shape[:2]
-        return int(height), int(width)
+        """(height, width) of the upright first frame that can be read, in pixels."""
+        _, image = next(self.frames(broken=_ignore))
+        return int(image.shape[0]), int(image.shape[1])
 
 
 class VideoFrames:
@@ -244,34 +279,135 @@ class VideoFrames:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         with _open_video(self.path) as file:
-            self._length = int(file.streams.video[0].frames)
+            stream = file.streams.video[0]
+            self._stated = int(stream.frames)
+            # Matroska states no number: its duration and rate give nearly the same
+            self._length = self._stated or round((file.duration or 0) / av.time_base * float(stream.average_rate or 0))
 
     def __len__(self) -> int:
-        """Number of frames as the container states it; 0 if it does not."""
+        """Number of frames as the container states it, or as its duration and rate give it; 0 if it states neither."""
         return self._length
 
-    def frames(self, size: tuple[int, int] | None = None, keep: Keep | None = None) -> Iterator[tuple[int, Pixels]]:
-        """Yield (original frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`."""
-        count = 0
-        try:
-            with _open_video(self.path) as file:
-                stream = file.streams.video[0]
-                stream.thread_type = "AUTO"
-                for frame in file.decode(stream):
-                    if keep is None or keep(count, count):
-                        yield count, _upright(frame, size)
-                    count += 1
-        except av.error.FFmpegError as error:
-            raise ValueError(
-                f"Cannot decode the video {self.path} after frame {count} ({error}): re-encode or replace it."
-            ) from error
-        if count == 0:
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
+        """Yield (original frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`.
+
+        A broken frame takes the number that is next when the decoder meets it, which for a video with frames out of
+        order may be one or two too low; the numbers after it are right again.
+        """
+        count = left_out = asked = 0
+        read = False
+        with _open_video(self.path) as file:
+            stream = file.streams.video[0]
+            stream.thread_type = "AUTO"
+            for decoded in _decode(file, stream):
+                if decoded is None:
+                    left_out += 1
+                    continue
+                wanted = keep is None or keep(count, count)
+                asked += wanted
+                if isinstance(decoded, av.error.FFmpegError):
+                    if broken is None:
+                        what = f"Cannot decode the video {self.path} after frame {count} ({decoded.strerror})"
+                        raise ValueError(f"{what}: re-encode or replace it.") from decoded
+                    if wanted:
+                        broken(count, f"Cannot decode frame {count} of {self.path} ({decoded.strerror}).")
+                elif wanted and decoded.is_corrupt and broken is not None:
+                    broken(count, f"Frame {count} of {self.path} is damaged.")
+                elif wanted:
+                    read = True
+                    yield count, _upright(decoded, size)
+                count += 1
+        if not read and (count == 0 or (asked and broken is not None)):
             raise ValueError(f"The video {self.path} has no frame that can be decoded: re-encode or replace it.")
+        if broken is not None:
+            for number in range(count, self._expected(count, left_out)):
+                if keep is None or keep(number, number):
+                    broken(number, f"{self.path} ends before it, though its header states {len(self)} frames.")
+
+    def _expected(self, count: int, left_out: int) -> int:
+        """How many frames there should have been; a number that is only an estimate may be a little too high."""
+        if self._stated:
+            return self._stated - left_out
+        return self._length if count < 0.98 * self._length - 1 else count
+
+    def times(self) -> NDArray[np.float64]:
+        """When every frame is shown, without decoding; the rate may vary.
+
+        Frames that the header states but the file does not hold, as it was cut, are taken to follow at the usual rate.
+
+        Returns:
+            Seconds from the first frame, in order, (N,).
+
+        Raises:
+            OSError: If the disk fails.
+            ValueError: If there are no time stamps.
+        """
+        packets: list[tuple[int | None, int | None]] = []
+        left_out = 0
+        with _open_video(self.path) as file:
+            stream = file.streams.video[0]
+            base = stream.time_base
+            try:
+                for packet in file.demux(stream):
+                    left_out += packet.is_discard
+                    if packet.size and not packet.is_discard:
+                        packets.append((packet.pts, packet.dts))
+            except av.error.FFmpegError as error:  # reading the frames will meet it again, and list what is lost
+                if isinstance(error, OSError):
+                    raise
+        # Some containers (AVI) have decoding times only, which are the times of display in another order.
+        column = 1 if any(shown is None for shown, _ in packets) else 0
+        known = [stamp for pair in packets if (stamp := pair[column]) is not None]
+        if not known or len(known) < len(packets) or base is None:
+            raise ValueError(f"The video {self.path} has no time stamps: re-encode it, or sample it by every_nth.")
+        seconds = (np.sort(np.asarray(known, dtype=np.float64)) - min(known)) * float(base)
+        step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
+        missing = max(0, self._expected(len(seconds), left_out) - len(seconds))
+        return np.concatenate([seconds, seconds[-1] + step * np.arange(1, missing + 1)])
+
+    def identity(self) -> Iterator[str]:
+        """The file with its size and time of change; see :meth:`FrameSource.identity`."""
+        yield file_identity(self.path)
 
     def original_size(self) -> tuple[int, int]:
-        """(height, width) of the upright first frame in pixels."""
-        _, image = next(self.frames())
+        """(height, width) of the upright first frame that can be read, in pixels."""
+        _, image = next(self.frames(broken=_ignore))
         return int(image.shape[0]), int(image.shape[1])
+
+
+def file_identity(path: Path) -> str:
+    """Path, size in bytes and time of change in nanoseconds of a file; another text means that it has changed."""
+    state = path.stat() if path.exists() else None
+    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}" if state else f"{path.resolve()} missing"
+
+
+def _ignore(_number: int, _reason: str) -> None:
+    """Leave a broken frame out without a word; whoever reads the whole clip reports it."""
+
+
+def _decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame | av.error.FFmpegError | None]:
+    """Decode packet by packet: frames, the error of a packet that is broken, None for one that players leave out.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    packets = file.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            if packet.is_discard:
+                yield None
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            yield error
+            continue
+        yield from frames
 
 
 def _open_video(path: Path) -> InputContainer:
@@ -351,32 +487,3 @@ def video_rate(path: Path | str) -> float:
         stream = file.streams.video[0]
         rate = stream.average_rate or stream.guessed_rate
     return float(rate) if rate else 25.0
-
-
-def frame_times(path: Path | str) -> NDArray[np.float64]:
-    """When every frame of a video is shown, without decoding it; the rate may vary.
-
-    Args:
-        path: The video file.
-
-    Returns:
-        Seconds from the first frame, in order, (N,).
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file holds no readable video or no time stamps.
-    """
-    try:
-        with _open_video(Path(path)) as file:
-            stream = file.streams.video[0]
-            packets = [packet for packet in file.demux(stream) if packet.size and not packet.is_discard]
-            base = stream.time_base
-    except av.error.FFmpegError as error:
-        raise ValueError(f"Cannot read the video {path} ({error}): re-encode or replace it.") from error
-    # Some containers (AVI) have decoding times only, which are the times of display in another order.
-    shown = [packet.pts for packet in packets]
-    stamps = [packet.dts for packet in packets] if None in shown else shown
-    if not stamps or None in stamps or base is None:
-        raise ValueError(f"The video {path} has no time stamps: re-encode it, or sample it by every_nth.")
-    ticks = np.sort(np.asarray(stamps, dtype=np.float64))
-    return np.asarray((ticks - ticks[0]) * float(base))

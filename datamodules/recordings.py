@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from datamodules.clips import Box
-from datamodules.readers import is_video, list_images, natural_key
+from datamodules.readers import is_image, is_video, list_images, natural_key
 
 _RESERVED = frozenset({"masks", "boxes", "annotations", "__macosx"})
 _BOX_COLUMNS = ("frame", "x0", "y0", "x1", "y1")
@@ -33,7 +34,7 @@ def find_clips(root: Path) -> dict[str, Path]:
         if not is_video(root):
             raise ValueError(f"{root} is no video file by its name: give a video or a folder as root.")
         return {root.stem: root}
-    folder = root / "clips" if (root / "clips").is_dir() else root
+    folder = _clips_folder(root)
     clips: dict[str, Path] = {}
     for path in _below(folder, ()):
         below = path.relative_to(folder)
@@ -55,7 +56,7 @@ def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
     """Videos and folders of images below a folder, in natural order; links that lead back up are not followed."""
     above = (*above, folder.resolve())
     for path in sorted(folder.iterdir(), key=natural_key):
-        if path.name.startswith(".") or path.name.lower() in _RESERVED:
+        if _left_aside(path.name):
             continue
         if path.is_file() and is_video(path):
             yield path
@@ -63,6 +64,53 @@ def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
             if list_images(path):
                 yield path
             yield from _below(path, above)
+
+
+def empty_folders(root: Path) -> list[Path]:
+    """Folders where a clip was meant to be, but that hold neither an image nor a video, nor another folder.
+
+    Args:
+        root: What :func:`find_clips` was given.
+
+    Returns:
+        The folders, in natural order.
+    """
+    top = _clips_folder(root)
+    found = []
+    for folder, below, files in os.walk(top):
+        below[:] = sorted((name for name in below if not _left_aside(name)), key=natural_key)
+        used = below or any(is_image(Path(name)) or is_video(Path(name)) for name in files)
+        found += [] if used or Path(folder) == top else [Path(folder)]
+    return found
+
+
+def level_hint(root: Path, clips: Iterable[str]) -> str | None:
+    """Whether a root is probably not the one that was meant, so that annotations and splits are not seen.
+
+    Args:
+        root: What :func:`find_clips` was given.
+        clips: Names of the clips that it found.
+
+    Returns:
+        What to give instead, and why; None where all looks well.
+    """
+    parts = ("masks", "boxes", "splits.json")
+    if root.name == "clips" and (seen := [part for part in parts if (root.parent / part).exists()]):
+        return f"{seen[0]} beside {root} is not used: give {root.parent} as root to use it"
+    for name in clips:
+        above = [root / parent for parent in Path(name).parents if parent.name == "clips"]
+        if above and (seen := [part for part in parts if (above[-1].parent / part).exists()]):
+            return f"{above[-1].parent / seen[0]} is not used: give {above[-1].parent} as root to use it"
+    return None
+
+
+def _clips_folder(root: Path) -> Path:
+    return root / "clips" if (root / "clips").is_dir() else root
+
+
+def _left_aside(name: str) -> bool:
+    """Whether a folder is no place for clips, or a file no clip, by its name."""
+    return name.startswith(".") or name.lower() in _RESERVED
 
 
 def read_boxes_csv(path: Path) -> dict[int, Box]:

@@ -18,14 +18,13 @@ from datamodules.readers import (
     ImageFrames,
     VideoFrames,
     frame_number,
-    frame_times,
     list_images,
     natural_key,
     open_frames,
     read_mask,
     readable,
 )
-from datamodules.recordings import find_clips, read_boxes_csv
+from datamodules.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
 from datamodules.sampling import at_rate, within
 
 _STRETCH = 1.15
@@ -133,7 +132,12 @@ class VideosDataModule(FramesDataModule):
         return [clip for clip in clips if clip is not None]
 
     def _notice_strays(self, clips: dict[str, Path]) -> None:
-        """Notice annotations that belong to no clip."""
+        """Notice annotations that belong to no clip, folders without one, and a root at the wrong level."""
+        for folder in empty_folders(self.root):
+            self.notice(folder.name, None, f"{folder} holds no image and no video: fill or delete it")
+        if hint := level_hint(self.root, clips):
+            self.notice(next(iter(clips)), None, hint)
+            self.say(f"{hint}.")
         masks, boxes = self.root / "masks", self.root / "boxes"
         found = {path.relative_to(masks).as_posix(): path for path in masks.rglob("*") if path.is_dir()}
         parents = {parent.as_posix() for name in clips for parent in Path(name).parents}
@@ -158,16 +162,16 @@ class VideosDataModule(FramesDataModule):
         masks = {index: partial(read_mask, file) for index, file in self._mask_files(name, source).items()}
         table = self.root / "boxes" / f"{name}.csv"
         clip = Clip(name, source, masks, self.every_nth, read_boxes_csv(table) if table.is_file() else {})
-        return self._timed(clip, path) if self.fps is not None or name in self.time_ranges else clip
+        return self._timed(clip) if self.fps is not None or name in self.time_ranges else clip
 
-    def _timed(self, clip: Clip, path: Path) -> Clip:
+    def _timed(self, clip: Clip) -> Clip:
         """Choose the frames of a clip by their time."""
-        if path.is_dir():
+        if not isinstance(clip.source, VideoFrames):
             raise ValueError(
                 f"Clip '{clip.name}' is a folder of images and has no time stamps: sample it by every_nth instead of "
                 "fps and time_ranges."
             )
-        times = frame_times(path)
+        times = clip.source.times()
         ranges = self.time_ranges.get(clip.name, [(0.0, np.inf)])
         inside = within(times, ranges)
         if not len(inside):

@@ -1,4 +1,4 @@
-"""The command line: ``python -m experiments fit|validate|test|inspect|evaluate|predict|flops``."""
+"""The command line: ``python -m experiments fit|validate|test|prepare|inspect|evaluate|predict|flops|benchmark``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
-from experiments import evaluate, flops, inspect, predict
+from experiments import benchmark, evaluate, flops, inspect, predict, prepare
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
 from experiments.errors import RunError, UsageError, one_line, report
@@ -32,6 +32,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "evaluate": evaluate.main,
     "predict": predict.main,
     "flops": flops.main,
+    "prepare": prepare.main,
+    "benchmark": benchmark.main,
     "inspect": inspect.main,
 }
 USAGE = """usage: python -m experiments COMMAND ...
@@ -40,10 +42,12 @@ USAGE = """usage: python -m experiments COMMAND ...
                               --config profiles/small/inpaint.yaml --trainer.default_root_dir runs/demo/inpaint
   validate  the validation loop once, same options
   test      the test loop once, same options
+  prepare   decode the frames of a data set into the store, same options; the first fit does it too
   inspect   what a data set holds, its problems and a contact sheet, same options and --output DIR
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
   predict   RUN INPUT --output DIR   overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
+  benchmark data                     how fast frames are loaded, from the store and from the source
 
 Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."""
 
@@ -249,7 +253,7 @@ def _quiet() -> None:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # "Seed set to …"
     ignore = [
         "LightningCLI's args parameter",  # our main() passes them on purpose, after finding the configs
-        ".*does not have many workers.*",  # the frames are in memory; the number is the user's choice
+        ".*does not have many workers.*",  # the store is fast; the number is the user's choice
         ".*resuming from a checkpoint.*dataloader",  # a resumed epoch draws its frames anew: random order anyway
         ".*exists and is not empty.*",  # resuming writes into the folder it was interrupted in
         ".*'pretrained' is deprecated.*",  # lpips and torchvision
@@ -283,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StageFinished as done:
         print(one_line(done), flush=True)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
+        print("interrupted: the same command goes on where this one got to.", file=sys.stderr)
         return 130
     except (ArgumentError, UsageError) as error:
         report(error)

@@ -16,7 +16,12 @@ from experiments.errors import RunError
 
 # Settings that say where, for how long and on what a run is trained, not what comes out. All others must agree with
 # the saved ones before a run is resumed.
-FREE_SETTINGS = ("model.init_args.inpainter_ckpt", "data.init_args.cache_dir", "data.init_args.num_workers")
+FREE_SETTINGS = (
+    "model.init_args.inpainter_ckpt",
+    "data.init_args.store_dir",
+    "data.init_args.store_limit_gb",
+    "data.init_args.num_workers",
+)
 FIXED_TRAINER_SETTINGS = (
     "precision",
     "gradient_clip_val",

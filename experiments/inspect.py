@@ -119,7 +119,7 @@ def main(arguments: Sequence[str]) -> int:
     data.setup()
     Console(width=None if sys.stdout.isatty() else 120).print(table(data))
     lines = problem_lines(data)
-    print("\n".join(["problems:", *lines]) if lines else "problems: none")
+    print("\n".join([f"problems: {data.skipped()}", *lines]) if lines else "problems: none")
     sheet = Path(options.output or f"runs/{name}") / f"inspect_{name}.png"
     save_sheet(data, sheet)
     print(f"pictures: {sheet}")

@@ -15,6 +15,8 @@ from experiments.folders import StageFolder, load_checkpoint
 
 # Needed to begin a training, not to apply its result: leaving them out lets a checkpoint load where the files are gone.
 TRAINING_ONLY = ("detector_weights", "synthesis_weights", "perceptual_net")
+# Settings of earlier versions that said where something lay, not what it was: runs that were trained with them load.
+RETIRED_DATA_SETTINGS = ("cache_dir",)
 
 
 def segment_folder(run: Path) -> StageFolder:
@@ -74,7 +76,9 @@ def load_data(config: dict[str, Any]) -> pl.LightningDataModule:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(pl.LightningDataModule, "data")
     try:
-        built = parser.instantiate_classes(parser.parse_object({"data": config["data"]}))
+        given = config["data"].get("init_args") or {}
+        kept = {name: value for name, value in given.items() if name not in RETIRED_DATA_SETTINGS}
+        built = parser.instantiate_classes(parser.parse_object({"data": {**config["data"], "init_args": kept}}))
     except (KeyError, ValueError) as error:
         raise RunError(f"The saved config does not fit this version's data modules: {error}") from error
     data: pl.LightningDataModule = built.data

@@ -24,7 +24,7 @@ FitArguments = Callable[..., list[str]]
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Rendered demo clips go to a folder of this session."""
+    """The frame store is a folder of this session."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BACKDROP_CACHE", str(folder))

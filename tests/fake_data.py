@@ -92,10 +92,11 @@ def write_video(
     rate: int = 10,
     portrait: bool = False,
     codec: str = "libx264",
+    options: dict[str, str] | None = None,
 ) -> Path:
     """A video, H.264 by default; ``portrait`` sets the flag that asks players for a quarter turn, as phones do."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as file:
+    with av.open(str(path), "w", options=options or {}) as file:
         stream = file.add_stream(codec, rate=rate)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from experiments import evaluate, flops, inspect, predict
+from experiments import benchmark, evaluate, flops, inspect, predict
 from experiments.cli import ExperimentCLI, run_lightning
-from experiments.composition import CONFIGS, find_configs
+from experiments.composition import CONFIGS, data_parser, find_configs
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
-PARSERS = {"evaluate": evaluate.argument_parser, "predict": predict.argument_parser, "flops": flops.argument_parser}
+PARSERS = {
+    "evaluate": evaluate.argument_parser,
+    "predict": predict.argument_parser,
+    "flops": flops.argument_parser,
+    "benchmark": benchmark.argument_parser,
+}
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -54,6 +59,9 @@ def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if command in PARSERS:
         PARSERS[command]().parse_args(arguments)
         return
+    if command == "prepare":
+        data_parser(command).parse_args(find_configs(arguments))
+        return
     with monkeypatch.context() as patch:
         patch.setattr(ExperimentCLI, "before_instantiate_classes", stop)
         patch.setattr(ExperimentCLI, "_parse_ckpt_path", lambda self: None)  # the file need not exist
@@ -74,7 +82,7 @@ def check_make(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) ->
             assert name in targets, f"make has no target {name}"
     if "DATA" in given:
         assert (CONFIGS / "data" / f"{given['DATA']}.yaml").is_file(), f"there is no data config {given['DATA']}"
-        if {"inspect", "train-inpaint", "train-seg"} & set(words):
+        if {"inspect", "prepare", "train-inpaint", "train-seg"} & set(words):
             assert given["DATA"] == "demo" or "ROOT" in given, "this data set needs ROOT"
     if "PROFILE" in given:
         assert (CONFIGS / "profiles" / given["PROFILE"]).is_dir(), f"there is no profile {given['PROFILE']}"
@@ -136,6 +144,8 @@ def test_every_file_of_the_readme_exists(root: Path) -> None:
         "python -m experiments fit --config base.yaml --config inpaint.yaml --config data/demo.yaml "
         "--config profiles/paper/inpaint.yaml",
         "python -m experiments flops --profile paper",
+        "make prepare DATA=davis ROOT=/data/DAVIS ARGS='--data.init_args.store_limit_gb 50'",
+        "python -m experiments benchmark data --long --output numbers.json",
     ],
 )
 def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +168,8 @@ def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.Mo
         "make predict INPUT=a.mp4 ARGS=--loud",
         "python -m experiments evaluate",
         "python -m experiments fit --config data/kinetics.yaml",
+        "make prepare DATA=demo ARGS='--data.init_args.store_folder /scratch'",
+        "python -m experiments benchmark disks",
         "python train.py",
         "conda activate backdrop",
     ],

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,60 +10,20 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import RandomSampler, SequentialSampler
 
-import datamodules
-from datamodules import DemoDataModule, FramesDataModule
-from datamodules.base import SPLITS, Split
-from datamodules.clips import Clip
+from datamodules import FramesDataModule
+from datamodules.base import Split
 from datamodules.contact_sheet import contact_sheet
-from datamodules.readers import ImageFrames
+from datamodules.entry import StoredClip
 from tests.fake_data import LAYOUTS, SIZE
+from tests.layouts import Factory, factory
 
-Factory = Callable[..., FramesDataModule]
-
-OPTIONS: dict[str, dict[str, object]] = {"h36m": {"every_nth": 1}, "davis-2017": {"year": 2017}}
 ANNOTATIONS = ("masks", "boxes", "Annotations", "MySegmentsMat", "Segmentation_masks", "Data")
-
-
-class ShortestDataModule(FramesDataModule):
-    """A new data set, as the README's checklist has it."""
-
-    def __init__(self, root: str, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(**kwargs)
-        self.root = Path(root)
-
-    def split_clips(self, split: Split) -> list[Clip]:
-        return [Clip(folder.name, ImageFrames(folder)) for folder in sorted((self.root / split).iterdir())]
-
-
-def factory(name: str, root: Path) -> Factory:
-    """Builds the data module of one layout, with tiny data of it in ``root``."""
-    if name == "shortest":
-        for number, split in enumerate(SPLITS):
-            LAYOUTS["videos"](root)
-            (root / split).mkdir()
-            (root / "clips" / "run2").rename(root / split / f"run{number}")
-    elif name != "demo":
-        LAYOUTS[name](root)
-
-    def build(**changes: object) -> FramesDataModule:
-        arguments: dict[str, Any] = {"image_size": SIZE, "batch_size": 4, "num_workers": 0, **changes}
-        if name == "demo":
-            counts: dict[str, Any] = {"train_clips": 2, "val_clips": 1, "test_clips": 1, "frames_per_clip": 6}
-            return DemoDataModule(cache_dir=str(root), **counts, **arguments)
-        if name == "shortest":
-            return ShortestDataModule(str(root), **arguments)
-        kind = getattr(datamodules, f"{name.split('-')[0].capitalize()}DataModule")
-        module: FramesDataModule = kind(str(root), **OPTIONS.get(name, {}), **arguments)
-        return module
-
-    return build
 
 
 @pytest.fixture(scope="module", params=["demo", "davis", "videos"])
 def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Factory:
     """What the base does for all is tried on three."""
     return factory(request.param, tmp_path_factory.mktemp(request.param))
-
 
 @pytest.fixture(scope="module", params=["demo", "shortest", *LAYOUTS])
 def every(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Factory:
@@ -125,8 +84,11 @@ def test_batches_keep_the_contract(every: Factory, scale: float) -> None:
         ("val", module.val_dataloader()),
         ("test", module.test_dataloader()),
     ):
-        for batch in loader:
+        for loaded in loader:
+            assert loaded["image"].dtype == torch.uint8  # a quarter of the bytes on their way to the device
+            batch = module.on_after_batch_transfer(loaded, 0)
             count = len(batch["image"])
+            assert batch["image"].is_contiguous()
             assert batch["image"].dtype == torch.float32
             assert batch["image"].shape == (count, 3, *working)
             assert 0 <= batch["image"].min() and batch["image"].max() <= 1
@@ -234,18 +196,31 @@ def test_the_global_seed_fixes_every_batch(make: Factory, workers: int) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_workers_draw_different_augmentations(make: Factory) -> None:
+def test_workers_draw_different_augmentations(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ready(make, num_workers=2, batch_size=1, device_augment=False)
-    dataset = module.dataset("train")
-    for clip in dataset.clips:
-        clip.images[:] = dataset.clips[0].images[0]  # equal frames: whatever differs is augmentation
+    frame = module.dataset("train").clips[0].read([0])[0]
+
+    def equal(self: StoredClip, position: int, out: np.ndarray) -> None:
+        out[...] = frame  # whatever differs is augmentation
+
+    monkeypatch.setattr(StoredClip, "read_into", equal)
     loader = module.train_dataloader()
     epochs = [[batch["image"].numpy().tobytes() for batch in loader] for _ in range(2)]
     drawn = epochs[0] + epochs[1]
     assert len(set(drawn)) > 0.6 * len(drawn)  # a quarter keeps its colours and is mirrored or not: few looks
 
 
-def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_its_single_items(every: Factory) -> None:
+    dataset = ready(every).dataset("test")
+    batch = dataset.__getitems__([1, 0])
+    for position, item in enumerate((1, 0)):
+        for key, value in dataset[item].items():
+            assert value == batch[key][position] if key == "clip" else value.equal(batch[key][position])
+    with pytest.raises(IndexError):
+        dataset[len(dataset)]
+
+
+def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory) -> None:
     module = make()
     module.prepare_data()
     module.setup("test")
@@ -257,14 +232,14 @@ def test_setup_reads_only_what_a_stage_needs_and_only_once(make: Factory, monkey
     module.setup("predict")
 
 
-def test_contact_sheet_shows_one_clip_per_row(every: Factory) -> None:
+def test_contact_sheet_shows_one_clip_per_row(every: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     module = every()
     with pytest.raises(RuntimeError, match="no frames"):
         contact_sheet(module)
     module.setup("test")
     dataset = module.dataset("test")
-    for clip in dataset.clips:
-        clip.images[:] = 0
+    black = np.zeros((1, *SIZE, 3), np.uint8)
+    monkeypatch.setattr(StoredClip, "read", lambda self, positions: black)
     sheet = contact_sheet(module, rows=4, columns=3, width=64)
     assert sheet.dtype == np.uint8 and sheet.shape == (min(4, len(dataset.clips)) * 48, 3 * 64, 3)
     outline = (sheet > (150, 130, -1)).all(-1) & (sheet[..., 2] < 60)  # on black frames
@@ -272,7 +247,10 @@ def test_contact_sheet_shows_one_clip_per_row(every: Factory) -> None:
     assert (sheet == (0, 220, 255)).all(-1).any() == (dataset.boxes is not None)
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": (0, 64)}, {"scale": 0.0}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"image_size": (0, 64)}, {"scale": 0.0}, {"batch_size": 0}, {"store_limit_gb": 0.0}, {"min_frames": 0}],
+)
 def test_refuses_sizes_that_are_not_positive(make: Factory, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="positive"):
         make(**wrong)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from datamodules import DavisDataModule
@@ -60,7 +59,7 @@ def test_frames_and_masks_are_the_drawn_ones(tmp_path: Path) -> None:
         image, mask = draw_frame(2, frame)
         assert sample["index"] == frame
         assert np.array_equal(sample["mask"][0].numpy(), mask)
-        assert (sample["image"].permute(1, 2, 0) - torch.from_numpy(image / 255.0)).abs().mean() < 0.1
+        assert np.abs(sample["image"].permute(1, 2, 0).numpy() / 255.0 - image / 255.0).mean() < 0.1
 
 
 def test_palette_masks_join_all_objects(tmp_path: Path) -> None:
@@ -115,12 +114,18 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"frame 2 of clip 'camel' is 20x10.*frames are 64x48"):
         davis(root).setup("test")
     mask.unlink()
-    (root / "JPEGImages" / "480p" / "camel" / "00003.jpg").write_bytes(b"broken")
-    with pytest.raises(ValueError, match=r"camel/00003\.jpg"):
-        davis(root).setup("test")
+    broken = root / "JPEGImages" / "480p" / "camel" / "00003.jpg"
+    broken.write_bytes(b"broken")
+    module = davis(root)
+    with pytest.warns(UserWarning, match="1 frame skipped in 1 clip: see"):
+        module.setup("test")
+    dataset = module.dataset("test")
+    assert [int(dataset[n]["index"]) for n in range(len(dataset))] == [0, 1, 4, 5]  # no mask of frame 2, no frame 3
+    assert [(p.clip, p.frame) for p in module.problems()] == [("camel", 3)]
+    assert str(broken) in module.problems()[0].reason
     shutil.rmtree(root / "JPEGImages" / "480p" / "camel")
     (root / "JPEGImages" / "480p" / "camel").mkdir()
-    with pytest.raises(ValueError, match=r"test split .* is empty: nothing can be read; No image in .*camel"):
+    with pytest.raises(ValueError, match=r"left in the test split.*1 clip skipped.*No image in .*camel"):
         davis(root).setup("test")
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from datamodules import DemoDataModule
-from datamodules.demo import cache_name
+from datamodules.demo import DrawnFrames
 from datamodules.demo_camera import PRESETS, Preset
 from datamodules.demo_figure import Pose, draw_figure, random_look, walk
-from datamodules.demo_render import DemoClip, render
+from datamodules.demo_render import DemoClip, render, render_masks
 from datamodules.demo_scene import draw_scene, scene_size
 
 SIZE = (48, 64)
@@ -27,15 +27,20 @@ def demo(cache: Path, **changes: object) -> DemoDataModule:
         "frames_per_clip": 4,
         "image_size": SIZE,
         "num_workers": 0,
-        "cache_dir": str(cache),
+        "store_dir": str(cache),
     }
     return DemoDataModule(**{**arguments, **changes})  # type: ignore[arg-type]
 
 
 def test_rendering_is_deterministic() -> None:
-    (first, masks), (again, masks_again) = render(clip()), render(clip())
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert np.array_equal(masks, masks_again)
+    for (first, mask), (again, mask_again) in zip(render(clip()), render(clip()), strict=True):
+        assert np.array_equal(first, again) and np.array_equal(mask, mask_again)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_masks_alone_are_those_of_the_frames(preset: Preset) -> None:
+    beside = [mask for _, mask in render(clip(preset))]
+    assert np.array_equal(beside, list(render_masks(clip(preset))))
 
 
 def test_seeds_give_scenes_and_clips_give_figures() -> None:
@@ -51,7 +56,7 @@ def test_seeds_give_scenes_and_clips_give_figures() -> None:
 def test_subject_is_as_large_as_promised_and_in_view(preset: Preset) -> None:
     boxes = []
     for number in range(3):
-        for mask in render(clip(preset, number=number, frames=12))[1]:
+        for mask in render_masks(clip(preset, number=number, frames=12)):
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             assert len(rows)
             boxes.append(
@@ -65,13 +70,9 @@ def test_subject_is_as_large_as_promised_and_in_view(preset: Preset) -> None:
 
 def test_camera_presets_move_as_they_say() -> None:
     def background_motion(preset: Preset) -> float:
-        module_clip = clip(preset, frames=8)
-        files, masks = render(module_clip)
-        import cv2
-
-        frames = [cv2.imdecode(file, cv2.IMREAD_COLOR).astype(float) for file in files]
-        free = ~(masks[0] | masks[-1])
-        return float(np.abs(frames[0] - frames[-1])[free].mean())
+        frames = list(render(clip(preset, frames=8)))
+        (first, first_mask), (last, last_mask) = frames[0], frames[-1]
+        return float(np.abs(first.astype(float) - last)[~(first_mask | last_mask)].mean())
 
     assert background_motion("static") < 0.5 * background_motion("ptz")
     assert background_motion("static") < 0.5 * background_motion("handheld")
@@ -95,29 +96,28 @@ def test_figures_walk_within_their_range() -> None:
     assert np.abs(np.diff(way.x)).max() < 0.15
 
 
-def test_second_run_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_run_draws_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = demo(tmp_path)
     first.prepare_data()
-    files = sorted(tmp_path.iterdir())
-    assert len(files) == 5 and all(file.suffix == ".npz" for file in files)  # no leftovers
-    monkeypatch.setattr("datamodules.demo.render", lambda _: pytest.fail("rendered again"))
+    monkeypatch.setattr("datamodules.demo.render", lambda _: pytest.fail("drawn again"))
     first.setup()
     second = demo(tmp_path)
     second.setup()
-    assert np.array_equal(first.dataset("test").clips[0].images, second.dataset("test").clips[0].images)
+    assert np.array_equal(first.dataset("test").clips[0].read([1]), second.dataset("test").clips[0].read([1]))
 
 
-def test_an_interrupted_rendering_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+def test_stored_frames_and_masks_are_the_drawn_ones(tmp_path: Path) -> None:
+    module = demo(tmp_path)
+    module.setup("test")
+    drawn = list(render(DemoClip("handheld", 0, "test", 1, 4, SIZE)))
+    for frame, (image, mask) in enumerate(drawn):
+        sample = module.dataset("test")[4 + frame]
+        assert sample["clip"] == "test_01" and sample["index"] == frame
+        assert np.array_equal(sample["image"].permute(1, 2, 0).numpy(), image)
+        assert np.array_equal(sample["mask"][0].numpy(), mask)
 
-    monkeypatch.setattr("datamodules.demo.np.savez", stop)
-    with pytest.raises(KeyboardInterrupt):
-        demo(tmp_path, train_clips=1, val_clips=0, test_clips=0).prepare_data()
-    assert not list(tmp_path.iterdir())
 
-
-def test_cache_name_depends_on_every_parameter() -> None:
+def test_the_identity_depends_on_every_parameter() -> None:
     changed = [
         clip(),
         clip("ptz"),
@@ -127,21 +127,14 @@ def test_cache_name_depends_on_every_parameter() -> None:
         DemoClip("handheld", 1, "train", 0, 6, SIZE),
         DemoClip("handheld", 0, "train", 0, 6, (64, 64)),
     ]
-    assert len({cache_name(entry) for entry in changed}) == len(changed)
-
-
-def test_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BACKDROP_CACHE", str(tmp_path))
-    assert DemoDataModule().cache_dir == tmp_path
-    monkeypatch.delenv("BACKDROP_CACHE")
-    assert DemoDataModule().cache_dir == Path.home() / ".cache" / "backdrop"
+    assert len({tuple(DrawnFrames(entry).identity()) for entry in changed}) == len(changed)
 
 
 def test_more_clips_do_not_change_the_others(tmp_path: Path) -> None:
     small, large = demo(tmp_path, val_clips=0), demo(tmp_path, train_clips=3)
     small.setup("test")
     large.setup("test")
-    assert np.array_equal(small.dataset("test").clips[1].images, large.dataset("test").clips[1].images)
+    assert np.array_equal(small.dataset("test").clips[1].read(range(4)), large.dataset("test").clips[1].read(range(4)))
 
 
 def test_bad_arguments_are_named(tmp_path: Path) -> None:

@@ -50,6 +50,22 @@ def test_boxes_are_the_tight_rectangles_of_the_transposed_masks(tmp_path: Path) 
         assert sample["box"].tolist() == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_boxes_of_a_take_are_read_in_one_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, opened = write_h36m(tmp_path), []
+
+    class Counted(h5py.File):
+        def __init__(self, path: Path) -> None:
+            opened.append(path)
+            super().__init__(path)
+
+    module = h36m(root)
+    listed = module.split_clips("test")
+    monkeypatch.setattr("datamodules.h36m_masks.h5py.File", Counted)
+    for clip in listed:
+        assert all(callable(box) and box() is not None for box in clip.boxes.values())
+    assert len(listed) == 4 and sorted(set(opened)) == sorted(opened) and len(opened) == 4
+
+
 def test_boxes_follow_frames_that_were_scaled(tmp_path: Path) -> None:
     root = write_h36m(tmp_path)
     folder = root / "S9" / "Phoning-1" / "imageSequence" / "54138969"
@@ -130,7 +146,7 @@ def test_bad_mask_files_are_named(tmp_path: Path) -> None:
 def test_an_empty_mask_is_no_box(tmp_path: Path) -> None:
     write_mat(tmp_path / "a.mat", [np.zeros(SIZE, dtype=bool), draw_frame(0, 0)[1]])
     file = MaskFile(tmp_path / "a.mat")
-    assert file.box(0, SIZE) is None and file.box(1, SIZE) == pixel_box(draw_frame(0, 0)[1])
+    assert file.boxes([0, 1], SIZE) == {0: None, 1: pixel_box(draw_frame(0, 0)[1])}
 
 
 def test_wrong_levels_of_the_tree_are_explained(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_the_projection_is_that_of_a_camera(tmp_path: Path) -> None:
 
 def test_boxes_are_those_of_the_body_and_sixty_per_cent_larger(tmp_path: Path) -> None:
     dataset = ready(write_ski(tmp_path)).dataset("test")
-    seen = [(dataset[n]["clip"], dataset[n]["index"]) for n in range(len(dataset))]
+    seen = [(dataset[n]["clip"], int(dataset[n]["index"])) for n in range(len(dataset))]
     assert seen == [("trial_405_cam1", n) for n in (1, 2, 3, 4)] + [("trial_405_cam2", n) for n in (1, 3, 4)]
     for item, (clip, number) in enumerate(seen):
         pixels = pinhole(405, int(clip[-1]), number - 1, plain_joints(ski_markers(number - 1)))

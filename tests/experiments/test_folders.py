@@ -18,7 +18,7 @@ def config(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
     made: dict[str, Any] = {
         "seed_everything": 0,
         "model": {"class_path": "M", "init_args": {"lr": 1, "sizes": [1, 2], "inpainter_ckpt": "a.ckpt"}},
-        "data": {"class_path": "D", "init_args": {"root": "data", "num_workers": 2, "cache_dir": None}},
+        "data": {"class_path": "D", "init_args": {"root": "data", "num_workers": 2, "store_dir": None}},
         "trainer": {"max_steps": 10, "precision": "32-true", "devices": 1, "default_root_dir": "x"},
         "run": {"stage": "segment", "id": "1", "inpainter_sha256": "abc"},
     }
@@ -40,7 +40,7 @@ def config(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
         {"trainer__default_root_dir": "y"},
         {"model__init_args__inpainter_ckpt": "b.ckpt"},
         {"data__init_args__num_workers": 0},
-        {"data__init_args__cache_dir": "/cache"},
+        {"data__init_args__store_dir": "/store"},
         {"data__init_args__root": "./data"},
         {"run__id": "2"},
     ],

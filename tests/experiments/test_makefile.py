@@ -105,6 +105,7 @@ def test_variables_become_options(make: Make) -> None:
     [
         (["train-inpaint", "DATA=davis"], "add ROOT="),
         (["inspect", "DATA=h36m"], "add ROOT="),
+        (["prepare", "DATA=videos"], "add ROOT="),
         (["predict", "RUN=runs/x"], "INPUT="),
     ],
 )
@@ -118,10 +119,11 @@ def test_what_is_missing_is_named(make: Make, words: list[str], expected: str) -
 
 def test_help_lists_every_target(root: Path, make: Make) -> None:
     shown = make().stdout
-    phony = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.MULTILINE)
+    makefile = (root / "Makefile").read_text().replace("\\\n", " ")
+    phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     targets = set(" ".join(phony).split()) - {"need-root"}
     wanted = {"help", "install", "lint", "typecheck", "test", "test-full", "demo", "train-inpaint", "train-seg"}
-    assert wanted | {"inspect", "evaluate", "predict", "flops"} <= targets
+    assert wanted | {"prepare", "inspect", "evaluate", "predict", "flops", "benchmark"} <= targets
     for target in targets:
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target
     for variable in ("DATA", "PROFILE", "RUN", "SEED", "ROOT", "CLIPS", "PRESET", "ARGS", "INPUT", "OUTPUT"):

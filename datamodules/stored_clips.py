@@ -1,0 +1,126 @@
+"""The clips of one data module in the frame store: opened where they are there, decoded where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from threading import Event
+
+from datamodules.clips import Clip, refuse_strays
+from datamodules.codecs import Codec
+from datamodules.entry import StoredClip
+from datamodules.problems import Problem
+from datamodules.progress import progress
+from datamodules.store import FrameStore, Use, entry_name
+
+_DECODERS = 2
+
+
+class StoredClips:
+    """Entries of a frame store by the clip that they belong to, held as long as the data module lives.
+
+    Args:
+        store: The store.
+        size: Working size (height, width) in pixels.
+        min_frames: Clips of which fewer frames can be read are not usable; of clips that keep their annotated frames
+            only, one is enough.
+    """
+
+    def __init__(self, store: FrameStore, size: tuple[int, int], min_frames: int) -> None:
+        self.store = store
+        self.size = size
+        self.min_frames = min_frames
+        self._entries: dict[Hashable, StoredClip] = {}
+        self._short: dict[Hashable, Problem] = {}
+        self._use: Use | None = None
+
+    def __getitem__(self, clip: Clip) -> StoredClip:
+        """The entry of a clip that was opened."""
+        return self._entries[clip.kept]
+
+    def usable(self, clips: Sequence[Clip]) -> list[Clip]:
+        """Those of some opened clips of which enough can be read."""
+        return [clip for clip in clips if len(self[clip]) >= self._least(clip)]
+
+    def problems(self) -> list[Problem]:
+        """Frames and clips that are left out, each once."""
+        found = [problem for entry in self._entries.values() for problem in entry.problems]
+        return list(dict.fromkeys([*found, *self._short.values()]))
+
+    def open(self, clips: Sequence[Clip], codec: Codec) -> bool:
+        """Open the entries of clips; decode what is missing, a few clips at a time, with a progress bar.
+
+        Args:
+            clips: The clips.
+            codec: How frames are kept.
+
+        Returns:
+            Whether anything had to be decoded.
+
+        Raises:
+            OSError: If the disk of the frames fails.
+            StoreError: If the store is full or must not be written.
+            ValueError: If an annotation belongs to no frame.
+        """
+        clips = [clip for clip in clips if clip.kept not in self._entries]
+        names = {clip.kept: entry_name(clip, self.size, codec) for clip in clips}
+        found = {clip.kept: self.store.find(clip.name, names[clip.kept]) for clip in clips}
+        missing = [clip for clip in clips if found[clip.kept] is None]
+        if clips:
+            self._hold({kept: entry for kept, entry in found.items() if entry is not None})
+        if missing:
+            needed = {entry.folder.name for entry in self._entries.values()} | set(names.values())
+            self.store.open()
+            self.store.make_room(sum(map(self.bytes, missing)) if codec == "raw" else 0, needed)
+            self._hold(self._decode(missing, codec, needed))
+        for clip in clips:
+            self._look_at(clip)
+        return bool(missing)
+
+    def bytes(self, clip: Clip) -> int:
+        """What the frames of a clip take as they are."""
+        return len(clip) * self.size[0] * self.size[1] * 3
+
+    def _decode(self, clips: Sequence[Clip], codec: Codec, needed: set[str]) -> dict[Hashable, StoredClip]:
+        stop = Event()
+        with (
+            progress(sum(map(len, clips)) or None, "Storing frames (once)") as tick,
+            ThreadPoolExecutor(_DECODERS) as pool,
+        ):
+
+            def step() -> None:
+                if stop.is_set():
+                    raise InterruptedError
+                tick()
+
+            tasks = [pool.submit(self.store.write, clip, self.size, codec, needed, step) for clip in clips]
+            try:
+                done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
+            finally:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+            for task in done:
+                task.result()  # raises what went wrong first
+            return {clip.kept: task.result() for clip, task in zip(clips, tasks, strict=True)}
+
+    def _hold(self, entries: dict[Hashable, StoredClip]) -> None:
+        """Keep entries from making room for others while this object lives."""
+        self._entries.update(entries)
+        before, self._use = self._use, self.store.use(self._entries.values())
+        if before is not None:
+            before.close()
+
+    def _look_at(self, clip: Clip) -> None:
+        """Refuse annotations of frames that are not there, and note a clip that is too short."""
+        entry = self[clip]
+        left_out = {problem.frame for problem in entry.problems}
+        if None in left_out:  # not one frame could be read: that is known, and the annotations have nothing to do
+            return
+        refuse_strays(clip, entry.indices, left_out)
+        if len(entry) < self._least(clip):
+            few = f"Only {len(entry)} of at least {self._least(clip)} frames can be read"
+            reason = f"{few}: add frames, or lower min_frames."
+            self._short[clip.kept] = Problem(clip.name, None, reason)
+
+    def _least(self, clip: Clip) -> int:
+        return 1 if clip.annotated_only else self.min_frames

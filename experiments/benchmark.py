@@ -1,0 +1,226 @@
+"""``python -m experiments benchmark data``: how fast frames are loaded, from the store and in other ways."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from os import cpu_count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from datamodules.entry import FRAMES
+from datamodules.memory import machine_memory
+from datamodules.progress import progress
+from experiments import footage, provenance
+from experiments.errors import CommandParser
+from experiments.folders import write_atomically
+from experiments.growth import loading_memory, storing_memory
+from experiments.loading import (
+    Missing,
+    Size,
+    drop_from_memory,
+    epoch_rate,
+    folder_loader,
+    memory_rate,
+    opencv_in_order,
+    pyav_at_random,
+    pyav_in_order,
+    rate,
+    store_loader,
+    torchcodec_in_order,
+    write_folder,
+    write_store,
+)
+
+BASELINE = "JPEG folder"
+VIDEO_SIZE = (1080, 1920)
+LONG_LENGTHS = (1_000, 10_000, 100_000)
+LONG_SIZE = (90, 160)
+LONG_VIDEO = (10 * footage.RATE, 30)
+
+
+class Way(NamedTuple):
+    """One way to load frames.
+
+    Attributes:
+        name: What the table calls it.
+        measure: Frames per second; raises :class:`experiments.loading.Missing` where a package is missing.
+        cold: Files to drop from memory before every measurement.
+    """
+
+    name: str
+    measure: Callable[[], float]
+    cold: Sequence[Path] = ()
+
+
+def speeds(
+    folder: Path, size: Size, frames: int, batch: int, workers: int, rounds: int, video_size: Size = VIDEO_SIZE
+) -> dict[str, Any]:
+    """Measure all ways on one generated clip.
+
+    Args:
+        folder: An empty folder.
+        size: Working size (height, width) in pixels.
+        frames: Length of the clip.
+        batch: Frames in a batch.
+        workers: Loader processes.
+        rounds: How often everything is measured, in turns, so that a busy moment hits all ways alike.
+        video_size: (height, width) of the clip in pixels.
+
+    Returns:
+        Name -> ``frames_per_second`` and ``ratio`` to the JPEG folder (a cold way to the cold folder): medians over
+        the rounds, the ratio being that within a round. For a way whose package is missing, ``missing`` says why.
+    """
+    video = folder / "clip.mp4"
+    footage.encode(video, frames, video_size)
+    raw, jpeg = write_store(folder / "raw", video, size, "raw"), write_store(folder / "jpeg", video, size, "jpeg")
+    paths = write_folder(folder / "images", video, size)
+    from_raw, from_jpeg = store_loader(raw, batch, workers), store_loader(jpeg, batch, workers)
+    from_folder, as_float = (folder_loader(paths, batch, workers, as_float) for as_float in (False, True))
+
+    ways = [
+        Way("store, raw", lambda: epoch_rate(from_raw)),
+        Way("store, jpeg", lambda: epoch_rate(from_jpeg)),
+        Way(BASELINE, lambda: epoch_rate(from_folder)),
+        Way(f"{BASELINE}, float32", lambda: epoch_rate(as_float)),
+        Way("store, raw, cold", lambda: epoch_rate(from_raw), [raw.folder / FRAMES]),
+        Way("store, jpeg, cold", lambda: epoch_rate(from_jpeg), [jpeg.folder / FRAMES]),
+        Way(f"{BASELINE}, cold", lambda: epoch_rate(from_folder), paths),
+        Way("video, PyAV, in order", lambda: rate(pyav_in_order(video, size))),
+        Way("video, PyAV, at random", lambda: rate(pyav_at_random(video, size))),
+        Way("video, OpenCV, in order", lambda: rate(opencv_in_order(video, size))),
+        Way("video, torchcodec, in order", lambda: rate(torchcodec_in_order(video, size))),
+        Way("copy in memory", lambda: memory_rate(size, batch, frames)),
+    ]
+    measured: list[dict[str, float]] = []
+    missing: dict[str, dict[str, str]] = {}
+    with progress(rounds * len(ways), "Measuring") as tick:
+        for _ in range(rounds):
+            measured.append({})
+            for way in ways:
+                drop_from_memory(way.cold)
+                try:
+                    measured[-1][way.name] = way.measure()
+                except Missing as error:
+                    missing[way.name] = {"missing": str(error)}
+                tick()
+    return {way.name: missing.get(way.name) or _medians(way, measured) for way in ways}
+
+
+def _medians(way: Way, measured: list[dict[str, float]]) -> dict[str, float]:
+    baseline = f"{BASELINE}, cold" if way.cold else BASELINE
+    pairs = [(row[way.name], row[baseline]) for row in measured]
+    return {
+        "frames_per_second": statistics.median(value for value, _ in pairs),
+        "ratio": statistics.median(value / base for value, base in pairs),
+    }
+
+
+def growth(folder: Path, batch: int, workers: int) -> dict[str, Any]:
+    """Look at the memory while much is stored and loaded.
+
+    Args:
+        folder: An empty folder.
+        batch: Frames in a batch.
+        workers: Loader processes.
+
+    Returns:
+        ``loading``: number of frames -> bytes; ``storing``: bytes after each tenth of a 1080p video of five minutes.
+    """
+    loaded = loading_memory(folder / "loading", LONG_LENGTHS, LONG_SIZE, batch, workers)
+    frames, times = LONG_VIDEO
+    footage.encode(folder / "short.mp4", frames, VIDEO_SIZE)
+    footage.repeat(folder / "short.mp4", folder / "long.mp4", times)
+    return {"loading": loaded, "storing": storing_memory(folder / "storing", folder / "long.mp4", (360, 640))}
+
+
+def table(results: dict[str, Any]) -> Table:
+    """The speeds as a table.
+
+    Args:
+        results: What the command writes.
+
+    Returns:
+        A rich table.
+    """
+    settings = results["settings"]
+    height, width = settings["size"]
+    title = f"{width}x{height}, batch {settings['batch']}, {settings['workers']} workers, {settings['frames']} frames"
+    shown = Table(title=title)
+    shown.add_column("")
+    shown.add_column("frames/s", justify="right")
+    shown.add_column(f"times the {BASELINE}", justify="right")
+    for name, numbers in results["speeds"].items():
+        if "missing" in numbers:
+            shown.add_row(name, numbers["missing"], "")
+        else:
+            shown.add_row(name, f"{numbers['frames_per_second']:.0f}", f"{numbers['ratio']:.2f}")
+    return shown
+
+
+def memory_lines(found: dict[str, Any]) -> list[str]:
+    """What :func:`growth` has found, in words."""
+    loaded = ", ".join(f"{size / 2**20:.0f} MiB for {frames} frames" for frames, size in found["loading"].items())
+    stored = ", ".join(f"{size / 2**20:.0f}" for size in found["storing"])
+    return [
+        f"memory of the process and its workers after an epoch: {loaded}",
+        f"memory of the process in MiB after each tenth of a 1080p video of five minutes: {stored}",
+    ]
+
+
+def argument_parser() -> CommandParser:
+    """The options of ``benchmark``."""
+    parser = CommandParser(prog="python -m experiments benchmark", description=__doc__)
+    parser.add_argument("what", choices=("data",), help="data: the loading of frames")
+    parser.add_argument("--frames", type=int, default=1000, help="length of the generated 1080p clip (1000)")
+    parser.add_argument("--size", type=int, nargs=2, default=(360, 640), metavar=("H", "W"), help="(360 640)")
+    parser.add_argument("--batch", type=int, default=16, help="frames in a batch (16)")
+    parser.add_argument("--workers", type=int, default=2, help="loader processes (2)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (3)")
+    parser.add_argument("--long", action="store_true", help="also the memory over 100000 frames and 5 minutes of video")
+    parser.add_argument("--folder", type=Path, help="where the temporary files go: the disk to be measured")
+    parser.add_argument("--output", type=Path, help="write the numbers as JSON")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command ``benchmark``.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        Exit code.
+    """
+    parser = argument_parser()
+    options = parser.parse_args(arguments)
+    numbers = (*options.size, options.batch, options.rounds, options.workers + 1)
+    if min(numbers) < 1 or options.frames < 2 * options.batch:
+        parser.error("sizes and numbers must be positive, and the frames at least two batches")
+    size = (options.size[0], options.size[1])
+    settings = {"size": size, "frames": options.frames, "batch": options.batch, "workers": options.workers}
+    results: dict[str, Any] = {
+        "command": shlex.join(["python", "-m", "experiments", "benchmark", *arguments]),
+        "machine": {"cores": cpu_count(), "memory": machine_memory(), "system": platform.platform()},
+        **provenance.commit(),
+        "settings": settings,
+    }
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        results["speeds"] = speeds(Path(folder), rounds=options.rounds, **settings)
+        if options.long:
+            results["memory"] = growth(Path(folder), options.batch, options.workers)
+    Console(width=None if sys.stdout.isatty() else 120).print(table(results))
+    for line in memory_lines(results["memory"]) if options.long else ():
+        print(line)
+    if options.output is not None:
+        write_atomically(options.output, json.dumps(results, indent=2) + "\n")
+        print(f"numbers: {options.output}")
+    return 0

@@ -1,0 +1,201 @@
+"""Ways to load frames, side by side: the store, a folder of JPEG files, decoding the video again, copying memory."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.clips import Clip
+from datamodules.codecs import Codec, encode
+from datamodules.dataset import FrameDataset, finished
+from datamodules.entry import StoredClip
+from datamodules.readers import VideoFrames
+from datamodules.store import FrameStore
+
+Size = tuple[int, int]
+_RANDOM_FRAMES = 4
+
+
+class Missing(RuntimeError):
+    """A package that a way of loading frames needs is not there or does not work; the message says which."""
+
+
+class JpegFolder(Dataset[Tensor]):
+    """What a user would write first: one JPEG file for each frame, read with OpenCV.
+
+    Args:
+        paths: The files.
+        as_float: Whether a frame is float32 in [0, 1], as torchvision's ToTensor makes it, or uint8.
+    """
+
+    def __init__(self, paths: list[Path], as_float: bool) -> None:
+        self.paths = paths
+        self.as_float = as_float
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.paths)
+
+    def __getitem__(self, item: int) -> Tensor:
+        """One frame, (3, h, w)."""
+        image = cv2.cvtColor(cv2.imread(str(self.paths[item])), cv2.COLOR_BGR2RGB)
+        pixels = torch.from_numpy(image).permute(2, 0, 1)
+        return pixels.float().div_(255) if self.as_float else pixels
+
+
+def store_loader(clip: StoredClip, batch: int, workers: int) -> DataLoader[Any]:
+    """Random batches from the store, as the data modules load them."""
+    return _loader(FrameDataset([clip]), batch, workers, finished)
+
+
+def folder_loader(paths: list[Path], batch: int, workers: int, as_float: bool = False) -> DataLoader[Any]:
+    """Random batches from a folder of JPEG files, same settings."""
+    return _loader(JpegFolder(paths, as_float), batch, workers, None)
+
+
+def _loader(
+    dataset: Dataset[Any], batch: int, workers: int, collate: Callable[[Any], Any] | None
+) -> DataLoader[Any]:
+    return DataLoader(
+        dataset,
+        batch_size=batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=collate,
+        worker_init_fn=_single_thread,
+    )
+
+
+def _single_thread(_worker: int) -> None:
+    cv2.setNumThreads(0)
+
+
+def epoch_rate(loader: DataLoader[Any]) -> float:
+    """Frames per second of one epoch; the time to the first batch, in which workers may start, is not counted.
+
+    Args:
+        loader: The loader.
+
+    Returns:
+        Frames per second.
+    """
+    batches = iter(loader)
+    _count(next(batches))
+    begin = time.perf_counter()
+    frames = sum(_count(batch) for batch in batches)
+    return frames / (time.perf_counter() - begin)
+
+
+def _count(batch: Any) -> int:  # noqa: ANN401  a dictionary of the store, a tensor of the folder
+    return len(batch["image"] if isinstance(batch, dict) else batch)
+
+
+def rate(frames: Iterator[object]) -> float:
+    """Frames per second of an iterator over frames."""
+    begin = time.perf_counter()
+    count = sum(1 for _ in frames)
+    return count / (time.perf_counter() - begin)
+
+
+def pyav_in_order(video: Path, size: Size) -> Iterator[object]:
+    """Every frame of a video from its beginning, with our reader."""
+    return VideoFrames(video).frames(size)
+
+
+def pyav_at_random(video: Path, size: Size) -> Iterator[object]:
+    """Some frames in random order: seek to the key frame before each and decode from there."""
+    with av.open(str(video)) as file:
+        stream = file.streams.video[0]
+        stream.thread_type = "AUTO"
+        times = sorted(packet.pts for packet in file.demux(stream) if packet.pts is not None)
+        for moment in np.random.default_rng(0).choice(times, _RANDOM_FRAMES):
+            file.seek(int(moment), stream=stream, backward=True)
+            frame = next(frame for frame in file.decode(stream) if frame.pts is not None and frame.pts >= moment)
+            yield frame.reformat(size[1], size[0], "rgb24", interpolation="AREA").to_ndarray()
+
+
+def opencv_in_order(video: Path, size: Size) -> Iterator[object]:
+    """Every frame of a video from its beginning, with OpenCV."""
+    capture = cv2.VideoCapture(str(video))
+    while True:
+        there, image = capture.read()
+        if not there:
+            return
+        yield cv2.cvtColor(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
+
+
+def torchcodec_in_order(video: Path, size: Size) -> Iterator[object]:
+    """Every frame of a video from its beginning, with torchcodec, which scales it too.
+
+    Raises:
+        Missing: If it is not installed, or finds no FFmpeg.
+    """
+    try:
+        decoders, transforms = (importlib.import_module(f"torchcodec.{name}") for name in ("decoders", "transforms"))
+    except ImportError:
+        raise Missing("not installed") from None
+    except (OSError, RuntimeError):
+        raise Missing("finds no FFmpeg") from None
+    # 0: as many threads as FFmpeg thinks fit, which is what PyAV and OpenCV do
+    decoder = decoders.VideoDecoder(str(video), num_ffmpeg_threads=0, transforms=[transforms.Resize(size)])
+    return iter(decoder)
+
+
+def memory_rate(size: Size, batch: int, frames: int) -> float:
+    """Frames per second of copying batches within memory: no loader in one process can be faster.
+
+    Args:
+        size: (height, width) in pixels.
+        batch: Frames in a batch.
+        frames: How many to copy.
+
+    Returns:
+        Frames per second.
+    """
+    source = np.random.default_rng(0).integers(0, 256, (4 * batch, *size, 3), dtype=np.uint8)
+    target = np.empty((batch, *size, 3), np.uint8)
+    begin = time.perf_counter()
+    for start in range(0, frames, batch):
+        np.copyto(target, source[start % (4 * batch) :][:batch])
+    return frames / (time.perf_counter() - begin)
+
+
+def write_store(folder: Path, video: Path, size: Size, codec: Codec) -> StoredClip:
+    """Decode a video into a store."""
+    store = FrameStore(folder)
+    store.open()
+    return store.write(Clip(video.stem, VideoFrames(video), {}), size, codec)
+
+
+def write_folder(folder: Path, video: Path, size: Size) -> list[Path]:
+    """Decode a video into a folder of JPEG files of quality 95."""
+    folder.mkdir(parents=True)
+    paths = []
+    for number, image in VideoFrames(video).frames(size):
+        paths.append(folder / f"{number:06d}.jpg")
+        paths[-1].write_bytes(encode(image, "jpeg").tobytes())
+    return paths
+
+
+def drop_from_memory(paths: Sequence[Path]) -> None:
+    """Let the system forget the content of files, as if they had not been read for long."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(handle)

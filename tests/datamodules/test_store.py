@@ -1,0 +1,586 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Barrier, Thread
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules import VideosDataModule
+from datamodules.clips import Clip
+from datamodules.codecs import Codec
+from datamodules.dataset import FrameDataset
+from datamodules.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles
+from datamodules.problems import Problem, summary, table
+from datamodules.readers import Broken, ImageFrames, Keep, Pixels, VideoFrames, open_frames, resize
+from datamodules.store import FrameStore, StoreError, entry_name
+from tests.fake_data import SIZE, draw_frame, write_images, write_video
+
+pytestmark = pytest.mark.filterwarnings("ignore:Only .* training frames")
+ROOT = Path(__file__).resolve().parents[2]
+FRAME = SIZE[0] * SIZE[1] * 3
+
+
+class Drawn:
+    """Frames from memory, as many as wanted."""
+
+    def __init__(self, count: int, name: str = "", hook: Callable[[int], object] = lambda _: None) -> None:
+        self.count, self.name, self.hook = count, name, hook
+
+    def __len__(self) -> int:
+        return self.count
+
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
+        for number in range(self.count):
+            self.hook(number)
+            yield number, np.full((*(size or SIZE), 3), number % 251, np.uint8)
+
+    def identity(self) -> Iterator[str]:
+        yield f"{self.name} {self.count}"
+
+    def original_size(self) -> tuple[int, int]:
+        return SIZE
+
+
+def drawn(name: str, count: int = 4, hook: Callable[[int], object] = lambda _: None) -> Clip:
+    return Clip(name, Drawn(count, name, hook), {})
+
+
+def ready(store: FrameStore, clip: Clip, codec: Codec = "raw", size: tuple[int, int] = SIZE) -> StoredClip:
+    store.open()
+    return store.write(clip, size, codec)
+
+
+def entries(folder: Path) -> list[str]:
+    """Everything in a store that is no lock."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith((".lock", ".use-")))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of every entry."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def videos(root: Path, store: Path, **changes: object) -> VideosDataModule:
+    arguments = {"image_size": SIZE, "num_workers": 0, "augment": False, "store_dir": str(store), **changes}
+    return VideosDataModule(str(root), **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["images", "video"])
+def test_any_frame_is_the_source_s(tmp_path: Path, kind: str) -> None:
+    if kind == "images":
+        write_images(tmp_path / "run", frames=7, first=5)
+    source = open_frames(tmp_path / "run" if kind == "images" else write_video(tmp_path / "run.mp4", frames=7))
+    small = (24, 32)
+    truth = dict(source.frames(small))
+    clip = ready(FrameStore(tmp_path / "store"), Clip("run", source, {}), size=small)
+    assert clip.indices.tolist() == list(truth) and clip.size == small
+    for position in (6, 0, 3, 3):
+        assert np.array_equal(clip.read([position])[0], truth[int(clip.indices[position])])
+    assert np.array_equal(clip.read([5, 1]), [list(truth.values())[5], list(truth.values())[1]])
+
+
+def test_jpeg_is_nearly_the_source(tmp_path: Path) -> None:
+    frame = resize(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8), (96, 128))
+
+    class One(Drawn):
+        def frames(self, *_: object) -> Iterator[tuple[int, Pixels]]:  # type: ignore[override]
+            yield 3, frame
+
+    clip = ready(FrameStore(tmp_path), Clip("run", One(1), {}), "jpeg", (96, 128))
+    assert np.abs(clip.read([0])[0].astype(int) - frame).mean() < 2  # also: red is not blue
+    assert (clip.folder / FRAMES).stat().st_size < frame.nbytes / 4
+
+
+def test_every_nth_frame_and_the_annotated_ones_are_kept(tmp_path: Path) -> None:
+    write_images(tmp_path / "run", frames=10)
+    clip = Clip("run", ImageFrames(tmp_path / "run"), {4: lambda: draw_frame(0, 4)[1]}, every_nth=3)
+    assert ready(FrameStore(tmp_path / "store"), clip).indices.tolist() == [0, 3, 4, 6, 9]
+
+
+def test_the_name_changes_with_all_that_the_bytes_depend_on(tmp_path: Path) -> None:
+    write_images(tmp_path / "run", frames=3)
+    file = tmp_path / "run" / "00001.jpg"
+
+    def name(clip_name: str = "run", size: tuple[int, int] = SIZE, codec: Codec = "raw", nth: int = 1) -> str:
+        return entry_name(Clip(clip_name, open_frames(tmp_path / "run"), {}, nth), size, codec)
+
+    first = name()
+    assert first == name() and re.fullmatch(r"run-[0-9a-f]{16}", first)
+    names = [first, name("other"), name(size=(24, 32)), name(codec="jpeg"), name(nth=2)]
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))  # touched, same size
+    names.append(name())
+    moment = file.stat().st_mtime_ns
+    file.write_bytes(file.read_bytes() + b"\0")  # another size, same time
+    os.utime(file, ns=(moment, moment))
+    names.append(name())
+    write_images(tmp_path / "run", frames=4)
+    names.append(name())
+    assert len(set(names)) == len(names)
+    masks = {1: lambda: draw_frame(0, 1)[1]}
+    sparse = [Clip("run", open_frames(tmp_path / "run"), m, 2) for m in ({}, masks)]
+    assert len({entry_name(clip, SIZE, "raw") for clip in sparse}) == 2  # frame 1 is kept for its mask
+    assert "/" not in entry_name(Clip("a/b c", Drawn(1), {}), SIZE, "raw")
+
+
+def test_a_changed_video_is_decoded_again(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "run.mp4", clip=0)
+    videos(video, tmp_path / "store").setup("fit")
+    write_video(video, clip=1)
+    os.utime(video, ns=(1, 1))
+    module = videos(video, tmp_path / "store")
+    module.setup("fit")
+    assert np.abs(module.dataset("train").clips[0].read([2])[0].astype(int) - draw_frame(1, 2)[0]).mean() < 20
+
+
+def test_a_source_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
+    clip = drawn("run", hook=lambda number: setattr(clip.source, "name", f"changed {number}"))
+    with pytest.raises(StoreError, match="Clip 'run' changed while it was read"):
+        ready(FrameStore(tmp_path), clip)
+    assert entries(tmp_path) == []
+
+
+def test_nothing_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    module = videos(video, tmp_path / "store")
+    assert re.fullmatch(r"1 clips, 6 frames, 0\.1 MB \(raw\) in .*store", module.prepare())
+    before = content(tmp_path / "store")
+    monkeypatch.setattr(FrameStore, "write", lambda *_, **__: pytest.fail("decoded again"))
+    again = videos(video, tmp_path / "store")
+    again.prepare_data()
+    again.setup()
+    assert content(tmp_path / "store") == before
+
+
+KILLED = """
+import os, signal, sys
+from datamodules import VideosDataModule
+from datamodules.entry import EntryWriter
+from datamodules.store import FrameStore
+add, finish, publish, count = EntryWriter.add, EntryWriter.finish, FrameStore._publish, 0
+def die(): os.kill(os.getpid(), signal.SIGKILL)
+def counted(*args):
+    global count
+    count += 1
+    if count == 9: die()
+    add(*args)
+if sys.argv[3] == "frame": EntryWriter.add = counted
+if sys.argv[3] == "index": EntryWriter.finish = lambda self, about: (finish(self, about), die())
+if sys.argv[3] == "rename": FrameStore._publish = lambda *args: (publish(*args), die())
+VideosDataModule(sys.argv[1], image_size=(48, 64), num_workers=0, store_dir=sys.argv[2]).prepare()
+"""
+
+
+@pytest.mark.parametrize("moment", ["frame", "index", "rename"])
+def test_a_kill_at_any_moment_changes_nothing_in_the_end(tmp_path: Path, moment: str) -> None:
+    for number in range(3):
+        write_video(tmp_path / "clips" / f"run{number}.mp4", number)
+    calm, store = tmp_path / "calm", tmp_path / "store"
+    videos(tmp_path / "clips", calm).prepare()
+    killed = [sys.executable, "-c", KILLED, str(tmp_path / "clips"), str(store), moment]
+    done = subprocess.run(killed, cwd=ROOT, capture_output=True, timeout=900, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert [name for name in entries(store) if name.startswith(".part-")]  # it was in the middle
+    assert len([name for name in entries(store) if not name.startswith(".")]) <= 1
+    videos(tmp_path / "clips", store).prepare()
+    assert content(store) == content(calm) and len(content(store)) == 9
+
+
+def test_two_writers_of_one_entry_do_no_harm(tmp_path: Path) -> None:
+    both = Barrier(2, timeout=900)
+    found: list[StoredClip] = []
+    store = FrameStore(tmp_path)
+    store.open()
+
+    def write() -> None:
+        found.append(store.write(drawn("run", hook=lambda _: both.wait()), SIZE, "raw"))
+
+    threads = [Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0].folder == found[1].folder and entries(tmp_path) == [found[0].folder.name]
+    assert found[0].read([3]).max() == 3
+
+
+def test_the_next_writer_leaves_a_living_one_alone(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path)
+    ready(store, drawn("run", hook=lambda _: store.open()))  # looks for leftovers while the entry is half written
+    assert len(entries(tmp_path)) == 1
+
+
+def test_a_damaged_entry_is_made_anew(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path)
+    clip = drawn("run")
+    folder = ready(store, clip).folder
+    whole = content(tmp_path)
+    for damage in (
+        lambda: os.truncate(folder / FRAMES, FRAME),
+        lambda: (folder / INDEX).write_bytes(b"PK"),
+        lambda: (folder / ENTRY).write_text("{"),
+        lambda: (folder / ENTRY).unlink(),
+    ):
+        damage()
+        assert store.find("run", folder.name) is None
+        assert len(ready(store, clip)) == 4
+        assert content(tmp_path) == whole
+
+
+def test_damage_while_reading_is_named(tmp_path: Path) -> None:
+    clips = [ready(FrameStore(tmp_path), drawn(codec), codec) for codec in ("raw", "jpeg")]  # type: ignore[arg-type]
+    for clip in clips:
+        (clip.folder / FRAMES).write_bytes(b"")
+        with pytest.raises(ValueError, match=rf"{clip.folder} are damaged: delete that folder"):
+            clip.read([1])
+
+
+def aged(store: FrameStore, *names: str) -> list[StoredClip]:
+    """Entries, the first one unused for longest."""
+    clips = [ready(store, drawn(name)) for name in names]
+    for age, clip in enumerate(clips):
+        os.utime(clip.folder / ENTRY, (1000.0 + age, 1000.0 + age))
+    return clips
+
+
+def left(store: FrameStore) -> list[str]:
+    return [name.split("-")[0] for name in entries(store.folder) if not name.startswith(".")]
+
+
+def test_entries_unused_for_longest_make_room(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path, limit=12 * FRAME)
+    a, b, _ = aged(store, "a", "b", "c")
+    assert store.find("a", a.folder.name) is not None  # used just now
+    ready(store, drawn("d"))
+    assert left(store) == ["a", "c", "d"]
+    store.make_room(4 * FRAME, needed=[entry_name(drawn("c"), SIZE, "raw")])
+    assert left(store) == ["c", "d"] and not b.folder.exists()
+
+
+def test_nothing_is_removed_in_vain(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path, limit=12 * FRAME)
+    clips = aged(store, "a", "b", "c")
+    with pytest.raises(StoreError, match="store_limit_gb"):
+        store.make_room(9 * FRAME, needed=[clips[0].folder.name])
+    assert left(store) == ["a", "b", "c"]
+
+
+def test_entries_in_use_stay(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path, limit=12 * FRAME)
+    clips = aged(store, "a", "b", "c")
+    use = store.use(clips[:1])
+    store.make_room(4 * FRAME)
+    assert left(store) == ["a", "c"]
+    use.close()
+    store.make_room(8 * FRAME)
+    assert left(store) == ["c"]
+
+
+def test_a_dead_process_uses_nothing(tmp_path: Path) -> None:
+    store = FrameStore(tmp_path, limit=8 * FRAME)
+    clips = aged(store, "a", "b")
+    child = os.fork()
+    if child == 0:
+        store.use(clips)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    store.make_room(4 * FRAME)
+    assert left(store) == ["b"]
+    assert not list(tmp_path.glob(".use-*"))
+
+
+def test_a_data_module_keeps_what_it_reads(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    module = videos(video, tmp_path / "store", store_limit_gb=10 * FRAME / 1e9)
+    module.setup("fit")
+    with pytest.raises(StoreError, match="store_limit_gb"):
+        ready(FrameStore(tmp_path / "store", 8 * FRAME), drawn("other"))
+    assert module.dataset("train")[5]["image"].shape == (3, *SIZE)
+
+
+def test_what_can_never_fit_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    monkeypatch.setattr(FrameStore, "write", lambda *_, **__: pytest.fail("began to write"))
+    small = videos(video, tmp_path / "store", store_codec="raw", store_limit_gb=5 * FRAME / 1e9)
+    with pytest.raises(StoreError, match=r"need 0\.0 MB more than the 0\.0 MB that store_limit_gb allows"):
+        small.prepare()
+    monkeypatch.setattr("datamodules.store._free", lambda _: 64 * 2**20 + 5 * FRAME)
+    with pytest.raises(StoreError, match=r"more than is free in .*store: free some"):
+        videos(video, tmp_path / "store").prepare()
+    assert entries(tmp_path / "store") == []
+
+
+def test_jpeg_that_grows_over_the_bound_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="store_limit_gb"):
+        ready(FrameStore(tmp_path, limit=100), drawn("run"), "jpeg")
+    assert entries(tmp_path) == []
+
+
+def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")  # 6 frames, which serve for all splits
+
+    def codec(stage: str, **changes: object) -> str:
+        module = videos(video, tmp_path / "store", **changes)
+        module.setup(stage)
+        return next(iter(module._stored._entries.values())).codec
+
+    assert codec("fit") == "raw"
+    assert codec("fit", store_limit_gb=5 * FRAME / 1e9) == "jpeg"
+    monkeypatch.setattr("datamodules.base.machine_memory", lambda: 12 * FRAME)
+    assert codec("test") == "raw"
+    monkeypatch.setattr("datamodules.base.machine_memory", lambda: 12 * FRAME - 1)
+    assert codec("fit") == codec("test") == "jpeg"
+    assert codec("fit", store_codec="raw") == "raw"
+    with pytest.raises(ValueError, match="choose auto, raw or jpeg"):
+        videos(video, tmp_path, store_codec="png")
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, r"No space left in .*store.*free some, set store_dir to a larger disk"),
+        (errno.EDQUOT, r"No space left in .*store"),
+        (errno.EROFS, r"Cannot write into .*store.*Read-only.*set store_dir or BACKDROP_CACHE"),
+        (errno.EACCES, r"Cannot write into .*store.*denied.*set store_dir"),
+        (errno.EIO, r"Cannot write into .*store.*check that disk"),
+    ],
+)
+@pytest.mark.parametrize("place", ["add", "finish", "os.fsync", "os.replace", "os.open"])
+def test_a_disk_that_refuses_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str, place: str
+) -> None:
+    video = write_video(tmp_path / "run.mp4")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        if place.startswith("os."):
+            patch.setattr(f"datamodules.{'entry' if place == 'os.fsync' else 'store'}.{place}", refuse)
+        else:
+            patch.setattr(EntryWriter, place, refuse)
+        with pytest.raises(StoreError, match=message) as caught:
+            videos(video, tmp_path / "store").prepare()
+        assert "\n" not in str(caught.value)
+    assert entries(tmp_path / "store") == []
+    videos(video, tmp_path / "store").prepare()
+    assert len(entries(tmp_path / "store")) == 1
+
+
+def test_a_full_disk_is_one_for_real(tmp_path: Path) -> None:
+    """The kernel refuses the write, in the middle of a frame."""
+    write_images(tmp_path / "run", frames=3)
+    script = (
+        "import resource, sys\n"
+        "from datamodules import VideosDataModule\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "VideosDataModule(sys.argv[1], image_size=(48, 64), store_dir=sys.argv[2]).prepare()\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "run"), str(tmp_path / "store")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 1 and "StoreError: No space left in" in done.stderr.splitlines()[-1]
+    assert entries(tmp_path / "store") == []
+
+
+def test_a_complete_store_may_be_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4", frames=6)
+    videos(video, tmp_path / "store").prepare()
+
+    real = os.open
+
+    def read_only(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & (os.O_CREAT | os.O_RDWR | os.O_WRONLY):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, mode)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("os.open", read_only)
+    for name in ("os.utime", "os.mkdir", "os.replace"):
+        monkeypatch.setattr(name, refuse)
+    module = videos(video, tmp_path / "store")
+    module.prepare_data()
+    module.setup()
+    assert len(module.dataset("test")) == 6 and module.dataset("test")[3]["index"] == 3
+    with pytest.raises(StoreError, match="Read-only"):
+        videos(video, tmp_path / "store", scale=0.5).prepare()
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_a_broken_image_is_left_out_and_listed(tmp_path: Path, content: bytes | None) -> None:
+    for name in ("a", "b"):
+        write_images(tmp_path / "clips" / name, frames=5)
+    file = tmp_path / "clips" / "a" / "00000.jpg"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content is None else content)
+    module = videos(tmp_path / "clips", tmp_path / "store")
+    assert "2 clips, 9 frames" in module.prepare()
+    assert module.prepare().endswith(f"; 1 frame skipped in 1 clip: see {tmp_path / 'store' / 'problems-videos.csv'}")
+    again = videos(tmp_path / "clips", tmp_path / "store")  # nothing is decoded now, and still it is told
+    with pytest.warns(UserWarning, match="1 frame skipped in 1 clip"):
+        again.setup()
+    assert [(p.clip, p.frame) for p in again.problems()] == [("a", 0)] and str(file) in again.problems()[0].reason
+    lines = (tmp_path / "store" / "problems-videos.csv").read_text().splitlines()
+    assert lines[0] == "clip,frame,reason" and lines[1].startswith("a,0,") and len(lines) == 2
+    write_images(tmp_path / "clips" / "a", frames=5)  # mended
+    os.utime(file, ns=(1, 1))
+    mended = videos(tmp_path / "clips", tmp_path / "store")
+    assert "skipped" not in mended.prepare() and mended.problems() == []
+    assert (tmp_path / "store" / "problems-videos.csv").read_text() == "clip,frame,reason\n"
+
+
+def test_a_clip_without_a_whole_frame_is_left_out_and_listed(tmp_path: Path) -> None:
+    for name in ("a", "b", "empty"):
+        write_images(tmp_path / "clips" / name, frames=2)
+    for file in (tmp_path / "clips" / "a").iterdir():
+        file.write_bytes(b"nothing")
+    write_video(tmp_path / "clips" / "c.mp4").write_bytes(b"nothing")
+    (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["a", "b", "c", "empty"]}))
+    module = videos(tmp_path / "clips", tmp_path / "store")
+    assert "2 clips, 4 frames" in module.prepare() and "2 clips skipped" in module.prepare()
+    assert [(p.clip, p.frame) for p in module.problems()] == [("a", None), ("c", None)]
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_a_cut_video_keeps_its_beginning(tmp_path: Path, container: str) -> None:
+    options = {"movflags": "faststart"} if container == "mp4" else {}
+    video = write_video(tmp_path / f"run.{container}", frames=60, options=options)
+    whole = video.read_bytes()
+    video.write_bytes(whole[: len(whole) // 2])
+    module = videos(video, tmp_path / "store")
+    module.prepare()
+    with pytest.warns(UserWarning, match="frames skipped in 1 clip"):
+        module.setup("fit")
+    kept = module.dataset("train").clips[0].indices.tolist()
+    lost = [problem.frame for problem in module.problems()]
+    assert 5 < len(kept) < 55 and kept == list(range(len(kept)))
+    assert sorted({*kept, *(frame for frame in lost if frame is not None)}) == list(range(60))
+    assert len(kept) + len(lost) == 60 and "run" in module.problems()[-1].reason
+
+
+def test_a_broken_packet_costs_its_frames_only(tmp_path: Path) -> None:
+    import av
+
+    video = write_video(tmp_path / "run.mp4", frames=30, options={"movflags": "faststart"})
+    with av.open(str(video)) as file:
+        packet = [(p.pos, p.size) for p in file.demux(video=0) if p.size][12]
+    data = bytearray(video.read_bytes())
+    data[packet[0] : packet[0] + packet[1]] = bytes(packet[1])
+    video.write_bytes(data)
+    problems: list[tuple[int, str]] = []
+    numbers = [number for number, _ in VideoFrames(video).frames(broken=lambda *what: problems.append(what))]
+    assert len(numbers) >= 25 and numbers[-1] == 29
+    assert sorted([*numbers, *(number for number, _ in problems)]) == list(range(30))
+    with pytest.raises(ValueError, match=r"run\.mp4"):
+        list(VideoFrames(video).frames())
+
+
+def test_masks_of_lost_frames_are_left_out_with_them(tmp_path: Path) -> None:
+    write_images(tmp_path / "clips" / "run", frames=4)
+    (tmp_path / "masks" / "run").mkdir(parents=True)
+    for frame in range(4):
+        Image.fromarray(draw_frame(0, frame)[1]).save(tmp_path / "masks" / "run" / f"{frame:05d}.png")
+    (tmp_path / "clips" / "run" / "00002.jpg").write_bytes(b"nothing")
+    module = videos(tmp_path, tmp_path / "store")
+    with pytest.warns(UserWarning, match="1 frame skipped"):
+        module.setup("test")
+    assert module.dataset("test").masked_frames == 3
+    assert np.array_equal(module.dataset("test")[2]["mask"][0].numpy(), draw_frame(0, 3)[1])
+
+
+def test_a_clip_that_is_too_short_is_left_out_and_listed(tmp_path: Path) -> None:
+    write_images(tmp_path / "clips" / "long", frames=6)
+    write_images(tmp_path / "clips" / "short", frames=2)
+    (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["long", "short"]}))
+    module = videos(tmp_path / "clips", tmp_path / "store", min_frames=3)
+    with pytest.warns(UserWarning, match="1 clip skipped"):
+        module.setup("fit")
+    assert module.dataset("train").clip_names == ["long"]
+    reason = "Only 2 of at least 3 frames can be read: add frames, or lower min_frames."
+    assert module.problems() == [Problem("short", None, reason)]
+    with pytest.raises(ValueError, match=r"can be read is left in the train split.*Only 6 of at least 7 frames"):
+        videos(tmp_path / "clips", tmp_path / "store", min_frames=7).setup("fit")
+
+
+def test_a_failing_source_disk_is_no_broken_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "run", frames=3)
+    real = Image.open
+
+    def fail(path: Path) -> Image.Image:
+        if Path(path).name == "00001.jpg":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path)
+
+    monkeypatch.setattr("datamodules.readers.Image.open", fail)
+    with pytest.raises(OSError, match=r"00001\.jpg.*check the disk"):
+        videos(tmp_path / "run", tmp_path / "store").prepare()
+    assert entries(tmp_path / "store") == []
+
+
+def test_an_interruption_waits_for_no_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    class Endless(Drawn):
+        def frames(self, size: tuple[int, int] | None = None, *_: object) -> Iterator[tuple[int, Pixels]]:  # type: ignore[override]
+            while True:
+                time.sleep(0.001)
+                yield 0, np.zeros((*SIZE, 3), np.uint8)
+
+    module = videos(write_video(tmp_path / "run.mp4"), tmp_path / "store")
+    monkeypatch.setattr(module, "split_clips", lambda split: [Clip("endless", Endless(1), {})])
+    monkeypatch.setattr("datamodules.stored_clips.wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        module.prepare()
+    assert entries(tmp_path / "store") == []
+
+
+def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:
+    """Writing and reading 3000 frames of 27 MB in all, as numpy's own account has it."""
+    store, clip = FrameStore(tmp_path), drawn("run", 3000)
+    tracemalloc.start()
+    try:
+        stored = ready(store, clip)
+        dataset = FrameDataset([stored])
+        for start in range(0, 3000, 10):
+            dataset.__getitems__(range(start, start + 10))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (stored.folder / FRAMES).stat().st_size == 3000 * FRAME
+    assert peak < 3000 * FRAME / 10
+
+
+def test_only_so_many_files_are_open(tmp_path: Path) -> None:
+    files = _OpenFiles(2)
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    first = files.get(paths[0])
+    second = files.get(paths[1])
+    assert files.get(paths[0]) == first
+    files.get(paths[2])  # the second was unused for longest
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(second) if second != files.get(paths[2]) else os.close(-1)
+    assert os.pread(files.get(paths[0]), 1, 0) == b"a" and os.pread(files.get(paths[1]), 1, 0) == b"b"
+
+
+def test_problems_are_counted_and_quoted() -> None:
+    problems = [Problem("a", 1, 'no "x", y'), Problem("a", 2, "z"), Problem("b", 0, "z"), Problem("c", None, "w")]
+    assert summary(problems) == "3 frames skipped in 2 clips, 1 clip skipped"
+    assert summary(problems[:1]) == "1 frame skipped in 1 clip" and summary([]) == ""
+    assert table(problems).splitlines() == ["clip,frame,reason", 'a,1,"no ""x"", y"', "a,2,z", "b,0,z", "c,,w"]

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from datamodules.readers import VideoFrames
+from experiments import benchmark, footage, growth, loading
+from experiments.cli import main
+
+SIZE = (36, 64)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = benchmark.speeds
+
+    def small(*arguments: object, **settings: object) -> dict[str, object]:
+        return whole(*arguments, **settings, video_size=(72, 128))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(benchmark, "speeds", small)
+    monkeypatch.setattr(benchmark, "VIDEO_SIZE", (72, 128))
+    monkeypatch.setattr(benchmark, "LONG_LENGTHS", (8, 40))
+    monkeypatch.setattr(benchmark, "LONG_VIDEO", (10, 3))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_every_way_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "numbers.json"
+    options = ["--frames=24", "--size", "36", "64", "--batch=4", "--workers=1", "--rounds=2", "--long"]
+    assert main(["benchmark", "data", *options, f"--output={output}", f"--folder={tmp_path}"]) == 0
+    results = json.loads(output.read_text())
+    speeds = results["speeds"]
+    assert len(speeds) == 12 and speeds["JPEG folder"]["ratio"] == speeds["JPEG folder, cold"]["ratio"] == 1
+    for name, numbers in speeds.items():
+        assert ("torchcodec" in name and "missing" in numbers) or numbers["frames_per_second"] > 0
+    assert set(results["memory"]["loading"]) == {"8", "40"} and len(results["memory"]["storing"]) == 10
+    assert results["settings"]["size"] == [36, 64] and "benchmark data --frames=24" in results["command"]
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in speeds) and "after an epoch" in shown
+    assert [path.name for path in tmp_path.iterdir()] == ["numbers.json"]
+
+
+def test_all_ways_load_the_same_frames(tmp_path: Path) -> None:
+    video = tmp_path / "clip.mp4"
+    footage.encode(video, 12, (72, 128))
+    truth = [image for _, image in VideoFrames(video).frames(SIZE)]
+    assert len(truth) == 12 and np.ptp(truth[0]) > 100
+    clip = loading.write_store(tmp_path / "store", video, SIZE, "jpeg")
+    paths = loading.write_folder(tmp_path / "images", video, SIZE)
+    stored = sorted(clip.read(range(12)).reshape(12, -1).tolist())
+    for loader in (loading.store_loader(clip, 4, 0), loading.folder_loader(paths, 4, 0)):
+        batches = [batch["image"] if isinstance(batch, dict) else batch for batch in loader]
+        frames = np.concatenate([batch.permute(0, 2, 3, 1).numpy() for batch in batches])
+        assert sorted(frames.reshape(12, -1).tolist()) == stored
+    as_float = loading.folder_loader(paths, 4, 0, as_float=True)
+    assert all(batch.max() <= 1 and batch.is_floating_point() for batch in as_float)
+    for decode in (loading.pyav_in_order, loading.opencv_in_order):
+        frames = [f[1] if isinstance(f, tuple) else f for f in decode(video, SIZE)]
+        assert len(frames) == 12 and np.abs(np.array(frames).astype(int) - truth).mean() < 6
+    at_random = next(loading.pyav_at_random(video, SIZE))
+    assert min(np.abs(np.asarray(at_random).astype(int) - image).mean() for image in truth) < 3
+
+
+def test_a_repeated_video_is_its_frames_again(tmp_path: Path) -> None:
+    footage.encode(tmp_path / "one.mp4", 8, (72, 128))
+    footage.repeat(tmp_path / "one.mp4", tmp_path / "three.mp4", 3)
+    once, thrice = ([image for _, image in VideoFrames(tmp_path / f"{name}.mp4").frames()] for name in ("one", "three"))
+    assert len(VideoFrames(tmp_path / "three.mp4")) == 24 and np.array_equal(once * 3, thrice)
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"), [(ImportError("none"), "not installed"), (RuntimeError("no libavutil"), "finds no FFmpeg")]
+)
+def test_a_missing_package_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, shown: str
+) -> None:
+    real = importlib.import_module
+
+    def missing(name: str, package: str | None = None) -> ModuleType:
+        if name.startswith("torchcodec"):
+            raise error
+        return real(name, package)
+
+    monkeypatch.setattr("experiments.loading.importlib.import_module", missing)
+    found = benchmark.speeds(tmp_path, SIZE, frames=8, batch=4, workers=0, rounds=1, video_size=(72, 128))
+    assert found["video, torchcodec, in order"] == {"missing": shown}
+    results = {"settings": {"size": SIZE, "batch": 4, "workers": 0, "frames": 8}, "speeds": found}
+    assert shown in list(benchmark.table(results).columns[1].cells)
+
+
+def test_the_ratio_is_taken_within_a_round() -> None:
+    rounds = [{"JPEG folder": base, "store": value} for base, value in ((10.0, 30.0), (100.0, 200.0), (50.0, 125.0))]
+    found = benchmark._medians(benchmark.Way("store", lambda: None), rounds)
+    assert found == {"frames_per_second": 125.0, "ratio": 2.5}
+
+
+def test_own_memory_counts_what_is_held() -> None:
+    before = growth.own_memory()
+    held = np.ones(2**26, np.uint8)
+    assert growth.own_memory() - before > 0.9 * held.nbytes
+
+
+def test_memory_is_compared_after_the_stores_are_gone(tmp_path: Path) -> None:
+    found = growth.loading_memory(tmp_path, (8, 16), SIZE, 4, 0)
+    assert list(found) == [8, 16] and all(size > 0 for size in found.values())
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
+    """A hundred times the frames: 4 MB, then 430 MB on disk."""
+    found = growth.loading_memory(tmp_path, (100, 10_000), (90, 160), 16, 2)
+    assert found[10_000] - found[100] < 32 * 2**20
+
+
+@pytest.mark.parametrize("wrong", [["--frames=10"], ["--rounds=0"], ["--size", "0", "64"], ["--workers=-1"]])
+def test_wrong_numbers_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "data", *wrong]) == 2
+    assert "must be positive" in capsys.readouterr().err
+    assert main(["benchmark", "gpu"]) == 2
