@@ -44,12 +44,16 @@ def camera_motion(source: Pixels, target: Pixels, guess: Homography | None = Non
         found, seen, _ = cv2.calcOpticalFlowPyrLK(
             source, target, corners, start, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options
         )
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(target, source, found, corners.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options)
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(
+        target, source, found, corners.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options
+    )
     astray = np.linalg.norm((back - corners)[:, 0], axis=1)
     kept = (seen[:, 0] > 0) & (returned[:, 0] > 0) & (astray < _BACK)
     if kept.sum() < _FEWEST:
         return None
-    motion, _ = cv2.findHomography(corners[kept], found[kept], cv2.USAC_MAGSAC, _INLIER, maxIters=2000, confidence=0.999)
+    motion, _ = cv2.findHomography(
+        corners[kept], found[kept], cv2.USAC_MAGSAC, _INLIER, maxIters=2000, confidence=0.999
+    )
     return None if motion is None else np.asarray(motion, dtype=np.float64)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.camera_motion import Homography, camera_motion, rescaled
+from datamodules.clips import Clip
 from datamodules.readers import Broken, FrameSource, Keep, Pixels, resize
 
 PlateKind = Literal["static", "temporal"]
@@ -25,6 +26,21 @@ class _Frame:
     image: Pixels  # at the working size
     grey: Pixels  # at the size of registration
     to_first: Homography  # camera motion to the clip's first frame, at the size of registration
+
+
+def plate_clip(clip: Clip, kind: PlateKind) -> Clip:
+    """The clip whose frames are the plates of a clip.
+
+    Args:
+        clip: The clip.
+        kind: ``static``: one plate for all of it; ``temporal``: one for each frame that it keeps.
+
+    Returns:
+        A clip for the frame store, at twice the working height.
+    """
+    if kind == "static":
+        return Clip(f"{clip.name} plate", StaticPlate(clip.source))
+    return replace(clip, name=f"{clip.name} plates", source=TemporalPlates(clip.source))
 
 
 def stacked(plate: Pixels, covered: NDArray[np.bool_]) -> Pixels:
@@ -66,6 +82,55 @@ def median_plate(images: NDArray[np.uint8], seen: NDArray[np.bool_]) -> tuple[Pi
     covered = seen.any(axis=0)
     known = np.ma.masked_array(images, np.broadcast_to(~seen[..., None], images.shape))
     return np.ma.median(known, axis=0).filled(0).round().astype(np.uint8), covered
+
+
+@dataclass(frozen=True)
+class StaticPlate:
+    """The one plate of a clip whose camera stands still, as a source of one picture (:func:`stacked`).
+
+    The per-pixel median of frames spread evenly over the clip (the known background of Sec. 3.1).
+
+    Attributes:
+        source: The clip's frames.
+        most: Of how many frames the median is taken at most.
+    """
+
+    source: FrameSource
+    most: int = 101
+
+    def __len__(self) -> int:
+        """One."""
+        return 1
+
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
+        """Yield (0, plate over its coverage, uint8 (2h, w, 3)).
+
+        Args:
+            size: (2h, w) in pixels; None takes the frames' own size for (h, w).
+            keep: Not looked at: there is one picture.
+            broken: Told of every frame that is broken among those that the median is taken of.
+
+        Raises:
+            ValueError: As the source does.
+            OSError: As the source does.
+        """
+        every = max(1, -(-len(self.source) // self.most))
+        half = None if size is None else (size[0] // 2, size[1])
+        chosen = self.source.frames(half, lambda position, number: position % every == 0, broken)
+        images = np.stack([image for _, image in chosen])
+        yield 0, stacked(*median_plate(images, np.ones(images.shape[:3], dtype=bool)))
+
+    def identity(self) -> Iterator[str]:
+        """That of the frames, and the settings."""
+        yield from self.source.identity()
+        yield f"static plate {self.most}"
+
+    def original_size(self) -> tuple[int, int]:
+        """(2h, w) of the picture in pixels."""
+        height, width = self.source.original_size()
+        return 2 * height, width
 
 
 @dataclass(frozen=True)
