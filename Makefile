@@ -13,6 +13,7 @@ SEED ?= 0
 ROOT ?=
 CLIPS ?=
 PRESET ?=
+BACKGROUND ?=
 STEPS ?=
 EPOCHS ?=
 ARGS ?=
@@ -30,8 +31,9 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 
-# The four files of a run, later ones win; then what the variables say; then ARGS, which wins over all.
-configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --config profiles/$(PROFILE)/$(1).yaml
+# The files of a run, later ones win; then what the variables say; then ARGS, which wins over all.
+configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --config profiles/$(PROFILE)/$(1).yaml \
+	$(if $(and $(BACKGROUND),$(filter segment,$(1))),--config background/$(BACKGROUND).yaml)
 data_args = $(if $(ROOT),--data.init_args.root '$(ROOT)') \
 	$(if $(CLIPS),--data.init_args.clips '[$(subst $(space),$(comma),$(strip $(CLIPS)))]') \
 	$(if $(PRESET),--data.init_args.preset '$(PRESET)')
@@ -52,6 +54,7 @@ help: ## print this help
 	@echo "  DATA=demo|davis|videos|h36m|ski|handheld (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
 	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
+	@echo "  BACKGROUND=temporal|static: train-seg predicts the scene from the clip's other frames, not with the painter"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`python -m experiments fit --help\` lists"
 

@@ -19,7 +19,9 @@ from torch.utils.data import DataLoader, Subset
 from datamodules.clips import Clip, ClipMasks, read_boxes, read_masks
 from datamodules.codecs import Codec
 from datamodules.dataset import FrameDataset, finished
+from datamodules.entry import StoredClip
 from datamodules.memory import machine_memory
+from datamodules.plates import PlateKind, plate_clip
 from datamodules.problems import Problem, summary, table
 from datamodules.progress import progress
 from datamodules.readers import FrameSource
@@ -52,6 +54,9 @@ class FramesDataModule(pl.LightningDataModule):
     in [-1, 1]; NaN where the frame has none). A split that has annotation yields its annotated frames only; one
     without yields them all. Training yields all frames, and never sees a mask or a box.
 
+    With ``plates``, training and validation batches bring ``plate`` (float32 (B, 3, h, w), what the frame would show
+    without its subject) and ``covered`` (bool (B, 1, h, w), where that is known); see datamodules/plates.py.
+
     Frames leave the loaders as uint8; :meth:`on_after_batch_transfer` makes float32 of them on the device.
 
     Every clip is decoded once, scaled to the working size by area averaging, and kept in the frame store
@@ -71,6 +76,8 @@ class FramesDataModule(pl.LightningDataModule):
         store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
             "auto" is raw where the frames of all splits fit half of this machine's memory and the limit.
         min_frames: Clips of which fewer frames can be read are left out.
+        plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
+            one that moves, None for none.
 
     Raises:
         ValueError: If a size, the scale, the batch size, the limit or ``min_frames`` is not positive, or the codec is
@@ -89,6 +96,7 @@ class FramesDataModule(pl.LightningDataModule):
         store_limit_gb: float | None = None,
         store_codec: Literal["auto", "raw", "jpeg"] = "auto",
         min_frames: int = 1,
+        plates: PlateKind | None = None,
     ) -> None:
         super().__init__()
         if min(image_size) < 1 or scale <= 0 or batch_size < 1:
@@ -108,7 +116,10 @@ class FramesDataModule(pl.LightningDataModule):
         limit = None if store_limit_gb is None else round(store_limit_gb * 1e9)
         self.store = FrameStore(Path(store_dir).expanduser() if store_dir else default_folder(), limit)
         self._codec: Codec | None = None if store_codec == "auto" else store_codec
-        self._stored = StoredClips(self.store, self.working_size, min_frames)
+        self.plates = plates
+        height, width = self.working_size
+        self._stored = StoredClips(self.store, (height, width), min_frames)
+        self._stored_plates = StoredClips(self.store, (2 * height, width), 1, "Making background plates (once)")
         self._lists: dict[Split, list[Clip]] = {}
         self._datasets: dict[Split, FrameDataset] = {}
         self._annotations: dict[Hashable, tuple[ClipMasks, NDArray[np.float32]]] = {}
@@ -188,11 +199,13 @@ class FramesDataModule(pl.LightningDataModule):
         self._annotate([clip for split in wanted if split != "train" for clip in usable[split]])
         for split in wanted:
             frames = [self._stored[clip] for clip in usable[split]]
+            plates = self._plates(usable[split]) if split != "test" else None
             if split == "train":
-                dataset = FrameDataset(frames, transform=FrameAugmentation() if self.augment else None)
+                augmentation = FrameAugmentation() if self.augment else None
+                dataset = FrameDataset(frames, transform=augmentation, plates=plates)
             else:
                 annotations = [self._annotations[clip.kept] for clip in usable[split]]
-                dataset = FrameDataset(frames, [a[0] for a in annotations], None, [a[1] for a in annotations])
+                dataset = FrameDataset(frames, [a[0] for a in annotations], None, [a[1] for a in annotations], plates)
             self._datasets[split] = dataset
             parts = [f"{type(self).__name__} {split}: {len(frames)} clips", f"{len(dataset)} frames"]
             parts += [f"{dataset.masked_frames} with a mask"] if dataset.masks is not None else []
@@ -256,8 +269,15 @@ class FramesDataModule(pl.LightningDataModule):
         image = batch["image"]
         if image.dtype == torch.uint8:
             batch["image"] = image.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
+        parts = [batch["image"]]
+        if "plate" in batch and batch["plate"].dtype == torch.uint8:
+            plate, covered = batch["plate"].to(torch.float32, memory_format=torch.contiguous_format).chunk(2, dim=2)
+            parts += [plate.div(255.0), covered[:, :1].gt(127).float()]  # (B, 3, h, w), (B, 1, h, w)
         if self.device_augmentation is not None and self.trainer is not None and self.trainer.training:
-            batch["image"] = self.device_augmentation(batch["image"])
+            parts = list(self.device_augmentation(torch.cat(parts, dim=1)).split([p.shape[1] for p in parts], dim=1))
+        batch["image"] = parts[0]
+        if len(parts) > 1:
+            batch["plate"], batch["covered"] = parts[1], parts[2] > 0.99
         return batch
 
     def dataset(self, split: Split) -> FrameDataset:
@@ -330,6 +350,14 @@ class FramesDataModule(pl.LightningDataModule):
             fits = total <= _MEMORY_SHARE * machine_memory() and total <= (self.store.limit or total)
             self._codec = "raw" if fits else "jpeg"
         return self._codec
+
+    def _plates(self, clips: Sequence[Clip]) -> list[StoredClip] | None:
+        """The plates of clips that are open; made where they are not in the store."""
+        if self.plates is None:
+            return None
+        sources = [plate_clip(clip, self.plates) for clip in clips]
+        self._stored_plates.open(sources, self._codec or "raw")
+        return [self._stored_plates[source] for source in sources]
 
     def _annotate(self, clips: Sequence[Clip]) -> None:
         """Read the masks and boxes of clips that are open."""

@@ -24,7 +24,8 @@ class FrameDataset(Dataset[dict[str, Any]]):
     and ``index`` (int64 (B,), original frame numbers). If masks are given, and any frame has one, it also holds
     ``mask`` (bool (B, 1, H, W) at the evaluation size) and ``annotated`` (bool (B,); where False the mask is all False
     and means nothing). If boxes are given, and any frame has one, it also holds ``box`` (float32 (B, 4),
-    (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). A single item is the same without the first axis.
+    (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). If plates are given it holds ``plate`` (uint8
+    (B, 3, 2h, w): the plate over its coverage). A single item is the same without the first axis.
 
     If any frame has a mask or a box, the frames without are left out.
 
@@ -34,21 +35,26 @@ class FrameDataset(Dataset[dict[str, Any]]):
     Args:
         clips: The clips' frames.
         masks: Their masks, one per clip, or None for training.
-        transform: Change of one uint8 RGB frame (h, w, 3), or None.
+        transform: Change of one uint8 RGB frame (h, w, 3), and of its plate alike, see
+            :class:`datamodules.transforms.FrameAugmentation`; or None.
         boxes: Their boxes, (N, 4) for each clip, see :func:`datamodules.clips.read_boxes`, or None.
+        plates: Their background plates, see :mod:`datamodules.plates`: of each clip one, or one for every frame; or
+            None.
     """
 
     def __init__(
         self,
         clips: Sequence[StoredClip],
         masks: Sequence[ClipMasks] | None = None,
-        transform: Callable[[Pixels], Pixels] | None = None,
+        transform: Callable[..., dict[str, Pixels]] | None = None,
         boxes: Sequence[NDArray[np.float32]] | None = None,
+        plates: Sequence[StoredClip] | None = None,
     ) -> None:
         self.clips = list(clips)
         self.masks = list(masks) if masks is not None and any(m.annotated.any() for m in masks) else None
         self.boxes = list(boxes) if boxes is not None and any(np.isfinite(b).any() for b in boxes) else None
         self.transform = transform
+        self.plates = list(plates) if plates is not None else None
         self._positions = [self._used(number) for number in range(len(self.clips))]
         self._ends = np.cumsum([len(positions) for positions in self._positions], dtype=np.int64)
 
@@ -107,12 +113,19 @@ class FrameDataset(Dataset[dict[str, Any]]):
         """
         places = [self._place(item) for item in items]
         image = _empty((len(items), *self.clips[0].size, 3))
-        for pixels, (number, position) in zip(image.numpy(), places, strict=True):
-            self.clips[number].read_into(position, pixels)
+        pictures = {"image": image}
+        if self.plates is not None:
+            pictures["plate"] = _empty((len(items), *self.plates[0].size, 3))
+        for at, (number, position) in enumerate(places):
+            frame = {name: pixels[at].numpy() for name, pixels in pictures.items()}
+            self.clips[number].read_into(position, frame["image"])
+            if self.plates is not None:
+                self.plates[number].read_into(self._plate_position(number, position), frame["plate"])
             if self.transform is not None:
-                pixels[...] = self.transform(pixels)
+                for name, changed in self.transform(**frame).items():
+                    frame[name][...] = changed
         batch: dict[str, Any] = {
-            "image": image.permute(0, 3, 1, 2),  # (B, 3, h, w)
+            **{name: pixels.permute(0, 3, 1, 2) for name, pixels in pictures.items()},  # (B, 3, h, w)
             "clip": [self.clips[number].name for number, _ in places],
             "index": torch.tensor([int(self.clips[number].indices[position]) for number, position in places]),
         }
@@ -123,6 +136,10 @@ class FrameDataset(Dataset[dict[str, Any]]):
         if self.boxes is not None:
             batch["box"] = torch.from_numpy(np.stack([self.boxes[n][position] for n, position in places]))  # (B, 4)
         return batch
+
+    def _plate_position(self, number: int, position: int) -> int:
+        """Position of a frame's plate: a clip whose camera stands still has one."""
+        return position if self.plates is not None and len(self.plates[number]) > 1 else 0
 
     def _place(self, item: int) -> tuple[int, int]:
         """Number of the clip and position in it of a frame of this data set."""

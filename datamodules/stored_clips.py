@@ -24,12 +24,16 @@ class StoredClips:
         size: Working size (height, width) in pixels.
         min_frames: Clips of which fewer frames can be read are not usable; of clips that keep their annotated frames
             only, one is enough.
+        task: What the progress bar says while clips are decoded.
     """
 
-    def __init__(self, store: FrameStore, size: tuple[int, int], min_frames: int) -> None:
+    def __init__(
+        self, store: FrameStore, size: tuple[int, int], min_frames: int, task: str = "Storing frames (once)"
+    ) -> None:
         self.store = store
         self.size = size
         self.min_frames = min_frames
+        self.task = task
         self._entries: dict[Hashable, StoredClip] = {}
         self._short: dict[Hashable, Problem] = {}
         self._use: Use | None = None
@@ -84,7 +88,7 @@ class StoredClips:
     def _decode(self, clips: Sequence[Clip], codec: Codec, needed: set[str]) -> dict[Hashable, StoredClip]:
         stop = Event()
         with (
-            progress(sum(map(len, clips)) or None, "Storing frames (once)") as tick,
+            progress(sum(map(len, clips)) or None, self.task) as tick,
             ThreadPoolExecutor(_DECODERS) as pool,
         ):
 

@@ -36,21 +36,25 @@ class FrameAugmentation:
                 A.HorizontalFlip(p=flip),
                 A.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=photometric),
                 A.HueSaturationValue(hue_shift_limit=4, sat_shift_limit=12, val_shift_limit=0, p=photometric),
-            ]
+            ],
+            additional_targets={"plate": "image"},
+            is_check_shapes=False,
         )
 
-    def __call__(self, image: Pixels) -> Pixels:
-        """Change one frame.
+    def __call__(self, **pictures: Pixels) -> dict[str, Pixels]:
+        """Change one frame, and its plate alike.
 
         Args:
-            image: RGB, uint8, (H, W, 3).
+            pictures: ``image``, RGB, uint8, (H, W, 3), and perhaps ``plate``, (2H, W, 3), see
+                :func:`datamodules.plates.stacked`.
 
         Returns:
-            The changed frame, same shape and type.
+            The changed pictures by the same names, same shapes and types.
         """
         seed = int(torch.randint(2**31, ()).item())
         self._transform.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        return np.asarray(self._transform(image=image)["image"], dtype=np.uint8)
+        changed = self._transform(**pictures)
+        return {name: np.asarray(changed[name], dtype=np.uint8) for name in pictures}
 
 
 class DeviceAugmentation(nn.Module):
@@ -77,7 +81,7 @@ class DeviceAugmentation(nn.Module):
         """Change a batch of frames.
 
         Args:
-            image: Frames, (B, 3, H, W), float in [0, 1].
+            image: Frames, (B, C, H, W), float in [0, 1]; any number of channels.
 
         Returns:
             The changed frames, same shape and range.

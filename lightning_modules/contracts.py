@@ -16,6 +16,9 @@ class Batch(TypedDict):
         annotated: Which frames have a mask, (B,), bool; comes with ``mask``.
         box: Ground truth, (B, 4), (cx, cy, sx, sy) in [-1, 1], NaN where a frame has none; evaluation splits that have
             any.
+        plate: What the frame would show without its subject, (B, 3, H, W), float32 in [0, 1]; where the data module
+            makes plates, not in testing.
+        covered: Where the plate is known, (B, 1, H, W), bool; comes with ``plate``.
     """
 
     image: Tensor
@@ -24,6 +27,8 @@ class Batch(TypedDict):
     mask: NotRequired[Tensor]
     annotated: NotRequired[Tensor]
     box: NotRequired[Tensor]
+    plate: NotRequired[Tensor]
+    covered: NotRequired[Tensor]
 
 
 class StepOutput(TypedDict, total=False):

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lightning_modules.background import BackgroundName, lay_plate, nearest_plate
 from lightning_modules.contracts import Batch, StepOutput
 from lightning_modules.geometry import (
     box_area,
@@ -62,6 +63,9 @@ class SegmentationModule(pl.LightningModule):
         hole_growth: The hole is the box times this (paper: 1.1 in the text, 1.2 in the appendix).
         focal: Apply the focal bump to the crop and to the mask.
         recolour: While training, ``S`` sees the window in random colours (beyond the paper); see :class:`Segmenter`.
+        background: What predicts it: ``inpainting`` (paper), or the data module's plates of the clip, ``static`` or
+            ``temporal``, with ``I`` where a plate shows nothing (beyond the paper).
+        plate_tolerance: By how many pixels a plate may be registered wrong without counting as the subject.
         mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
         estimator: Estimator of O: ``importance``, ``uniform``, ``exact`` or ``leave_one_out``.
         samples: Draws per frame for O.
@@ -119,6 +123,8 @@ class SegmentationModule(pl.LightningModule):
         hole_growth: float = 1.2,
         focal: bool = True,
         recolour: bool = False,
+        background: BackgroundName = "inpainting",
+        plate_tolerance: int = 1,
         mode: Mode = "separate",
         estimator: EstimatorName = "importance",
         samples: int = 1,
@@ -213,7 +219,7 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """O, G and the priors on drawn proposals, in one forward and backward pass."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
-        terms, output = self.objectives(image)
+        terms, output = self.objectives(image, self._known(batch, image))
         return self._finish(terms, output, len(image), "train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> StepOutput:
@@ -229,11 +235,12 @@ class SegmentationModule(pl.LightningModule):
         output: StepOutput = self(batch["image"])
         return output
 
-    def objectives(self, image: Tensor) -> tuple[dict[str, Tensor], StepOutput]:
+    def objectives(self, image: Tensor, known: Tensor | None = None) -> tuple[dict[str, Tensor], StepOutput]:
         """All weighted terms of the training loss, with the gradient routing of Sec. 3.2.
 
         Args:
             image: (B, 3, H, W) in [0, 1].
+            known: What is known of the scene behind, see :func:`lay_plate`, (B, 4, H, W).
 
         Returns:
             The terms by name, scalars, and the (detached) step output for the first draw.
@@ -246,7 +253,9 @@ class SegmentationModule(pl.LightningModule):
         box = proposals.at(drawn.cell)  # (B, K, 4)
         draws = box.shape[1]
         repeated, flat = image.repeat_interleave(draws, 0), box.flatten(0, 1)  # (B * K, ...)
-        background = self._inpaint(repeated, flat)
+        background = self._predict_background(
+            repeated, flat, None if known is None else known.repeat_interleave(draws, 0)
+        )
         terms = {}
         mask = composite = None
         if h["mode"] != "background_only":
@@ -271,7 +280,8 @@ class SegmentationModule(pl.LightningModule):
                 proposals.probability, live, h["background_estimator"], h["background_samples"], h["epsilon"]
             )
             area_box = proposals.at(seen.cell)
-            error = torch.stack([self._background_error(self._inpaint(image, b), image) for b in area_box.unbind(1)], 1)
+            predicted = [self._predict_background(image, b, known) for b in area_box.unbind(1)]
+            error = torch.stack([self._background_error(b, image) for b in predicted], dim=1)
             area = box_area(area_box)
         free_area = h["mode"] != "separate"
         terms["background"] = h["background_weight"] * background_objective(seen, error, area, free_area).mean()
@@ -291,7 +301,7 @@ class SegmentationModule(pl.LightningModule):
         proposals = self.detector(image)
         box, confidence = proposals.best()
         mask, foreground, window_mask = self.segmenter(image, box)
-        background = self._inpaint(image, box)
+        background = self._predict_background(image, box, self._known(batch, image))
         composite = torch.lerp(background, foreground, mask)
         density = self._background_error(background, image) / box_area(box)
         terms = {"background": -self.hparams["background_weight"] * density.mean()}
@@ -301,12 +311,24 @@ class SegmentationModule(pl.LightningModule):
         output |= {"mask": mask, "composite": composite, "background": background}
         return self._finish(terms, output, len(image), stage)
 
+    def _known(self, batch: Batch, image: Tensor) -> Tensor | None:
+        """The plate and its coverage, (B, 4, H, W), if the background comes from plates and the batch brings them."""
+        if self.hparams["background"] == "inpainting" or ("plate" not in batch and not self.training):
+            return None
+        if "plate" not in batch:
+            kind = self.hparams["background"]
+            raise ValueError(
+                f"background={kind} needs plates, and the data brings none: set data.init_args.plates to {kind}."
+            )
+        plate = nearest_plate(batch["plate"], image, self.hparams["plate_tolerance"])
+        return torch.cat([plate, batch["covered"].to(plate.dtype)], dim=1)
+
     @torch.no_grad()
-    def _inpaint(self, image: Tensor, box: Tensor) -> Tensor:
-        """``I(I, b)``: the frame with the grown box repainted; a constant for both objectives."""
+    def _predict_background(self, image: Tensor, box: Tensor, known: Tensor | None) -> Tensor:
+        """``B``: the frame with the scene behind it in the grown box; a constant for both objectives."""
         hole = box_mask(grow(box, self.hparams["hole_growth"]), (image.shape[-2], image.shape[-1]))
-        composite: Tensor = self.inpainter(image, hole)
-        return composite
+        painted: Tensor = self.inpainter(image, hole)
+        return painted if known is None else lay_plate(painted, known, hole)
 
     @torch.no_grad()
     def _background_error(self, background: Tensor, image: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from experiments.folders import StageFolder
 
 STAGES = ("inpaint", "segment")
 DATA = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
+BACKGROUNDS = sorted(path.stem for path in (CONFIGS / "background").glob("*.yaml"))
 PROFILES = sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path.is_dir())
 
 
@@ -22,6 +23,7 @@ def test_every_config_belongs_to_a_composition() -> None:
     composed = {CONFIGS / "base.yaml", CONFIGS / "debug.yaml", *(CONFIGS / f"{stage}.yaml" for stage in STAGES)}
     composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
     composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
+    composed |= {CONFIGS / "background" / f"{name}.yaml" for name in BACKGROUNDS}
     assert set(CONFIGS.rglob("*.yaml")) == composed
     assert {"demo", "davis", "videos", "h36m", "ski", "handheld"} <= set(DATA)
     assert {"small", "paper"} <= set(PROFILES)
@@ -89,3 +91,18 @@ def test_debugging_is_one_config_more(tmp_path: Path) -> None:
 def test_bf16_trains_on_the_cpu(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:
     for stage in STAGES:
         assert main(fit_arguments(tmp_path, stage, "--trainer.precision=bf16-mixed")) == 0
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+def test_stage_2_trains_two_steps_on_plates(
+    background: str, tmp_path: Path, fit_arguments: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(fit_arguments(tmp_path, "inpaint")) == 0
+    with_plates = [*fit_arguments(tmp_path, "segment"), "--config", f"background/{background}.yaml"]
+    assert main(with_plates) == 0
+    saved = StageFolder(tmp_path / "segment").config()
+    assert saved["model"]["init_args"]["background"] == saved["data"]["init_args"]["plates"] == background
+    without = [*fit_arguments(tmp_path / "other", "segment"), "--model.init_args.background", background]
+    without += ["--model.init_args.inpainter_ckpt", str(tmp_path / "inpaint" / "checkpoints" / "last.ckpt")]
+    assert main(without) == 1
+    assert f"set data.init_args.plates to {background}" in capsys.readouterr().err

@@ -15,9 +15,9 @@ def frame(size: tuple[int, int] = (96, 128)) -> np.ndarray:
 def test_frame_augmentation_keeps_shape_and_follows_torch() -> None:
     change, image = FrameAugmentation(), frame()
     torch.manual_seed(5)
-    first = [change(image) for _ in range(8)]
+    first = [change(image=image)["image"] for _ in range(8)]
     torch.manual_seed(5)
-    again = [FrameAugmentation()(image) for _ in range(8)]
+    again = [FrameAugmentation()(image=image)["image"] for _ in range(8)]
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert len({a.tobytes() for a in first}) > 5
     assert all(a.shape == image.shape and a.dtype == np.uint8 for a in first)
@@ -27,7 +27,7 @@ def test_mirror_and_colours_are_drawn_independently() -> None:
     torch.manual_seed(1)
     image = np.zeros((8, 8, 3), np.uint8)
     image[:, :4] = (120, 60, 30)
-    changed = [FrameAugmentation(photometric=0.5)(image) for _ in range(200)]
+    changed = [FrameAugmentation(photometric=0.5)(image=image)["image"] for _ in range(200)]
     mirrored = np.array([bool(c[0, 0].sum() < c[0, -1].sum()) for c in changed])
     recoloured = np.array(
         [not np.array_equal(c[:, ::-1] if m else c, image) for c, m in zip(changed, mirrored, strict=True)]
@@ -39,15 +39,15 @@ def test_mirror_and_colours_are_drawn_independently() -> None:
 def test_frame_augmentation_is_mild() -> None:
     torch.manual_seed(0)
     change, image = FrameAugmentation(flip=0.0, photometric=1.0), frame() // 2 + 60
-    assert max(np.abs(change(image).astype(int) - image).mean() for _ in range(20)) < 40
+    assert max(np.abs(change(image=image)["image"].astype(int) - image).mean() for _ in range(20)) < 40
 
 
 def test_frame_augmentation_is_cheap() -> None:
     change, image = FrameAugmentation(), frame()
-    change(image)
+    change(image=image)["image"]
     start = time.process_time()
     for _ in range(100):
-        change(image)
+        change(image=image)["image"]
     assert (time.process_time() - start) / 100 < 2e-3  # measured 0.4 ms; slack for busy machines
 
 

@@ -1,0 +1,166 @@
+"""Plates show the scene behind a moving thing, however the camera moves, and say what no frame shows."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+from datamodules.camera_motion import camera_motion, rescaled
+from datamodules.plates import TemporalPlates, median_plate, stacked, unstacked
+from datamodules.readers import Broken, Keep, Pixels, resize
+
+SIZE = (96, 128)
+
+
+def scene(seed: int = 0) -> Pixels:
+    """A textured picture, larger than a frame."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    return cv2.GaussianBlur(cv2.resize(coarse, (480, 320), interpolation=cv2.INTER_CUBIC), (0, 0), 1.5)
+
+
+def camera(t: float) -> np.ndarray:
+    """Scene to frame at time t: a turn, a zoom and a walk to the right."""
+    turn, zoom = 0.004 * t, 1 + 0.002 * t
+    c, s = zoom * np.cos(turn), zoom * np.sin(turn)
+    return np.array([[c, -s, -120 - 2.5 * t], [s, c, -90 + 0.5 * t], [0, 0, 1.0]])
+
+
+def view(t: float) -> Pixels:
+    return cv2.warpPerspective(scene(), camera(t), (SIZE[1], SIZE[0]))
+
+
+class Walk:
+    """A red square walks to the right in front of a scene that a moving camera sees."""
+
+    def __init__(self, count: int, missing: int | None = None) -> None:
+        self.count, self.missing = count, missing
+
+    def __len__(self) -> int:
+        return self.count
+
+    def clean(self, t: int) -> Pixels:
+        return view(t)
+
+    def frame(self, t: int) -> Pixels:
+        image = view(t)
+        x = 8 + 2 * t
+        image[30:60, x : x + 20] = (230, 20, 20)
+        return image
+
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
+        for t in range(self.count):
+            if t == self.missing:
+                assert broken is not None
+                broken(10 * t, "broken")
+            elif keep is None or keep(t, 10 * t):
+                yield 10 * t, self.frame(t) if size is None else resize(self.frame(t), size)
+
+    def identity(self) -> Iterator[str]:
+        yield "walk"
+
+    def original_size(self) -> tuple[int, int]:
+        return SIZE
+
+
+def corner_error(found: np.ndarray, true: np.ndarray) -> float:
+    """Largest distance in pixels between where two motions put the corners of what both frames show."""
+    corners = np.array([[[25, 5]], [[125, 5]], [[125, 85]], [[25, 85]]], dtype=np.float64)
+    return float(np.abs(cv2.perspectiveTransform(corners, found) - cv2.perspectiveTransform(corners, true)).max())
+
+
+def test_the_motion_of_the_camera_is_found_to_a_fraction_of_a_pixel() -> None:
+    grey = [cv2.cvtColor(Walk(9).frame(t), cv2.COLOR_RGB2GRAY) for t in (0, 8)]
+    true = camera(8) @ np.linalg.inv(camera(0))
+    found = camera_motion(*grey)
+    assert found is not None and corner_error(found, true) < 0.75
+    guessed = camera_motion(*grey, guess=true)
+    assert guessed is not None and corner_error(guessed, true) < 0.5
+
+
+def test_a_frame_without_a_corner_has_no_motion() -> None:
+    grey = np.full(SIZE, 90, np.uint8)
+    assert camera_motion(grey, grey) is None
+
+
+def test_a_motion_between_large_frames_is_rescaled_to_small_ones() -> None:
+    image = view(0)
+    shift = np.array([[1, 0, 8.0], [0, 1, -4.0], [0, 0, 1]])
+    small = resize(image, (48, 64))
+    moved = resize(cv2.warpPerspective(image, shift, (128, 96)), (48, 64))
+    again = cv2.warpPerspective(small, rescaled(shift, 0.5), (64, 48))
+    assert np.abs(moved.astype(int) - again)[:40, 8:].max() <= 1
+
+
+def test_the_plate_shows_the_scene_behind_the_square() -> None:
+    walk = Walk(41)
+    plates = dict(TemporalPlates(walk, reach=16, step=4).frames((2 * SIZE[0], SIZE[1])))
+    assert list(plates) == [10 * t for t in range(41)]
+    for t in (0, 20, 40):
+        plate, covered = unstacked(plates[10 * t])
+        error = np.abs(plate.astype(int) - walk.clean(t)).mean(axis=2)
+        square = np.zeros(SIZE, dtype=bool)
+        square[30:60, 8 + 2 * t : 28 + 2 * t] = True
+        assert np.abs(walk.frame(t).astype(int) - walk.clean(t)).mean(axis=2)[square].mean() > 50
+        assert error[square & covered].mean() < 8
+        assert error[covered].mean() < 5
+        assert covered.mean() > 0.8
+
+
+def test_what_no_neighbour_shows_is_not_covered() -> None:
+    plates = dict(TemporalPlates(Walk(9), reach=8, step=8).frames((2 * SIZE[0], SIZE[1])))
+    plate, covered = unstacked(plates[80])  # its only neighbour is the first frame, 20 pixels to the left
+    assert not covered[:, 118:].any() and covered[20:80, 20:90].all()
+    assert (plate[~covered] == 0).all()
+
+
+def test_a_single_frame_has_an_empty_plate() -> None:
+    plate, covered = unstacked(next(TemporalPlates(Walk(1)).frames((2 * SIZE[0], SIZE[1])))[1])
+    assert not covered.any() and not plate.any()
+
+
+def test_plates_are_made_of_the_kept_frames_and_a_broken_one_is_nobodys_neighbour() -> None:
+    told: list[int] = []
+    source = TemporalPlates(Walk(20, missing=7), reach=4, step=2)
+    found = list(
+        source.frames((2 * SIZE[0], SIZE[1]), lambda position, number: number % 50 == 0, lambda n, _: told.append(n))
+    )
+    assert [number for number, _ in found] == [0, 50, 100, 150] and told == [70]
+
+
+def test_memory_holds_the_window_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(
+        TemporalPlates, "_plate", lambda self, window, at: sizes.append(len(window)) or window[at].image
+    )
+    assert (
+        len(list(TemporalPlates(Walk(30), reach=5, step=5, registration_scale=1).frames((2 * SIZE[0], SIZE[1])))) == 30
+    )
+    assert max(sizes) <= 11
+
+
+def test_the_settings_are_part_of_the_identity() -> None:
+    assert [*TemporalPlates(Walk(2), reach=8).identity()] != [*TemporalPlates(Walk(2), reach=9).identity()]
+
+
+def test_the_median_ignores_what_is_not_seen() -> None:
+    images = np.stack([np.full((2, 2, 3), v, np.uint8) for v in (10, 20, 200)])
+    seen = np.ones((3, 2, 2), dtype=bool)
+    seen[2, 0] = False
+    seen[:, 1, 1] = False
+    plate, covered = median_plate(images, seen)
+    assert plate[0, 0].tolist() == [15] * 3 and plate[1, 0].tolist() == [20] * 3
+    assert covered.tolist() == [[True, True], [True, False]]
+
+
+def test_coverage_survives_a_lossy_codec() -> None:
+    rng = np.random.default_rng(0)
+    plate = np.repeat(np.repeat(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), 8, 0), 8, 1)
+    covered = np.zeros((96, 128), dtype=bool)
+    covered[13:77, 21:99] = True
+    packed = cv2.imencode(".jpg", stacked(plate, covered), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    again = unstacked(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+    assert (again[1] != covered).mean() < 0.001
