@@ -36,25 +36,33 @@ def camera_motion(source: Pixels, target: Pixels, guess: Homography | None = Non
     corners = cv2.goodFeaturesToTrack(source, _CORNERS, _QUALITY, _APART)
     if corners is None or len(corners) < _FEWEST:
         return None
-    options = {"winSize": (_WINDOW, _WINDOW), "maxLevel": _LEVELS}
-    if guess is None:
-        found, seen, _ = cv2.calcOpticalFlowPyrLK(source, target, corners, None, **options)
-    else:
-        start = cv2.perspectiveTransform(corners, guess).astype(np.float32)
-        found, seen, _ = cv2.calcOpticalFlowPyrLK(
-            source, target, corners, start, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options
-        )
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(
-        target, source, found, corners.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options
-    )
+    start = corners if guess is None else cv2.perspectiveTransform(corners, guess).astype(np.float32)
+    found, seen = _tracked(source, target, corners, start)
+    back, returned = _tracked(target, source, found, corners)
     astray = np.linalg.norm((back - corners)[:, 0], axis=1)
-    kept = (seen[:, 0] > 0) & (returned[:, 0] > 0) & (astray < _BACK)
+    kept = seen & returned & (astray < _BACK)
     if kept.sum() < _FEWEST:
         return None
     motion, _ = cv2.findHomography(
         corners[kept], found[kept], cv2.USAC_MAGSAC, _INLIER, maxIters=2000, confidence=0.999
     )
     return None if motion is None else np.asarray(motion, dtype=np.float64)
+
+
+def _tracked(
+    source: Pixels, target: Pixels, points: NDArray[np.float32], start: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Follow points, (N, 1, 2), from where the search starts: where they went, and which were found, (N,)."""
+    found, seen, _ = cv2.calcOpticalFlowPyrLK(
+        source,
+        target,
+        points,
+        start.copy(),
+        winSize=(_WINDOW, _WINDOW),
+        maxLevel=_LEVELS,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )
+    return found, seen[:, 0] > 0
 
 
 def rescaled(motion: Homography, factor: float) -> Homography:

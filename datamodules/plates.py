@@ -79,9 +79,10 @@ def median_plate(images: NDArray[np.uint8], seen: NDArray[np.bool_]) -> tuple[Pi
     Returns:
         The plate, uint8, (h, w, 3), 0 where no frame shows anything; and where any does, bool, (h, w).
     """
-    covered = seen.any(axis=0)
-    known = np.ma.masked_array(images, np.broadcast_to(~seen[..., None], images.shape))
-    return np.ma.median(known, axis=0).filled(0).round().astype(np.uint8), covered
+    covered = np.asarray(seen.any(axis=0), dtype=bool)
+    known = np.where(seen[..., None], images, np.float32(np.nan))  # (N, h, w, 3)
+    known[:, ~covered] = 0
+    return np.nanmedian(known, axis=0).round().astype(np.uint8), covered
 
 
 @dataclass(frozen=True)
