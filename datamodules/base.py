@@ -218,7 +218,7 @@ class FramesDataModule(pl.LightningDataModule):
             rank_zero_warn(f"{type(self).__name__}: {skipped}.")
 
     def problems(self) -> list[Problem]:
-        """Frames and clips that are left out, and what else was noticed, as far as was looked at them."""
+        """Frames and clips that are left out, and what else was noticed, as far as they were looked at."""
         return [*self._left_out(), *self._noticed]
 
     def skipped(self) -> str:
