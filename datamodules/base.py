@@ -172,6 +172,7 @@ class FramesDataModule(pl.LightningDataModule):
         usable = self._stored.usable([clip for split in splits for clip in used[split]])
         if splits and not usable:
             raise ValueError(self._nothing_left("data"))
+        self._plates(self._stored.usable([clip for split in splits if split != "test" for clip in used[split]]))
         entries = list({clip.kept: self._stored[clip] for clip in usable}.values())
         clips = len({entry.name for entry in entries})  # frames to train on and to evaluate may be two entries
         frames, size = sum(len(entry) for entry in entries), sum(int(entry.offsets[-1]) for entry in entries)
