@@ -89,7 +89,7 @@ def predicted_boxes(frames: Any) -> list[tuple[float, ...]]:  # noqa: ANN401
 def test_boxes_alone_are_scored(tmp_path: Path) -> None:
     """Without masks, true boxes give the hit rate and the ranked precision, and nothing that needs a mask."""
     clips = {"bear": 4, "camel": 2}
-    own = predicted_boxes(toy, toy.ToyFrames(clips, masks=False))
+    own = predicted_boxes(toy.ToyFrames(clips, masks=False))
     truth = {0: own[0], 1: own[1], 2: (0.9, 0.9, 0.05, 0.05), 4: own[4], 5: own[5]}  # 3 hits of 4 in bear, 2 of 2
     frames = toy.ToyFrames(clips, masks=False, box=lambda position: truth.get(position, NOWHERE))
     metrics = MaskMetrics()
@@ -113,7 +113,7 @@ def test_boxes_alone_are_scored(tmp_path: Path) -> None:
 def test_a_true_box_wins_over_that_of_the_mask(tmp_path: Path) -> None:
     """Masks and boxes on different frames: pixels are scored on the masks, boxes on the true box or else the mask's."""
     clips = {"bear": 4}
-    own = predicted_boxes(toy, toy.ToyFrames(clips))
+    own = predicted_boxes(toy.ToyFrames(clips))
     far = (0.9, 0.9, 0.05, 0.05)
     plain, given = MaskMetrics(boundary=False), MaskMetrics(boundary=False)
     frames = toy.ToyFrames(clips, annotated=lambda position: position < 2)
