@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Barrier, Thread
@@ -22,7 +23,7 @@ from datamodules.clips import Clip
 from datamodules.codecs import Codec
 from datamodules.dataset import FrameDataset
 from datamodules.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles
-from datamodules.problems import Problem, summary, table
+from datamodules.problems import Problem, read_table, summary, table
 from datamodules.readers import Broken, ImageFrames, Keep, Pixels, VideoFrames, open_frames, resize
 from datamodules.store import FrameStore, StoreError, entry_name
 from tests.fake_data import SIZE, draw_frame, write_images, write_video
@@ -434,18 +435,49 @@ def test_a_broken_image_is_left_out_and_listed(tmp_path: Path, content: bytes | 
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content is None else content)
     module = videos(tmp_path / "clips", tmp_path / "store")
     assert "2 clips, 9 frames" in module.prepare()
-    assert module.prepare().endswith(f"; 1 frame skipped in 1 clip: see {tmp_path / 'store' / 'problems-videos.csv'}")
+    listed = next((tmp_path / "store").glob("problems-videos-*.csv"))
+    assert module.prepare().endswith(f"; 1 frame skipped in 1 clip: see {listed}")
     again = videos(tmp_path / "clips", tmp_path / "store")  # nothing is decoded now, and still it is told
     with pytest.warns(UserWarning, match="1 frame skipped in 1 clip"):
         again.setup()
     assert [(p.clip, p.frame) for p in again.problems()] == [("a", 0)] and str(file) in again.problems()[0].reason
-    lines = (tmp_path / "store" / "problems-videos.csv").read_text().splitlines()
+    lines = listed.read_text().splitlines()
     assert lines[0] == "clip,frame,reason" and lines[1].startswith("a,0,") and len(lines) == 2
     write_images(tmp_path / "clips" / "a", frames=5)  # mended
     os.utime(file, ns=(1, 1))
     mended = videos(tmp_path / "clips", tmp_path / "store")
     assert "skipped" not in mended.prepare() and mended.problems() == []
-    assert (tmp_path / "store" / "problems-videos.csv").read_text() == "clip,frame,reason\n"
+    assert listed.read_text() == "clip,frame,reason\n"
+
+
+def test_every_root_keeps_its_list_of_problems(tmp_path: Path) -> None:
+    for root in ("one", "two"):
+        write_images(tmp_path / root / "run", frames=3)
+        (tmp_path / root / "run" / "00001.jpg").write_bytes(b"nothing")
+    lines = [videos(tmp_path / root, tmp_path / "store").prepare() for root in ("one", "two")]
+    for root, line in zip(("one", "two"), lines, strict=True):
+        listed = read_table(Path(line.split(": see ")[1]).read_text())
+        assert [(p.clip, p.frame) for p in listed] == [("run", 1)] and str(tmp_path / root) in listed[0].reason
+
+
+def test_a_stage_keeps_the_problems_of_the_others(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_images(tmp_path / "clips" / name, frames=3)
+        (tmp_path / "clips" / name / "00001.jpg").write_bytes(b"nothing")
+    (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["a"], "test": ["b"]}))
+
+    def after(stage: str) -> list[str]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            videos(tmp_path / "clips", tmp_path / "store").setup(stage)
+        (file,) = (tmp_path / "store").glob("problems-*.csv")
+        return sorted(problem.clip for problem in read_table(file.read_text()))
+
+    assert [after("fit"), after("test"), after("fit")] == [["a"], ["a", "b"], ["a", "b"]]
+    write_images(tmp_path / "clips" / "a", frames=3)  # mended
+    assert [after("test"), after("fit")] == [["a", "b"], ["b"]]
+    (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["a"]}))  # nobody asks for b any more
+    assert after("fit") == []
 
 
 def test_a_clip_without_a_whole_frame_is_left_out_and_listed(tmp_path: Path) -> None:
@@ -589,3 +621,4 @@ def test_problems_are_counted_and_quoted() -> None:
     assert summary(problems) == "3 frames skipped in 2 clips, 1 clip skipped"
     assert summary(problems[:1]) == "1 frame skipped in 1 clip" and summary([]) == ""
     assert table(problems).splitlines() == ["clip,frame,reason", 'a,1,"no ""x"", y"', "a,2,z", "b,0,z", "c,,w"]
+    assert read_table(table(problems)) == problems and read_table("clip,frame,reason\nx,y,z\nw\n") == []
