@@ -75,7 +75,7 @@ class FramesDataModule(pl.LightningDataModule):
         store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
             room. None means as far as the disk goes.
         store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
-            "auto" is raw where the frames of all splits fit half of this machine's memory and the limit.
+            "auto" is raw where the frames of all splits fit half of this machine's memory, the limit and the disk.
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
@@ -351,7 +351,7 @@ class FramesDataModule(pl.LightningDataModule):
             clips = {clip.kept: clip for members in used.values() for clip in members}
             total = sum(map(self._stored.bytes, clips.values()))
             fits = total <= _MEMORY_SHARE * machine_memory() and total <= (self.store.limit or total)
-            self._codec = "raw" if fits else "jpeg"
+            self._codec = "raw" if fits and self._stored.raw_fits(list(clips.values())) else "jpeg"
         return self._codec
 
     def _plates(self, clips: Sequence[Clip]) -> list[StoredClip] | None:

@@ -326,7 +326,7 @@ def test_what_can_never_fit_is_refused_before_it_is_written(tmp_path: Path, monk
         small.prepare()
     monkeypatch.setattr("datamodules.store._free", lambda _: 64 * 2**20 + 5 * FRAME)
     with pytest.raises(StoreError, match=r"more than is free in .*store: free some"):
-        videos(video, tmp_path / "store").prepare()
+        videos(video, tmp_path / "store", store_codec="raw").prepare()
     assert entries(tmp_path / "store") == []
 
 
@@ -334,6 +334,39 @@ def test_jpeg_that_grows_over_the_bound_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="store_limit_gb"):
         ready(FrameStore(tmp_path, limit=100), drawn("run"), "jpeg")
     assert entries(tmp_path) == []
+
+
+def test_auto_is_jpeg_where_raw_does_not_fit_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    spare = 64 * 2**20
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare + 5 * FRAME)
+    assert "(jpeg)" in videos(video, tmp_path / "small" / "store").prepare()
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare + 6 * FRAME)
+    assert "(raw)" in videos(video, tmp_path / "store").prepare()
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare)  # what is there needs no room
+    assert "(raw)" in videos(video, tmp_path / "store").prepare()
+
+
+def test_a_part_that_vanishes_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FrameStore(tmp_path)
+    (tmp_path / ".part-left").mkdir()
+    monkeypatch.setattr(Path, "glob", lambda folder, _: iter([folder / ".part-gone", folder / ".part-left"]))
+    store.open()
+    assert entries(tmp_path) == []
+
+
+def test_nothing_is_removed_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("datamodules.store.fcntl.flock", none)
+    store = FrameStore(tmp_path, limit=8 * FRAME)
+    aged(store, "a", "b")
+    (tmp_path / ".part-other").mkdir()
+    store.open()
+    with pytest.raises(StoreError, match="store_limit_gb"):
+        ready(store, drawn("c"))
+    assert left(store) == ["a", "b"] and (tmp_path / ".part-other").is_dir()
 
 
 def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
