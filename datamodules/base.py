@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -22,7 +23,7 @@ from datamodules.dataset import FrameDataset, finished
 from datamodules.entry import StoredClip
 from datamodules.memory import machine_memory
 from datamodules.plates import PlateKind, plate_clip
-from datamodules.problems import Problem, summary, table
+from datamodules.problems import Problem, read_table, summary, table
 from datamodules.progress import progress
 from datamodules.readers import FrameSource
 from datamodules.sampling import spread
@@ -74,7 +75,7 @@ class FramesDataModule(pl.LightningDataModule):
         store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
             room. None means as far as the disk goes.
         store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
-            "auto" is raw where the frames of all splits fit half of this machine's memory and the limit.
+            "auto" is raw where the frames of all splits fit half of this machine's memory, the limit and the disk.
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
@@ -124,6 +125,7 @@ class FramesDataModule(pl.LightningDataModule):
         self._datasets: dict[Split, FrameDataset] = {}
         self._annotations: dict[Hashable, tuple[ClipMasks, NDArray[np.float32]]] = {}
         self._said: set[str] = set()
+        self._opened: set[str] = set()
         self._unreadable: dict[str, Problem] = {}
         self._noticed: dict[Problem, None] = {}
 
@@ -329,6 +331,7 @@ class FramesDataModule(pl.LightningDataModule):
         used = _without_the_unused(self._list(splits))
         clips = {clip.kept: clip for split in splits for clip in used[split]}
         decoded = self._stored.open(list(clips.values()), self._chosen_codec(used))
+        self._opened |= {clip.name for clip in clips.values()}
         self._list_problems(strict=decoded)
         return used
 
@@ -349,7 +352,7 @@ class FramesDataModule(pl.LightningDataModule):
             clips = {clip.kept: clip for members in used.values() for clip in members}
             total = sum(map(self._stored.bytes, clips.values()))
             fits = total <= _MEMORY_SHARE * machine_memory() and total <= (self.store.limit or total)
-            self._codec = "raw" if fits else "jpeg"
+            self._codec = "raw" if fits and self._stored.raw_fits(list(clips.values())) else "jpeg"
         return self._codec
 
     def _plates(self, clips: Sequence[Clip]) -> list[StoredClip] | None:
@@ -376,16 +379,27 @@ class FramesDataModule(pl.LightningDataModule):
 
     def _list_problems(self, strict: bool) -> None:
         """Write the list of what is left out; in a store of somebody else, unless strict, that may be impossible."""
-        if self.problems() or self._problems_file.exists():
+        listed = {clip.name for members in self._lists.values() for clip in members}
+        try:
+            before = read_table(self._problems_file.read_text())
+        except OSError:
+            before = None
+        if self.problems() or before is not None:
+            # what an earlier call found in clips that this one has not opened is still true
+            known = len(self._lists) == len(SPLITS)  # else a split cannot be listed now
+            others = [p for p in before or () if p.clip not in self._opened and (p.clip in listed or not known)]
             try:
-                self.store.write_text(self._problems_file.name, table(self.problems()))
+                self.store.write_text(self._problems_file.name, table(list(dict.fromkeys([*others, *self.problems()]))))
             except StoreError:
                 if strict:
                     raise
 
     @property
     def _problems_file(self) -> Path:
-        return self.store.folder / f"problems-{type(self).__name__.removesuffix('DataModule').lower()}.csv"
+        """One list for each folder of data, as data sets may share a store."""
+        root = str(Path(getattr(self, "root", "")).resolve())
+        key = hashlib.sha256(root.encode(errors="surrogateescape")).hexdigest()[:8]
+        return self.store.folder / f"problems-{type(self).__name__.removesuffix('DataModule').lower()}-{key}.csv"
 
     def _nothing_left(self, what: str) -> str:
         """Why a split has no clip, as one sentence."""

@@ -85,6 +85,14 @@ class StoredClips:
         """What the frames of a clip take as they are."""
         return len(clip) * self.size[0] * self.size[1] * 3
 
+    def raw_fits(self, clips: Sequence[Clip]) -> bool:
+        """Whether the frames of clips have room on the disk as they are, beside all that is there."""
+        free = self.store.free()
+        if sum(map(self.bytes, clips)) <= free:
+            return True
+        names = ((clip, entry_name(clip, self.size, "raw")) for clip in clips)
+        return sum(self.bytes(clip) for clip, name in names if not (self.store.folder / name).is_dir()) <= free
+
     def _decode(self, clips: Sequence[Clip], codec: Codec, needed: set[str]) -> dict[Hashable, StoredClip]:
         stop = Event()
         with (

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Barrier, Thread
@@ -22,7 +23,7 @@ from datamodules.clips import Clip
 from datamodules.codecs import Codec
 from datamodules.dataset import FrameDataset
 from datamodules.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles
-from datamodules.problems import Problem, summary, table
+from datamodules.problems import Problem, read_table, summary, table
 from datamodules.readers import Broken, ImageFrames, Keep, Pixels, VideoFrames, open_frames, resize
 from datamodules.store import FrameStore, StoreError, entry_name
 from tests.fake_data import SIZE, draw_frame, write_images, write_video
@@ -325,7 +326,7 @@ def test_what_can_never_fit_is_refused_before_it_is_written(tmp_path: Path, monk
         small.prepare()
     monkeypatch.setattr("datamodules.store._free", lambda _: 64 * 2**20 + 5 * FRAME)
     with pytest.raises(StoreError, match=r"more than is free in .*store: free some"):
-        videos(video, tmp_path / "store").prepare()
+        videos(video, tmp_path / "store", store_codec="raw").prepare()
     assert entries(tmp_path / "store") == []
 
 
@@ -333,6 +334,39 @@ def test_jpeg_that_grows_over_the_bound_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="store_limit_gb"):
         ready(FrameStore(tmp_path, limit=100), drawn("run"), "jpeg")
     assert entries(tmp_path) == []
+
+
+def test_auto_is_jpeg_where_raw_does_not_fit_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    spare = 64 * 2**20
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare + 5 * FRAME)
+    assert "(jpeg)" in videos(video, tmp_path / "small" / "store").prepare()
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare + 6 * FRAME)
+    assert "(raw)" in videos(video, tmp_path / "store").prepare()
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare)  # what is there needs no room
+    assert "(raw)" in videos(video, tmp_path / "store").prepare()
+
+
+def test_a_part_that_vanishes_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FrameStore(tmp_path)
+    (tmp_path / ".part-left").mkdir()
+    monkeypatch.setattr(Path, "glob", lambda folder, _: iter([folder / ".part-gone", folder / ".part-left"]))
+    store.open()
+    assert entries(tmp_path) == []
+
+
+def test_nothing_is_removed_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("datamodules.store.fcntl.flock", none)
+    store = FrameStore(tmp_path, limit=8 * FRAME)
+    aged(store, "a", "b")
+    (tmp_path / ".part-other").mkdir()
+    store.open()
+    with pytest.raises(StoreError, match="store_limit_gb"):
+        ready(store, drawn("c"))
+    assert left(store) == ["a", "b"] and (tmp_path / ".part-other").is_dir()
 
 
 def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,18 +468,49 @@ def test_a_broken_image_is_left_out_and_listed(tmp_path: Path, content: bytes | 
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content is None else content)
     module = videos(tmp_path / "clips", tmp_path / "store")
     assert "2 clips, 9 frames" in module.prepare()
-    assert module.prepare().endswith(f"; 1 frame skipped in 1 clip: see {tmp_path / 'store' / 'problems-videos.csv'}")
+    listed = next((tmp_path / "store").glob("problems-videos-*.csv"))
+    assert module.prepare().endswith(f"; 1 frame skipped in 1 clip: see {listed}")
     again = videos(tmp_path / "clips", tmp_path / "store")  # nothing is decoded now, and still it is told
     with pytest.warns(UserWarning, match="1 frame skipped in 1 clip"):
         again.setup()
     assert [(p.clip, p.frame) for p in again.problems()] == [("a", 0)] and str(file) in again.problems()[0].reason
-    lines = (tmp_path / "store" / "problems-videos.csv").read_text().splitlines()
+    lines = listed.read_text().splitlines()
     assert lines[0] == "clip,frame,reason" and lines[1].startswith("a,0,") and len(lines) == 2
     write_images(tmp_path / "clips" / "a", frames=5)  # mended
     os.utime(file, ns=(1, 1))
     mended = videos(tmp_path / "clips", tmp_path / "store")
     assert "skipped" not in mended.prepare() and mended.problems() == []
-    assert (tmp_path / "store" / "problems-videos.csv").read_text() == "clip,frame,reason\n"
+    assert listed.read_text() == "clip,frame,reason\n"
+
+
+def test_every_root_keeps_its_list_of_problems(tmp_path: Path) -> None:
+    for root in ("one", "two"):
+        write_images(tmp_path / root / "run", frames=3)
+        (tmp_path / root / "run" / "00001.jpg").write_bytes(b"nothing")
+    lines = [videos(tmp_path / root, tmp_path / "store").prepare() for root in ("one", "two")]
+    for root, line in zip(("one", "two"), lines, strict=True):
+        listed = read_table(Path(line.split(": see ")[1]).read_text())
+        assert [(p.clip, p.frame) for p in listed] == [("run", 1)] and str(tmp_path / root) in listed[0].reason
+
+
+def test_a_stage_keeps_the_problems_of_the_others(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_images(tmp_path / "clips" / name, frames=3)
+        (tmp_path / "clips" / name / "00001.jpg").write_bytes(b"nothing")
+    (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["a"], "test": ["b"]}))
+
+    def after(stage: str) -> list[str]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            videos(tmp_path / "clips", tmp_path / "store").setup(stage)
+        (file,) = (tmp_path / "store").glob("problems-*.csv")
+        return sorted(problem.clip for problem in read_table(file.read_text()))
+
+    assert [after("fit"), after("test"), after("fit")] == [["a"], ["a", "b"], ["a", "b"]]
+    write_images(tmp_path / "clips" / "a", frames=3)  # mended
+    assert [after("test"), after("fit")] == [["a", "b"], ["b"]]
+    (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["a"]}))  # nobody asks for b any more
+    assert after("fit") == []
 
 
 def test_a_clip_without_a_whole_frame_is_left_out_and_listed(tmp_path: Path) -> None:
@@ -589,3 +654,4 @@ def test_problems_are_counted_and_quoted() -> None:
     assert summary(problems) == "3 frames skipped in 2 clips, 1 clip skipped"
     assert summary(problems[:1]) == "1 frame skipped in 1 clip" and summary([]) == ""
     assert table(problems).splitlines() == ["clip,frame,reason", 'a,1,"no ""x"", y"', "a,2,z", "b,0,z", "c,,w"]
+    assert read_table(table(problems)) == problems and read_table("clip,frame,reason\nx,y,z\nw\n") == []
