@@ -287,7 +287,7 @@ def test_nothing_is_removed_in_vain(tmp_path: Path) -> None:
 def test_entries_in_use_stay(tmp_path: Path) -> None:
     store = FrameStore(tmp_path, limit=12 * FRAME)
     clips = aged(store, "a", "b", "c")
-    use = store.use(clips[:1])
+    use = store.use([clips[0].folder.name])
     store.make_room(4 * FRAME)
     assert left(store) == ["a", "c"]
     use.close()
@@ -300,7 +300,7 @@ def test_a_dead_process_uses_nothing(tmp_path: Path) -> None:
     clips = aged(store, "a", "b")
     child = os.fork()
     if child == 0:
-        store.use(clips)
+        store.use([clip.folder.name for clip in clips])
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     store.make_room(4 * FRAME)
@@ -315,6 +315,51 @@ def test_a_data_module_keeps_what_it_reads(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="store_limit_gb"):
         ready(FrameStore(tmp_path / "store", 8 * FRAME), drawn("other"))
     assert module.dataset("train")[5]["image"].shape == (3, *SIZE)
+
+
+def test_no_moment_passes_before_an_entry_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process wants all of the room whenever an entry was found, or has just appeared."""
+    for number in range(3):
+        write_video(tmp_path / "clips" / f"run{number}.mp4", number)
+    store = tmp_path / "store"
+    refused: list[str] = []
+
+    def crowd() -> None:
+        try:
+            FrameStore(store, 6 * FRAME).make_room(6 * FRAME)
+        except StoreError as error:
+            refused.append(str(error))
+
+    videos(tmp_path / "clips" / "run0.mp4", store).prepare()
+    real_find, real_publish = FrameStore.find, FrameStore._publish
+
+    def find(self: FrameStore, clip: str, entry: str) -> StoredClip | None:
+        found = real_find(self, clip, entry)
+        crowd()
+        return found
+
+    def publish(self: FrameStore, part: Path, name: str) -> None:
+        real_publish(self, part, name)
+        crowd()
+
+    monkeypatch.setattr(FrameStore, "find", find)
+    monkeypatch.setattr(FrameStore, "_publish", publish)
+    module = videos(tmp_path / "clips", store, store_codec="raw")
+    module.setup()
+    assert len(refused) == 5  # three clips were looked for, of which two were written
+    assert all(len(module.dataset(split)[0]["image"]) == 3 for split in ("train", "val", "test"))
+
+
+def test_what_could_not_be_opened_is_not_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    videos(video, tmp_path / "store", store_codec="raw").prepare()
+    write_video(tmp_path / "other.mp4", 1)
+    monkeypatch.setattr(FrameStore, "_publish", lambda *_: pytest.fail("no disk"))
+    module = videos(tmp_path, tmp_path / "store", store_codec="raw")
+    with pytest.raises(pytest.fail.Exception, match="no disk"):
+        module.prepare()
+    FrameStore(tmp_path / "store", 6 * FRAME).make_room(6 * FRAME)  # the module is still there
+    assert left(module.store) == []
 
 
 def test_what_can_never_fit_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
