@@ -74,7 +74,8 @@ class FramesDataModule(pl.LightningDataModule):
         store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
             room. None means as far as the disk goes.
         store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
-            "auto" is raw where the frames of all splits fit half of this machine's memory and the limit.
+            "auto" is what the store holds the clips in already; else raw where the frames of all splits fit half of
+            this machine's memory and the limit.
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
@@ -327,7 +328,7 @@ class FramesDataModule(pl.LightningDataModule):
             return {}
         used = _without_the_unused(self._list(splits))
         clips = {clip.kept: clip for split in splits for clip in used[split]}
-        decoded = self._stored.open(list(clips.values()), self._chosen_codec(used))
+        decoded = self._stored.open(list(clips.values()), self._chosen_codec(used, list(clips.values())))
         self._list_problems(strict=decoded)
         return used
 
@@ -342,8 +343,13 @@ class FramesDataModule(pl.LightningDataModule):
                         raise
         return self._lists
 
-    def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]]) -> Codec:
-        """The codec; "auto" looks at the frames of all splits, so that every stage gives the same answer."""
+    def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]], wanted: Sequence[Clip]) -> Codec:
+        """The codec; "auto" is the one that holds the wanted clips already, as another machine may have stored them.
+
+        Else it looks at the frames of all splits, so that every stage gives the same answer.
+        """
+        if self._codec is None:
+            self._codec = self._stored.only_codec(wanted)
         if self._codec is None:
             clips = {clip.kept: clip for members in used.values() for clip in members}
             total = sum(map(self._stored.bytes, clips.values()))

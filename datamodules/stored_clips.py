@@ -7,8 +7,8 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 
 from datamodules.clips import Clip, refuse_strays
-from datamodules.codecs import Codec
-from datamodules.entry import StoredClip
+from datamodules.codecs import CODECS, Codec
+from datamodules.entry import StoredClip, open_entry
 from datamodules.problems import Problem
 from datamodules.progress import progress
 from datamodules.store import FrameStore, Use, entry_name
@@ -89,6 +89,15 @@ class StoredClips:
         for clip in clips:
             self._look_at(clip)
         return bool(missing)
+
+    def only_codec(self, clips: Sequence[Clip]) -> Codec | None:
+        """The codec in which the store holds all of some clips; None where it is none, or either."""
+
+        def is_there(clip: Clip, codec: Codec) -> bool:
+            return open_entry(clip.name, self.store.folder / entry_name(clip, self.size, codec)) is not None
+
+        whole = [codec for codec in CODECS if all(is_there(clip, codec) for clip in clips)]
+        return whole[0] if len(whole) == 1 else None
 
     def bytes(self, clip: Clip) -> int:
         """What the frames of a clip take as they are."""

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -384,6 +385,7 @@ def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     video = write_video(tmp_path / "run.mp4")  # 6 frames, which serve for all splits
 
     def codec(stage: str, **changes: object) -> str:
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
         module = videos(video, tmp_path / "store", **changes)
         module.setup(stage)
         return next(iter(module._stored._entries.values())).codec
@@ -397,6 +399,24 @@ def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert codec("fit", store_codec="raw") == "raw"
     with pytest.raises(ValueError, match="choose auto, raw or jpeg"):
         videos(video, tmp_path, store_codec="png")
+
+
+def test_auto_takes_what_another_machine_has_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        write_images(tmp_path / "clips" / f"run{number}", number)
+    store, other = tmp_path / "store", tmp_path / "other"
+
+    def prepare(folder: Path, memory: int, codec: str = "auto") -> str:
+        monkeypatch.setattr("datamodules.base.machine_memory", lambda: memory)
+        return videos(tmp_path / "clips", folder, store_codec=codec).prepare()
+
+    assert "(raw)" in prepare(store, 10**12) and "(raw)" in prepare(store, 1)
+    assert "(jpeg)" in prepare(other, 1) and "(jpeg)" in prepare(other, 10**12)
+    assert len(entries(store)) == len(entries(other)) == 2
+    shutil.rmtree(next(other.glob("run1-*")))  # not all of them any more: this machine decides
+    assert "(raw)" in prepare(other, 10**12)
+    prepare(store, 1, "jpeg")  # both are there: so it does
+    assert "(jpeg)" in prepare(store, 1) and "(raw)" in prepare(store, 10**12)
 
 
 @pytest.mark.parametrize(
