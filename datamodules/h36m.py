@@ -110,7 +110,7 @@ class H36mDataModule(FramesDataModule):
         every = self.open_source(name, partial(ImageFrames, folder))
         if every is None:
             return None
-        kept = [path for path, n in zip(every.paths, every.indices, strict=True) if (n - 1) % self.every_nth == 0]
+        kept = [file for file, n in zip(every.names, every.indices, strict=True) if (n - 1) % self.every_nth == 0]
         source = self.open_source(name, lambda: readable(ImageFrames(folder, kept))) if kept else None
         if source is None or not annotated:
             return Clip(name, source) if source is not None else None

@@ -196,7 +196,7 @@ class VideosDataModule(FramesDataModule):
         stems = (
             {}
             if isinstance(source, VideoFrames)
-            else dict(zip((path.stem for path in source.paths), source.indices, strict=True))
+            else dict(zip(source.stems(), source.indices, strict=True))
         )
         for file in list_images(folder):
             index = stems.get(file.stem, frame_number(file.stem))

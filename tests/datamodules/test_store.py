@@ -153,6 +153,24 @@ def test_a_changed_video_is_decoded_again(tmp_path: Path) -> None:
     assert np.abs(module.dataset("train").clips[0].read([2])[0].astype(int) - draw_frame(1, 2)[0]).mean() < 20
 
 
+def test_a_copy_of_the_source_is_not_decoded_again(tmp_path: Path) -> None:
+    write_images(tmp_path / "here" / "monday" / "run")
+    write_video(tmp_path / "here" / "walk.mp4")
+    store = tmp_path / "store"
+    videos(tmp_path / "here", store).prepare()
+    before = entries(store)
+    shutil.copytree(tmp_path / "here", tmp_path / "there")  # keeps the times
+    shutil.copytree(store, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "here")
+    for folder in (store, tmp_path / "copy"):
+        videos(tmp_path / "there", folder).prepare()
+        assert entries(folder) == before and len(before) == 2
+    for file in (tmp_path / "there" / "walk.mp4", tmp_path / "there" / "monday" / "run" / "00003.jpg"):
+        os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+    videos(tmp_path / "there", store).prepare()
+    assert len(entries(store)) == 4
+
+
 def test_a_source_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
     clip = drawn("run", hook=lambda number: setattr(clip.source, "name", f"changed {number}"))
     with pytest.raises(StoreError, match="Clip 'run' changed while it was read"):
