@@ -53,6 +53,8 @@ class FramesDataModule(pl.LightningDataModule):
     False the mask is all False and must be ignored), and, if it has any box, ``box`` (float32 (B, 4), (cx, cy, sx, sy)
     in [-1, 1]; NaN where the frame has none). A split that has annotation yields its annotated frames only; one
     without yields them all. Training yields all frames, and never sees a mask or a box.
+    Where a protocol lists one set of held-out clips only, as the official splits of DAVIS do, "val" and "test" are the
+    same clips; validation then chooses checkpoints by a loss without labels only.
 
     With ``plates``, training and validation batches bring ``plate`` (float32 (B, 3, h, w), what the frame would show
     without its subject) and ``covered`` (bool (B, 1, h, w), where that is known); see datamodules/plates.py.
@@ -72,7 +74,8 @@ class FramesDataModule(pl.LightningDataModule):
         device_augment: Whether the augmentation includes the zoom and shift that run on the device.
         store_dir: Folder of the frame store; None means $BACKDROP_CACHE or ~/.cache/backdrop.
         store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
-            room. None means as far as the disk goes.
+            room, those of changed sources and former settings in their turn. None, the default, is no limit: nothing
+            makes room before the disk is full.
         store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
             "auto" is what the store holds the clips in already; else raw where the frames of all splits fit half of
             this machine's memory and the limit.
@@ -296,6 +299,17 @@ class FramesDataModule(pl.LightningDataModule):
         if split not in self._datasets:
             raise RuntimeError(f"The {split} split is not read yet: call setup() of {type(self).__name__} first.")
         return self._datasets[split]
+
+    def listed_clips(self, split: Split) -> list[Clip]:
+        """The clips of one split, as :meth:`split_clips` has listed them for :meth:`setup`; it is not asked again.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Returns:
+            Its clips, those that are left out among them.
+        """
+        return self._list([split])[split]
 
     def say(self, message: str) -> None:
         """Tell the user something, once per data module and on one process only.
