@@ -54,6 +54,8 @@ class FramesDataModule(pl.LightningDataModule):
     False the mask is all False and must be ignored), and, if it has any box, ``box`` (float32 (B, 4), (cx, cy, sx, sy)
     in [-1, 1]; NaN where the frame has none). A split that has annotation yields its annotated frames only; one
     without yields them all. Training yields all frames, and never sees a mask or a box.
+    Where a protocol lists one set of held-out clips only, as the official splits of DAVIS do, "val" and "test" are the
+    same clips; validation then chooses checkpoints by a loss without labels only.
 
     With ``plates``, training and validation batches bring ``plate`` (float32 (B, 3, h, w), what the frame would show
     without its subject) and ``covered`` (bool (B, 1, h, w), where that is known); see datamodules/plates.py.
@@ -73,9 +75,11 @@ class FramesDataModule(pl.LightningDataModule):
         device_augment: Whether the augmentation includes the zoom and shift that run on the device.
         store_dir: Folder of the frame store; None means $BACKDROP_CACHE or ~/.cache/backdrop.
         store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
-            room. None means as far as the disk goes.
+            room, those of changed sources and former settings in their turn. None, the default, is no limit: nothing
+            makes room before the disk is full.
         store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
-            "auto" is raw where the frames of all splits fit half of this machine's memory, the limit and the disk.
+            "auto" is what the store holds the clips in already; else raw where the frames of all splits fit half of
+            this machine's memory, the limit and the disk.
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
@@ -299,6 +303,17 @@ class FramesDataModule(pl.LightningDataModule):
             raise RuntimeError(f"The {split} split is not read yet: call setup() of {type(self).__name__} first.")
         return self._datasets[split]
 
+    def listed_clips(self, split: Split) -> list[Clip]:
+        """The clips of one split, as :meth:`split_clips` has listed them for :meth:`setup`; it is not asked again.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Returns:
+            Its clips, those that are left out among them.
+        """
+        return self._list([split])[split]
+
     def say(self, message: str) -> None:
         """Tell the user something, once per data module and on one process only.
 
@@ -330,7 +345,7 @@ class FramesDataModule(pl.LightningDataModule):
             return {}
         used = _without_the_unused(self._list(splits))
         clips = {clip.kept: clip for split in splits for clip in used[split]}
-        decoded = self._stored.open(list(clips.values()), self._chosen_codec(used))
+        decoded = self._stored.open(list(clips.values()), self._chosen_codec(used, list(clips.values())))
         self._opened |= {clip.name for clip in clips.values()}
         self._list_problems(strict=decoded)
         return used
@@ -346,8 +361,13 @@ class FramesDataModule(pl.LightningDataModule):
                         raise
         return self._lists
 
-    def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]]) -> Codec:
-        """The codec; "auto" looks at the frames of all splits, so that every stage gives the same answer."""
+    def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]], wanted: Sequence[Clip]) -> Codec:
+        """The codec; "auto" is the one that holds the wanted clips already, as another machine may have stored them.
+
+        Else it looks at the frames of all splits, so that every stage gives the same answer.
+        """
+        if self._codec is None:
+            self._codec = self._stored.only_codec(wanted)
         if self._codec is None:
             clips = {clip.kept: clip for members in used.values() for clip in members}
             total = sum(map(self._stored.bytes, clips.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -55,7 +55,10 @@ class FrameSource(Protocol):
         """
 
     def identity(self) -> Iterator[str]:
-        """Everything that the frames depend on: files with size and time of change, and settings of the source."""
+        """Everything that the frames depend on: names of files with size and time of change, settings of the source.
+
+        Not where the files are: a copy of them is the same source.
+        """
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame in pixels."""
@@ -64,17 +67,17 @@ class FrameSource(Protocol):
 Source = TypeVar("Source", bound=FrameSource)
 
 
-def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
+def natural_key(path: Path | str) -> list[int | str]:
     """Sort key that puts ``frame_2`` before ``frame_10``.
 
     Args:
         path: A path or a name; only the last component counts.
 
     Returns:
-        Alternating text and number parts that compare in natural order.
+        Text and number in turn, text first, so that like is compared with like.
     """
-    parts = re.split(r"(\d+)", Path(path).name.lower())
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    name = path.name if isinstance(path, Path) else os.path.basename(path)
+    return [int(part) if at % 2 else part for at, part in enumerate(re.split(r"(\d+)", name.lower()))]
 
 
 def frame_number(stem: str) -> int | None:
@@ -83,9 +86,10 @@ def frame_number(stem: str) -> int | None:
     return int(digits[-1]) if digits else None
 
 
-def is_image(path: Path) -> bool:
+def is_image(path: Path | str) -> bool:
     """Whether the file name is that of an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    name = os.path.basename(path)
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def is_video(path: Path) -> bool:
@@ -95,7 +99,13 @@ def is_video(path: Path) -> bool:
 
 def list_images(folder: Path) -> list[Path]:
     """Image files directly inside ``folder``, in natural order."""
-    return sorted((path for path in folder.iterdir() if is_image(path) and path.is_file()), key=natural_key)
+    return [folder / name for name in image_names(folder)]
+
+
+def image_names(folder: Path) -> list[str]:
+    """Names of the image files directly inside ``folder``, in natural order."""
+    with os.scandir(folder) as files:  # says what is a file without asking for each, and makes no path of it
+        return sorted((file.name for file in files if is_image(file.name) and file.is_file()), key=natural_key)
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -217,38 +227,42 @@ class ImageFrames:
 
     Args:
         folder: Folder that holds the images directly.
-        paths: The images to use; None takes all of the folder.
+        names: File names of the images to use; None takes all of the folder.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no image in it.
     """
 
-    def __init__(self, folder: Path | str, paths: list[Path] | None = None) -> None:
+    def __init__(self, folder: Path | str, names: Sequence[str] | None = None) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(f"No folder at {self.folder}.")
-        self.paths = list_images(self.folder) if paths is None else paths
-        if not self.paths:
+        self.names = image_names(self.folder) if names is None else list(names)
+        if not self.names:
             raise FileNotFoundError(f"No image in {self.folder}: expected files such as 000001.jpg directly inside.")
-        numbers = [frame_number(path.stem) for path in self.paths]
+        numbers = [frame_number(stem) for stem in self.stems()]
         clear = None not in numbers and len(set(numbers)) == len(numbers)
-        self.indices = [int(n or 0) for n in numbers] if clear else list(range(len(self.paths)))
+        self.indices = [int(n or 0) for n in numbers] if clear else list(range(len(self.names)))
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self.paths)
+        return len(self.names)
+
+    def stems(self) -> Iterator[str]:
+        """File names without suffix, in order."""
+        return (os.path.splitext(name)[0] for name in self.names)
 
     def frames(
         self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
     ) -> Iterator[tuple[int, Pixels]]:
         """Yield (original frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`."""
         wanted = read = False
-        for position, (index, path) in enumerate(zip(self.indices, self.paths, strict=True)):
+        for position, (index, name) in enumerate(zip(self.indices, self.names, strict=True)):
             if keep is not None and not keep(position, index):
                 continue
             wanted = True
             try:
-                image = read_image(path, size)
+                image = read_image(self.folder / name, size)
             except (FileNotFoundError, ValueError) as error:
                 if broken is None:
                     raise
@@ -261,7 +275,8 @@ class ImageFrames:
 
     def identity(self) -> Iterator[str]:
         """Every image with its size and time of change; see :meth:`FrameSource.identity`."""
-        return (file_identity(path) for path in self.paths)
+        folder = str(self.folder)
+        return (file_identity(os.path.join(folder, name)) for name in self.names)
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame that can be read, in pixels."""
@@ -394,10 +409,17 @@ class VideoFrames:
         return int(image.shape[0]), int(image.shape[1])
 
 
-def file_identity(path: Path) -> str:
-    """Path, size in bytes and time of change in nanoseconds of a file; another text means that it has changed."""
-    state = path.stat() if path.exists() else None
-    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}" if state else f"{path.resolve()} missing"
+def file_identity(path: Path | str) -> str:
+    """Name, size in bytes and time of change in nanoseconds of a file; another text means that it has changed.
+
+    The folder is left out, so that a copy that keeps the times is the same file.
+    """
+    name = os.path.basename(path)
+    try:
+        state = os.stat(path)
+    except FileNotFoundError:
+        return f"{name} missing"
+    return f"{name} {state.st_size} {state.st_mtime_ns}"
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ class FrameStore:
     ) -> StoredClip:
         """Decode a clip into the store, one frame at a time.
 
-        Broken frames are left out and listed in the entry; so is a clip of which nothing can be read.
+        Broken frames are left out and listed in the entry; so is a clip of which nothing can be read. Nothing keeps the
+        entry from making room for others as soon as it is there: whoever reads it takes its use (:meth:`use`) before.
 
         Args:
             clip: The clip.
@@ -182,11 +183,14 @@ class FrameStore:
                         if free:
                             shutil.rmtree(part, ignore_errors=True)
 
-    def use(self, entries: Collection[StoredClip]) -> Use:
+    def use(self, names: Collection[str]) -> Use:
         """Keep entries from being removed as long as the process lives, or until the result is closed.
 
+        Entries that are not there yet are kept as well, from their first moment. Take the use first and look for the
+        entry then: one that is found is sure to stay.
+
         Args:
-            entries: The entries.
+            names: Names of the entries.
 
         Returns:
             What holds them.
@@ -198,7 +202,7 @@ class FrameStore:
                 handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
                 with suppress(OSError):
                     fcntl.flock(handle, fcntl.LOCK_EX)
-                os.write(handle, json.dumps(sorted(entry.folder.name for entry in entries)).encode())
+                os.write(handle, json.dumps(sorted(names)).encode())
         except OSError:  # a store that cannot be written loses no entry either
             return Use(None, path)
         return Use(handle, path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tracemalloc
 from pathlib import Path
 
 import av
@@ -31,6 +32,7 @@ def test_natural_order_and_original_numbers(tmp_path: Path) -> None:
     assert [index for index, _ in frames] == [1, 2, 10]
     assert [int(image[0, 0, 0]) for _, image in frames] == [1, 2, 10]
     assert sorted(["b10", "b9", "a"], key=natural_key) == ["a", "b9", "b10"]
+    assert sorted(["²b", "2b", "²", "x/1", "1c"], key=natural_key) == ["x/1", "1c", "2b", "²", "²b"]
     assert frame_number("run2_000012") == 12 and frame_number("cover") is None
 
 
@@ -38,6 +40,18 @@ def test_frames_without_clear_numbers_are_counted(tmp_path: Path) -> None:
     for name in ("cover", "frame_1", "other_1"):
         Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
     assert ImageFrames(tmp_path).indices == [0, 1, 2]
+
+
+def test_long_folders_take_little_memory(tmp_path: Path) -> None:
+    for number in range(2000):
+        (tmp_path / f"{number:06d}.jpg").touch()
+    tracemalloc.start()
+    try:
+        source = ImageFrames(tmp_path)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(source) == 2000 and held < 2000 * 200  # bytes; a path object alone is more
 
 
 def test_only_wanted_frames_are_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +154,24 @@ def test_a_changed_video_is_decoded_again(tmp_path: Path) -> None:
     assert np.abs(module.dataset("train").clips[0].read([2])[0].astype(int) - draw_frame(1, 2)[0]).mean() < 20
 
 
+def test_a_copy_of_the_source_is_not_decoded_again(tmp_path: Path) -> None:
+    write_images(tmp_path / "here" / "monday" / "run")
+    write_video(tmp_path / "here" / "walk.mp4")
+    store = tmp_path / "store"
+    videos(tmp_path / "here", store).prepare()
+    before = entries(store)
+    shutil.copytree(tmp_path / "here", tmp_path / "there")  # keeps the times
+    shutil.copytree(store, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "here")
+    for folder in (store, tmp_path / "copy"):
+        videos(tmp_path / "there", folder).prepare()
+        assert entries(folder) == before and len(before) == 2
+    for file in (tmp_path / "there" / "walk.mp4", tmp_path / "there" / "monday" / "run" / "00003.jpg"):
+        os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+    videos(tmp_path / "there", store).prepare()
+    assert len(entries(store)) == 4
+
+
 def test_a_source_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
     clip = drawn("run", hook=lambda number: setattr(clip.source, "name", f"changed {number}"))
     with pytest.raises(StoreError, match="Clip 'run' changed while it was read"):
@@ -288,7 +307,7 @@ def test_nothing_is_removed_in_vain(tmp_path: Path) -> None:
 def test_entries_in_use_stay(tmp_path: Path) -> None:
     store = FrameStore(tmp_path, limit=12 * FRAME)
     clips = aged(store, "a", "b", "c")
-    use = store.use(clips[:1])
+    use = store.use([clips[0].folder.name])
     store.make_room(4 * FRAME)
     assert left(store) == ["a", "c"]
     use.close()
@@ -301,7 +320,7 @@ def test_a_dead_process_uses_nothing(tmp_path: Path) -> None:
     clips = aged(store, "a", "b")
     child = os.fork()
     if child == 0:
-        store.use(clips)
+        store.use([clip.folder.name for clip in clips])
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     store.make_room(4 * FRAME)
@@ -316,6 +335,51 @@ def test_a_data_module_keeps_what_it_reads(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="store_limit_gb"):
         ready(FrameStore(tmp_path / "store", 8 * FRAME), drawn("other"))
     assert module.dataset("train")[5]["image"].shape == (3, *SIZE)
+
+
+def test_no_moment_passes_before_an_entry_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process wants all of the room whenever an entry was found, or has just appeared."""
+    for number in range(3):
+        write_video(tmp_path / "clips" / f"run{number}.mp4", number)
+    store = tmp_path / "store"
+    refused: list[str] = []
+
+    def crowd() -> None:
+        try:
+            FrameStore(store, 6 * FRAME).make_room(6 * FRAME)
+        except StoreError as error:
+            refused.append(str(error))
+
+    videos(tmp_path / "clips" / "run0.mp4", store).prepare()
+    real_find, real_publish = FrameStore.find, FrameStore._publish
+
+    def find(self: FrameStore, clip: str, entry: str) -> StoredClip | None:
+        found = real_find(self, clip, entry)
+        crowd()
+        return found
+
+    def publish(self: FrameStore, part: Path, name: str) -> None:
+        real_publish(self, part, name)
+        crowd()
+
+    monkeypatch.setattr(FrameStore, "find", find)
+    monkeypatch.setattr(FrameStore, "_publish", publish)
+    module = videos(tmp_path / "clips", store, store_codec="raw")
+    module.setup()
+    assert len(refused) == 5  # three clips were looked for, of which two were written
+    assert all(len(module.dataset(split)[0]["image"]) == 3 for split in ("train", "val", "test"))
+
+
+def test_what_could_not_be_opened_is_not_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    videos(video, tmp_path / "store", store_codec="raw").prepare()
+    write_video(tmp_path / "other.mp4", 1)
+    monkeypatch.setattr(FrameStore, "_publish", lambda *_: pytest.fail("no disk"))
+    module = videos(tmp_path, tmp_path / "store", store_codec="raw")
+    with pytest.raises(pytest.fail.Exception, match="no disk"):
+        module.prepare()
+    FrameStore(tmp_path / "store", 6 * FRAME).make_room(6 * FRAME)  # the module is still there
+    assert left(module.store) == []
 
 
 def test_what_can_never_fit_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,6 +437,7 @@ def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     video = write_video(tmp_path / "run.mp4")  # 6 frames, which serve for all splits
 
     def codec(stage: str, **changes: object) -> str:
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
         module = videos(video, tmp_path / "store", **changes)
         module.setup(stage)
         return next(iter(module._stored._entries.values())).codec
@@ -386,6 +451,24 @@ def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert codec("fit", store_codec="raw") == "raw"
     with pytest.raises(ValueError, match="choose auto, raw or jpeg"):
         videos(video, tmp_path, store_codec="png")
+
+
+def test_auto_takes_what_another_machine_has_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        write_images(tmp_path / "clips" / f"run{number}", number)
+    store, other = tmp_path / "store", tmp_path / "other"
+
+    def prepare(folder: Path, memory: int, codec: str = "auto") -> str:
+        monkeypatch.setattr("datamodules.base.machine_memory", lambda: memory)
+        return videos(tmp_path / "clips", folder, store_codec=codec).prepare()
+
+    assert "(raw)" in prepare(store, 10**12) and "(raw)" in prepare(store, 1)
+    assert "(jpeg)" in prepare(other, 1) and "(jpeg)" in prepare(other, 10**12)
+    assert len(entries(store)) == len(entries(other)) == 2
+    shutil.rmtree(next(other.glob("run1-*")))  # not all of them any more: this machine decides
+    assert "(raw)" in prepare(other, 10**12)
+    prepare(store, 1, "jpeg")  # both are there: so it does
+    assert "(jpeg)" in prepare(store, 1) and "(raw)" in prepare(store, 10**12)
 
 
 @pytest.mark.parametrize(
