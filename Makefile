@@ -91,7 +91,8 @@ inspect: $(STAMP) need-root ## what DATA holds, what is wrong with it, and a con
 	@$(PY) -m experiments inspect $(call configs,inpaint) $(data_args) --output '$(RUN)' $(ARGS)
 
 prepare: $(STAMP) need-root ## decode the frames of DATA into the store; the first training does it too
-	@$(PY) -m experiments prepare $(call configs,inpaint) $(data_args) $(ARGS)
+	@$(PY) -m experiments prepare $(call configs,inpaint) $(if $(BACKGROUND),--config background/$(BACKGROUND).yaml) \
+		$(data_args) $(ARGS)
 
 train-inpaint: $(STAMP) need-root ## stage 1: the background painter
 	@$(call fit,inpaint) $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -22,7 +23,7 @@ from datamodules.dataset import FrameDataset, finished
 from datamodules.entry import StoredClip
 from datamodules.memory import machine_memory
 from datamodules.plates import PlateKind, plate_clip
-from datamodules.problems import Problem, summary, table
+from datamodules.problems import Problem, read_table, summary, table
 from datamodules.progress import progress
 from datamodules.readers import FrameSource
 from datamodules.sampling import spread
@@ -53,6 +54,8 @@ class FramesDataModule(pl.LightningDataModule):
     False the mask is all False and must be ignored), and, if it has any box, ``box`` (float32 (B, 4), (cx, cy, sx, sy)
     in [-1, 1]; NaN where the frame has none). A split that has annotation yields its annotated frames only; one
     without yields them all. Training yields all frames, and never sees a mask or a box.
+    Where a protocol lists one set of held-out clips only, as the official splits of DAVIS do, "val" and "test" are the
+    same clips; validation then chooses checkpoints by a loss without labels only.
 
     With ``plates``, training and validation batches bring ``plate`` (float32 (B, 3, h, w), what the frame would show
     without its subject) and ``covered`` (bool (B, 1, h, w), where that is known); see datamodules/plates.py.
@@ -72,9 +75,11 @@ class FramesDataModule(pl.LightningDataModule):
         device_augment: Whether the augmentation includes the zoom and shift that run on the device.
         store_dir: Folder of the frame store; None means $BACKDROP_CACHE or ~/.cache/backdrop.
         store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
-            room. None means as far as the disk goes.
+            room, those of changed sources and former settings in their turn. None, the default, is no limit: nothing
+            makes room before the disk is full.
         store_codec: "raw" keeps frames as they are (h * w * 3 bytes each), "jpeg" at quality 95 (about a seventh);
-            "auto" is raw where the frames of all splits fit half of this machine's memory and the limit.
+            "auto" is what the store holds the clips in already; else raw where the frames of all splits fit half of
+            this machine's memory, the limit and the disk.
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
@@ -124,6 +129,7 @@ class FramesDataModule(pl.LightningDataModule):
         self._datasets: dict[Split, FrameDataset] = {}
         self._annotations: dict[Hashable, tuple[ClipMasks, NDArray[np.float32]]] = {}
         self._said: set[str] = set()
+        self._opened: set[str] = set()
         self._unreadable: dict[str, Problem] = {}
         self._noticed: dict[Problem, None] = {}
 
@@ -172,6 +178,7 @@ class FramesDataModule(pl.LightningDataModule):
         usable = self._stored.usable([clip for split in splits for clip in used[split]])
         if splits and not usable:
             raise ValueError(self._nothing_left("data"))
+        self._plates(self._stored.usable([clip for split in splits if split != "test" for clip in used[split]]))
         entries = list({clip.kept: self._stored[clip] for clip in usable}.values())
         clips = len({entry.name for entry in entries})  # frames to train on and to evaluate may be two entries
         frames, size = sum(len(entry) for entry in entries), sum(int(entry.offsets[-1]) for entry in entries)
@@ -296,6 +303,17 @@ class FramesDataModule(pl.LightningDataModule):
             raise RuntimeError(f"The {split} split is not read yet: call setup() of {type(self).__name__} first.")
         return self._datasets[split]
 
+    def listed_clips(self, split: Split) -> list[Clip]:
+        """The clips of one split, as :meth:`split_clips` has listed them for :meth:`setup`; it is not asked again.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Returns:
+            Its clips, those that are left out among them.
+        """
+        return self._list([split])[split]
+
     def say(self, message: str) -> None:
         """Tell the user something, once per data module and on one process only.
 
@@ -327,7 +345,8 @@ class FramesDataModule(pl.LightningDataModule):
             return {}
         used = _without_the_unused(self._list(splits))
         clips = {clip.kept: clip for split in splits for clip in used[split]}
-        decoded = self._stored.open(list(clips.values()), self._chosen_codec(used))
+        decoded = self._stored.open(list(clips.values()), self._chosen_codec(used, list(clips.values())))
+        self._opened |= {clip.name for clip in clips.values()}
         self._list_problems(strict=decoded)
         return used
 
@@ -342,13 +361,18 @@ class FramesDataModule(pl.LightningDataModule):
                         raise
         return self._lists
 
-    def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]]) -> Codec:
-        """The codec; "auto" looks at the frames of all splits, so that every stage gives the same answer."""
+    def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]], wanted: Sequence[Clip]) -> Codec:
+        """The codec; "auto" is the one that holds the wanted clips already, as another machine may have stored them.
+
+        Else it looks at the frames of all splits, so that every stage gives the same answer.
+        """
+        if self._codec is None:
+            self._codec = self._stored.only_codec(wanted)
         if self._codec is None:
             clips = {clip.kept: clip for members in used.values() for clip in members}
             total = sum(map(self._stored.bytes, clips.values()))
             fits = total <= _MEMORY_SHARE * machine_memory() and total <= (self.store.limit or total)
-            self._codec = "raw" if fits else "jpeg"
+            self._codec = "raw" if fits and self._stored.raw_fits(list(clips.values())) else "jpeg"
         return self._codec
 
     def _plates(self, clips: Sequence[Clip]) -> list[StoredClip] | None:
@@ -375,16 +399,27 @@ class FramesDataModule(pl.LightningDataModule):
 
     def _list_problems(self, strict: bool) -> None:
         """Write the list of what is left out; in a store of somebody else, unless strict, that may be impossible."""
-        if self.problems() or self._problems_file.exists():
+        listed = {clip.name for members in self._lists.values() for clip in members}
+        try:
+            before = read_table(self._problems_file.read_text())
+        except OSError:
+            before = None
+        if self.problems() or before is not None:
+            # what an earlier call found in clips that this one has not opened is still true
+            known = len(self._lists) == len(SPLITS)  # else a split cannot be listed now
+            others = [p for p in before or () if p.clip not in self._opened and (p.clip in listed or not known)]
             try:
-                self.store.write_text(self._problems_file.name, table(self.problems()))
+                self.store.write_text(self._problems_file.name, table(list(dict.fromkeys([*others, *self.problems()]))))
             except StoreError:
                 if strict:
                     raise
 
     @property
     def _problems_file(self) -> Path:
-        return self.store.folder / f"problems-{type(self).__name__.removesuffix('DataModule').lower()}.csv"
+        """One list for each folder of data, as data sets may share a store."""
+        root = str(Path(getattr(self, "root", "")).resolve())
+        key = hashlib.sha256(root.encode(errors="surrogateescape")).hexdigest()[:8]
+        return self.store.folder / f"problems-{type(self).__name__.removesuffix('DataModule').lower()}-{key}.csv"
 
     def _nothing_left(self, what: str) -> str:
         """Why a split has no clip, as one sentence."""

@@ -10,6 +10,7 @@ import numpy as np
 from datamodules.readers import Pixels
 
 Codec = Literal["raw", "jpeg"]
+CODECS: tuple[Codec, ...] = ("raw", "jpeg")
 
 JPEG_QUALITY = 95
 

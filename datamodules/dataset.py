@@ -55,6 +55,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
         self.boxes = list(boxes) if boxes is not None and any(np.isfinite(b).any() for b in boxes) else None
         self.transform = transform
         self.plates = list(plates) if plates is not None else None
+        self._plate_positions = [self._paired(number) for number in range(len(self.plates or ()))]
         self._positions = [self._used(number) for number in range(len(self.clips))]
         self._ends = np.cumsum([len(positions) for positions in self._positions], dtype=np.int64)
 
@@ -120,7 +121,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
             frame = {name: pixels[at].numpy() for name, pixels in pictures.items()}
             self.clips[number].read_into(position, frame["image"])
             if self.plates is not None:
-                self.plates[number].read_into(self._plate_position(number, position), frame["plate"])
+                self.plates[number].read_into(int(self._plate_positions[number][position]), frame["plate"])
             if self.transform is not None:
                 for name, changed in self.transform(**frame).items():
                     frame[name][...] = changed
@@ -137,9 +138,16 @@ class FrameDataset(Dataset[dict[str, Any]]):
             batch["box"] = torch.from_numpy(np.stack([self.boxes[n][position] for n, position in places]))  # (B, 4)
         return batch
 
-    def _plate_position(self, number: int, position: int) -> int:
-        """Position of a frame's plate: a clip whose camera stands still has one."""
-        return position if self.plates is not None and len(self.plates[number]) > 1 else 0
+    def _paired(self, number: int) -> NDArray[np.int64]:
+        """Positions of the plates of a clip's frames: all 0 where the camera stands still and there is one."""
+        assert self.plates is not None
+        frames, plates = self.clips[number], self.plates[number]
+        if len(plates) == 1:
+            return np.zeros(len(frames), dtype=np.int64)
+        if not np.isin(frames.indices, plates.indices).all():
+            missing = f"Not every frame of clip '{frames.name}' has a plate"
+            raise ValueError(f"{missing}: delete {plates.folder} and start again.")
+        return np.searchsorted(plates.indices, frames.indices).astype(np.int64)
 
     def _place(self, item: int) -> tuple[int, int]:
         """Number of the clip and position in it of a frame of this data set."""

@@ -103,9 +103,8 @@ class DavisDataModule(FramesDataModule):
         if source is None:
             return None
         annotations = self._annotations_folder() / folder.name
-        paths = {
-            index: annotations / f"{path.stem}.png" for index, path in zip(source.indices, source.paths, strict=True)
-        }
+        stems = zip(source.indices, source.stems(), strict=True)
+        paths = {index: annotations / f"{stem}.png" for index, stem in stems}
         paths = {index: path for index, path in paths.items() if path.is_file()}
         if annotated and self.object_id is not None and paths and not self._shows_object(paths):
             self.notice(folder.name, None, f"no object {self.object_id} in its masks: not evaluated")

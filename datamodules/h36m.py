@@ -110,7 +110,7 @@ class H36mDataModule(FramesDataModule):
         every = self.open_source(name, partial(ImageFrames, folder))
         if every is None:
             return None
-        kept = [path for path, n in zip(every.paths, every.indices, strict=True) if (n - 1) % self.every_nth == 0]
+        kept = [file for file, n in zip(every.names, every.indices, strict=True) if (n - 1) % self.every_nth == 0]
         source = self.open_source(name, lambda: readable(ImageFrames(folder, kept))) if kept else None
         if source is None or not annotated:
             return Clip(name, source) if source is not None else None
@@ -177,7 +177,7 @@ def _frame_boxes(boxes: NDArray[np.float64] | None, camera: NDArray[np.float64] 
     return [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in corners]
 
 
-def _take_key(folder: Path) -> tuple[list[tuple[int, int, str]], str]:
+def _take_key(folder: Path) -> tuple[list[int | str], str]:
     """Sort key of a camera's folder: its take in natural order, then the camera."""
     return natural_key(folder.parents[1]), folder.name
 

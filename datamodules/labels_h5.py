@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -135,14 +136,14 @@ def labelled_clips(
     return clips, labels
 
 
-def _open(folder: Path, paths: list[Path]) -> ImageFrames:
-    return readable(ImageFrames(folder, paths))
+def _open(folder: Path, names: list[str]) -> ImageFrames:
+    return readable(ImageFrames(folder, names))
 
 
-def _images(folder: Path, key: str, frames: dict[int, int]) -> dict[int, Path]:
-    """Images of some frames by number."""
+def _images(folder: Path, key: str, frames: dict[int, int]) -> dict[int, str]:
+    """File names of the images of some frames by number."""
     if not folder.is_dir():
         return {}
-    names = {path.name: path for path in folder.iterdir()}
+    names = set(os.listdir(folder))
     candidates = {number: [f"{key}_{number:06d}{end}" for end in (".jpg", ".png", ".jpeg")] for number in frames}
-    return {number: names[name] for number, listed in candidates.items() for name in listed if name in names}
+    return {number: name for number, listed in candidates.items() for name in listed if name in names}

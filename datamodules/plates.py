@@ -22,6 +22,7 @@ PlateKind = Literal["static", "temporal"]
 class _Frame:
     """One frame in the window around the one whose plate is made."""
 
+    position: int
     number: int
     image: Pixels  # at the working size
     grey: Pixels  # at the size of registration
@@ -178,25 +179,31 @@ class TemporalPlates:
             height, width = size[0] // 2, size[1]
         large = (round(height * self.registration_scale), round(width * self.registration_scale))
         window: deque[_Frame] = deque(maxlen=2 * self.reach + 1)
-        position = 0  # of the frame whose plate is made
-        arrived = 0
+        positions: dict[int, int] = {}  # of frames that are not read yet, by number; a broken frame has one too
+        arrived = made = 0
+
+        def note(position: int, number: int) -> bool:
+            positions[number] = position
+            return True
 
         def plates(until: int) -> Iterator[tuple[int, Pixels]]:
-            nonlocal position
-            while position < until:
-                at = position - (arrived - len(window))
+            nonlocal made
+            while made < until:
+                at = made - (arrived - len(window))
                 frame = window[at]
-                if keep is None or keep(position, frame.number):
+                if keep is None or keep(frame.position, frame.number):
                     yield frame.number, self._plate(list(window), at)
-                position += 1
+                made += 1
 
-        for number, image in self.source.frames(large, None, broken):
+        for number, image in self.source.frames(large, note, broken):
             grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             to_first = np.eye(3)
             if window:
                 step = camera_motion(grey, window[-1].grey)
                 to_first = window[-1].to_first @ (np.eye(3) if step is None else step)
-            window.append(_Frame(number, resize(image, (height, width)), grey, to_first / to_first[2, 2]))
+            to_first /= to_first[2, 2]
+            small = resize(image, (height, width))
+            window.append(_Frame(positions.pop(number), number, small, grey, to_first))
             arrived += 1
             yield from plates(arrived - self.reach)
         yield from plates(arrived)

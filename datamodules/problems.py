@@ -61,5 +61,19 @@ def table(problems: Sequence[Problem]) -> str:
     return text.getvalue()
 
 
+def read_table(text: str) -> list[Problem]:
+    """The problems of a table; the inverse of :func:`table`.
+
+    Args:
+        text: The table; lines that are none of it, as somebody has edited it, are left out.
+
+    Returns:
+        The list.
+    """
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if len(row) == 3]
+    good = [row for row in rows if not row[1] or row[1].isdecimal()]
+    return [Problem(clip, int(frame) if frame else None, reason) for clip, frame, reason in good]
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,13 +29,15 @@ Broken = Callable[[int, str], object]
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv", ".gif"})
 _LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
+_HEADER = 4 * 2**20  # more bytes than headers have
+_TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
 
 class FrameSource(Protocol):
     """Where the frames of one clip come from."""
 
     def __len__(self) -> int:
-        """Number of frames, exact for folders, as the container states it for videos (0 if it does not)."""
+        """Number of frames, exact for folders; for videos as the container states it, else as many as it holds."""
 
     def frames(
         self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
@@ -48,7 +55,10 @@ class FrameSource(Protocol):
         """
 
     def identity(self) -> Iterator[str]:
-        """Everything that the frames depend on: files with size and time of change, and settings of the source."""
+        """Everything that the frames depend on: names of files with size and time of change, settings of the source.
+
+        Not where the files are: a copy of them is the same source.
+        """
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame in pixels."""
@@ -57,17 +67,17 @@ class FrameSource(Protocol):
 Source = TypeVar("Source", bound=FrameSource)
 
 
-def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
+def natural_key(path: Path | str) -> list[int | str]:
     """Sort key that puts ``frame_2`` before ``frame_10``.
 
     Args:
         path: A path or a name; only the last component counts.
 
     Returns:
-        Alternating text and number parts that compare in natural order.
+        Text and number in turn, text first, so that like is compared with like.
     """
-    parts = re.split(r"(\d+)", Path(path).name.lower())
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    name = path.name if isinstance(path, Path) else os.path.basename(path)
+    return [int(part) if at % 2 else part for at, part in enumerate(re.split(r"(\d+)", name.lower()))]
 
 
 def frame_number(stem: str) -> int | None:
@@ -76,9 +86,10 @@ def frame_number(stem: str) -> int | None:
     return int(digits[-1]) if digits else None
 
 
-def is_image(path: Path) -> bool:
+def is_image(path: Path | str) -> bool:
     """Whether the file name is that of an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    name = os.path.basename(path)
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def is_video(path: Path) -> bool:
@@ -88,7 +99,13 @@ def is_video(path: Path) -> bool:
 
 def list_images(folder: Path) -> list[Path]:
     """Image files directly inside ``folder``, in natural order."""
-    return sorted((path for path in folder.iterdir() if is_image(path) and path.is_file()), key=natural_key)
+    return [folder / name for name in image_names(folder)]
+
+
+def image_names(folder: Path) -> list[str]:
+    """Names of the image files directly inside ``folder``, in natural order."""
+    with os.scandir(folder) as files:  # says what is a file without asking for each, and makes no path of it
+        return sorted((file.name for file in files if is_image(file.name) and file.is_file()), key=natural_key)
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -130,8 +147,7 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
         raise FileNotFoundError(f"No image at {path}.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the image's
-            what = f"Cannot read {path} ({error.strerror}): check the disk and the permissions."
-            raise OSError(error.errno, what) from error
+            raise _disk_failed(path, error) from error
         raise ValueError(f"Cannot read the image {path} ({error}): replace or delete the file.") from error
     return image if size is None else resize(image, size)
 
@@ -211,38 +227,42 @@ class ImageFrames:
 
     Args:
         folder: Folder that holds the images directly.
-        paths: The images to use; None takes all of the folder.
+        names: File names of the images to use; None takes all of the folder.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no image in it.
     """
 
-    def __init__(self, folder: Path | str, paths: list[Path] | None = None) -> None:
+    def __init__(self, folder: Path | str, names: Sequence[str] | None = None) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(f"No folder at {self.folder}.")
-        self.paths = list_images(self.folder) if paths is None else paths
-        if not self.paths:
+        self.names = image_names(self.folder) if names is None else list(names)
+        if not self.names:
             raise FileNotFoundError(f"No image in {self.folder}: expected files such as 000001.jpg directly inside.")
-        numbers = [frame_number(path.stem) for path in self.paths]
+        numbers = [frame_number(stem) for stem in self.stems()]
         clear = None not in numbers and len(set(numbers)) == len(numbers)
-        self.indices = [int(n or 0) for n in numbers] if clear else list(range(len(self.paths)))
+        self.indices = [int(n or 0) for n in numbers] if clear else list(range(len(self.names)))
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self.paths)
+        return len(self.names)
+
+    def stems(self) -> Iterator[str]:
+        """File names without suffix, in order."""
+        return (os.path.splitext(name)[0] for name in self.names)
 
     def frames(
         self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
     ) -> Iterator[tuple[int, Pixels]]:
         """Yield (original frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`."""
         wanted = read = False
-        for position, (index, path) in enumerate(zip(self.indices, self.paths, strict=True)):
+        for position, (index, name) in enumerate(zip(self.indices, self.names, strict=True)):
             if keep is not None and not keep(position, index):
                 continue
             wanted = True
             try:
-                image = read_image(path, size)
+                image = read_image(self.folder / name, size)
             except (FileNotFoundError, ValueError) as error:
                 if broken is None:
                     raise
@@ -255,7 +275,8 @@ class ImageFrames:
 
     def identity(self) -> Iterator[str]:
         """Every image with its size and time of change; see :meth:`FrameSource.identity`."""
-        return (file_identity(path) for path in self.paths)
+        folder = str(self.folder)
+        return (file_identity(os.path.join(folder, name)) for name in self.names)
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame that can be read, in pixels."""
@@ -281,12 +302,11 @@ class VideoFrames:
         with _open_video(self.path) as file:
             stream = file.streams.video[0]
             self._stated = int(stream.frames)
-            # Matroska states no number: its duration and rate give nearly the same
-            self._length = self._stated or round((file.duration or 0) / av.time_base * float(stream.average_rate or 0))
+            self._end = None if self._stated else _stated_end(file, stream)
 
     def __len__(self) -> int:
-        """Number of frames as the container states it, or as its duration and rate give it; 0 if it states neither."""
-        return self._length
+        """Number of frames as the container states it; of one that does not (Matroska), as many as are in the file."""
+        return self._stated or len(self._held.stamps)
 
     def frames(
         self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
@@ -322,20 +342,16 @@ class VideoFrames:
         if not read and (count == 0 or (asked and broken is not None)):
             raise ValueError(f"The video {self.path} has no frame that can be decoded: re-encode or replace it.")
         if broken is not None:
-            for number in range(count, self._expected(count, left_out)):
+            stated = f"{self._stated} frames" if self._stated else f"that it lasts {self._end or 0:.2f} s"
+            for number in range(count, count + self._lost(count, left_out)):
                 if keep is None or keep(number, number):
-                    broken(number, f"{self.path} ends before it, though its header states {len(self)} frames.")
-
-    def _expected(self, count: int, left_out: int) -> int:
-        """How many frames there should have been; a number that is only an estimate may be a little too high."""
-        if self._stated:
-            return self._stated - left_out
-        return self._length if count < 0.98 * self._length - 1 else count
+                    broken(number, f"{self.path} ends before it, though its header states {stated}.")
 
     def times(self) -> NDArray[np.float64]:
         """When every frame is shown, without decoding; the rate may vary.
 
-        Frames that the header states but the file does not hold, as it was cut, are taken to follow at the usual rate.
+        Frames that the header states but the file does not hold, as it was cut, are taken to follow at the rate of the
+        last ones.
 
         Returns:
             Seconds from the first frame, in order, (N,).
@@ -344,6 +360,27 @@ class VideoFrames:
             OSError: If the disk fails.
             ValueError: If there are no time stamps.
         """
+        stamps = self._held.stamps
+        if not len(stamps) or np.isnan(stamps).any():
+            raise ValueError(f"The video {self.path} has no time stamps: re-encode it, or sample it by every_nth.")
+        more = self._lost(len(stamps), self._held.left_out)
+        after = stamps[-1] + _last_step(stamps) * np.arange(1, more + 1)
+        return np.asarray(np.concatenate([stamps, after]) - stamps[0], dtype=np.float64)
+
+    def _lost(self, count: int, left_out: int) -> int:
+        """How many frames the header states beyond those that the file holds.
+
+        Args:
+            count: Frames that were met, those that cannot be decoded among them.
+            left_out: Packets that players leave out.
+        """
+        if self._stated:
+            return max(0, self._stated - left_out - count)
+        return 0 if self._end is None else _cut_off(self._held.stamps, self._end)
+
+    @cached_property
+    def _held(self) -> _Held:
+        """What the file holds, by reading its packets without decoding them."""
         packets: list[tuple[int | None, int | None]] = []
         left_out = 0
         with _open_video(self.path) as file:
@@ -356,16 +393,11 @@ class VideoFrames:
                         packets.append((packet.pts, packet.dts))
             except av.error.FFmpegError as error:  # reading the frames will meet it again, and list what is lost
                 if isinstance(error, OSError):
-                    raise
+                    raise _disk_failed(self.path, error) from error
         # Some containers (AVI) have decoding times only, which are the times of display in another order.
         column = 1 if any(shown is None for shown, _ in packets) else 0
-        known = [stamp for pair in packets if (stamp := pair[column]) is not None]
-        if not known or len(known) < len(packets) or base is None:
-            raise ValueError(f"The video {self.path} has no time stamps: re-encode it, or sample it by every_nth.")
-        seconds = (np.sort(np.asarray(known, dtype=np.float64)) - min(known)) * float(base)
-        step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
-        missing = max(0, self._expected(len(seconds), left_out) - len(seconds))
-        return np.concatenate([seconds, seconds[-1] + step * np.arange(1, missing + 1)])
+        stamps = [np.nan if pair[column] is None else pair[column] for pair in packets]
+        return _Held(np.sort(np.asarray(stamps, dtype=np.float64)) * float(base or np.nan), left_out)
 
     def identity(self) -> Iterator[str]:
         """The file with its size and time of change; see :meth:`FrameSource.identity`."""
@@ -377,14 +409,82 @@ class VideoFrames:
         return int(image.shape[0]), int(image.shape[1])
 
 
-def file_identity(path: Path) -> str:
-    """Path, size in bytes and time of change in nanoseconds of a file; another text means that it has changed."""
-    state = path.stat() if path.exists() else None
-    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}" if state else f"{path.resolve()} missing"
+def file_identity(path: Path | str) -> str:
+    """Name, size in bytes and time of change in nanoseconds of a file; another text means that it has changed.
+
+    The folder is left out, so that a copy that keeps the times is the same file.
+    """
+    name = os.path.basename(path)
+    try:
+        state = os.stat(path)
+    except FileNotFoundError:
+        return f"{name} missing"
+    return f"{name} {state.st_size} {state.st_mtime_ns}"
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The packets of a video.
+
+    Attributes:
+        stamps: When each frame is shown, seconds on the container's clock, in order, (N,); NaN where it does not say.
+        left_out: Number of packets beside them that players leave out.
+    """
+
+    stamps: NDArray[np.float64]
+    left_out: int
+
+
+def _stated_end(file: InputContainer, stream: av.VideoStream) -> float | None:
+    """When the video ends by the header of a Matroska file, in seconds; None where that is not known.
+
+    Other containers that state no number of frames have no duration either, or one that is measured from what is left.
+    """
+    if "matroska" not in file.format.name:
+        return None
+    try:
+        hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:  # no such tag: the file's duration is that of its longest stream, which may be the sound
+        alone = len(file.streams) == 1 and file.duration is not None
+        return file.duration / av.time_base if alone and file.duration is not None else None
+
+
+def _last_step(stamps: NDArray[np.float64]) -> float:
+    """Seconds from frame to frame at the end of a video, holes apart; 0 where there is one frame only."""
+    steps = np.diff(stamps[-_TAIL:])
+    return float(steps[steps <= 1.5 * np.median(steps)].mean()) if len(steps) else 0.0
+
+
+def _cut_off(stamps: NDArray[np.float64], end: float) -> int:
+    """How many frames are missing at the end of a video that should last longer than it does.
+
+    Args:
+        stamps: When the frames that are there are shown, in seconds, in order, (N,).
+        end: When the video should end, in seconds.
+
+    Returns:
+        0 unless more time is missing than between any two frames: a variable rate must not look like a loss.
+    """
+    if not len(stamps) or np.isnan(stamps).any():
+        return 0
+    step = _last_step(stamps)
+    if step == 0 or end - stamps[-1] <= 1.5 * np.diff(stamps).max():
+        return 0
+    # Counted from before the last frames: some that are shown between those may be lost as well.
+    tail = stamps[-_TAIL:]
+    return max(1, round(float(end - tail[0]) / step) - len(tail))
 
 
 def _ignore(_number: int, _reason: str) -> None:
     """Leave a broken frame out without a word; whoever reads the whole clip reports it."""
+
+
+def _disk_failed(path: Path | str, error: OSError | MemoryError) -> OSError:
+    """The error to raise where it is not the file's fault that it cannot be read."""
+    number = error.errno if isinstance(error, OSError) else errno.ENOMEM
+    reason = os.strerror(number or errno.EIO)
+    return OSError(number, f"Cannot read {path} ({reason}): check the disk and the permissions.")
 
 
 def _decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame | av.error.FFmpegError | None]:
@@ -404,19 +504,45 @@ def _decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFr
             frames = packet.decode()
         except av.error.FFmpegError as error:
             if isinstance(error, OSError):
-                raise
+                raise _disk_failed(file.name, error) from error
             yield error
             continue
         yield from frames
 
 
+def _cut_in_its_header(path: Path, error: OSError | MemoryError) -> bool:
+    """Whether opening a video fails in the same way from memory: FFmpeg calls a file that ends too soon a disk error.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEADER)
+    except OSError as failed:
+        raise _disk_failed(path, failed) from failed
+    try:
+        av.container.open(BytesIO(head)).close()
+    except (OSError, MemoryError, av.error.FFmpegError) as again:
+        return type(again) is type(error)
+    return False
+
+
 def _open_video(path: Path) -> InputContainer:
-    """Open a video with PyAV; errors name the file."""
+    """Open a video with PyAV; errors name the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OSError: If the disk fails or forbids it, or this process has too many files open or too little memory.
+        ValueError: If the file is no video.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"No video at {path}.")
     try:
         file = av.open(str(path))
-    except av.error.FFmpegError as error:
+    except (OSError, MemoryError, av.error.FFmpegError) as error:
+        if isinstance(error, OSError | MemoryError) and not _cut_in_its_header(path, error):
+            raise _disk_failed(path, error) from error
         raise ValueError(f"Cannot open the video {path} ({error}): re-encode or replace it.") from error
     if not file.streams.video:
         file.close()

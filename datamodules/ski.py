@@ -120,7 +120,7 @@ class SkiDataModule(FramesDataModule):
                 self.notice(folder.name, None, "by its .DLT file it never shows the whole skier: no boxes, no training")
         masks = self.root / "Segmentation_masks" / folder.name
         files = list_images(masks) if masks.is_dir() else []
-        numbers = dict(zip((path.stem for path in source.paths), source.indices, strict=True))
+        numbers = dict(zip(source.stems(), source.indices, strict=True))
         for stray in [file for file in files if file.stem not in numbers]:
             self.notice(folder.name, None, f"{stray} belongs to no frame: left out")
         found = {numbers[file.stem]: partial(_read_mask, file, size) for file in files if file.stem in numbers}

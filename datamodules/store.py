@@ -48,7 +48,8 @@ class FrameStore:
     ends in a key made of everything that its bytes depend on, so that a changed source is another entry. The entries
     that were not used for longest make room for new ones.
 
-    Locks are advisory (``flock``); on a file system without them nothing is removed, and nothing breaks.
+    Locks are advisory (``flock``). On a file system without them no process can tell what another one reads or writes:
+    no entry is removed to make room then, nor what killed processes have left.
 
     Attributes:
         folder: Where the entries are.
@@ -84,7 +85,8 @@ class FrameStore:
     ) -> StoredClip:
         """Decode a clip into the store, one frame at a time.
 
-        Broken frames are left out and listed in the entry; so is a clip of which nothing can be read.
+        Broken frames are left out and listed in the entry; so is a clip of which nothing can be read. Nothing keeps the
+        entry from making room for others as soon as it is there: whoever reads it takes its use (:meth:`use`) before.
 
         Args:
             clip: The clip.
@@ -140,13 +142,13 @@ class FrameStore:
         Raises:
             StoreError: If they do not have room even then.
         """
-        with self._locked():
+        with self._locked() as locked:
             entries, written = self._entries()
             over = 0 if self.limit is None else sum(size for _, _, size in entries) + written + extra - self.limit
             short = extra + _SPARE - _free(self.folder)
             stay = {*needed, *self._used()}
             unused = [(folder, size) for _, folder, size in sorted(entries) if folder.name not in stay]
-            if max(over, short) <= sum(size for _, size in unused):  # else nothing is removed in vain
+            if locked and max(over, short) <= sum(size for _, size in unused):  # else nothing is removed in vain
                 for folder, size in unused:
                     if max(over, short) > 0 and self._remove(folder):
                         over, short = over - size, short - size
@@ -161,6 +163,11 @@ class FrameStore:
                 "to a larger disk, lower scale or image_size, or set store_codec to jpeg."
             )
 
+    def free(self) -> int:
+        """Bytes that may still be written on the disk of the folder, which need not be there yet."""
+        folder = self.folder.absolute()
+        return _free(next(path for path in (folder, *folder.parents) if os.path.exists(path))) - _SPARE
+
     def open(self) -> None:
         """Make the folder where it is missing and remove what killed processes have left.
 
@@ -171,15 +178,19 @@ class FrameStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._locked():
                 for part in self.folder.glob(f"{_PART}*"):
-                    with _flock(part / _LOCK, wait=False) as free:
+                    # its writer may end meanwhile, and take it away
+                    with suppress(FileNotFoundError), _flock(part / _LOCK, wait=False) as free:
                         if free:
                             shutil.rmtree(part, ignore_errors=True)
 
-    def use(self, entries: Collection[StoredClip]) -> Use:
+    def use(self, names: Collection[str]) -> Use:
         """Keep entries from being removed as long as the process lives, or until the result is closed.
 
+        Entries that are not there yet are kept as well, from their first moment. Take the use first and look for the
+        entry then: one that is found is sure to stay.
+
         Args:
-            entries: The entries.
+            names: Names of the entries.
 
         Returns:
             What holds them.
@@ -191,7 +202,7 @@ class FrameStore:
                 handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
                 with suppress(OSError):
                     fcntl.flock(handle, fcntl.LOCK_EX)
-                os.write(handle, json.dumps(sorted(entry.folder.name for entry in entries)).encode())
+                os.write(handle, json.dumps(sorted(names)).encode())
         except OSError:  # a store that cannot be written loses no entry either
             return Use(None, path)
         return Use(handle, path)
@@ -285,10 +296,10 @@ class FrameStore:
         return names
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other processes and threads from making, removing or renaming meanwhile."""
-        with _flock(self.folder / _LOCK, wait=True):
-            yield
+    def _locked(self) -> Iterator[bool]:
+        """Keep other processes and threads from making, removing or renaming meanwhile; False if there are no locks."""
+        with _flock(self.folder / _LOCK, wait=True) as locked:
+            yield locked
 
     @contextmanager
     def writing(self, clip: str | None = None) -> Iterator[None]:
@@ -374,7 +385,7 @@ def _flock(path: Path, wait: bool) -> Iterator[bool]:
         wait: Whether to wait for another process; else somebody else's lock gives False at once.
 
     Yields:
-        Whether it is locked; where there are no locks, what does no harm.
+        Whether it is locked; False where there are no locks.
     """
     try:
         handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
@@ -384,8 +395,8 @@ def _flock(path: Path, wait: bool) -> Iterator[bool]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             held = True
-        except OSError as error:
-            held = wait and not isinstance(error, BlockingIOError)
+        except OSError:
+            held = False
         yield held
     finally:
         os.close(handle)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 
 from datamodules.clips import Clip, refuse_strays
-from datamodules.codecs import Codec
-from datamodules.entry import StoredClip
+from datamodules.codecs import CODECS, Codec
+from datamodules.entry import StoredClip, open_entry
 from datamodules.problems import Problem
 from datamodules.progress import progress
 from datamodules.store import FrameStore, Use, entry_name
@@ -67,23 +67,49 @@ class StoredClips:
             ValueError: If an annotation belongs to no frame.
         """
         clips = [clip for clip in clips if clip.kept not in self._entries]
+        if not clips:
+            return False
         names = {clip.kept: entry_name(clip, self.size, codec) for clip in clips}
-        found = {clip.kept: self.store.find(clip.name, names[clip.kept]) for clip in clips}
-        missing = [clip for clip in clips if found[clip.kept] is None]
-        if clips:
-            self._hold({kept: entry for kept, entry in found.items() if entry is not None})
-        if missing:
-            needed = {entry.folder.name for entry in self._entries.values()} | set(names.values())
-            self.store.open()
-            self.store.make_room(sum(map(self.bytes, missing)) if codec == "raw" else 0, needed)
-            self._hold(self._decode(missing, codec, needed))
+        self._hold(names.values())  # before looking: what is found, or written later, must not make room for others
+        try:
+            found: dict[Hashable, StoredClip | None] = {
+                clip.kept: self.store.find(clip.name, names[clip.kept]) for clip in clips
+            }
+            missing = [clip for clip in clips if found[clip.kept] is None]
+            if missing:
+                needed = {entry.folder.name for entry in self._entries.values()} | set(names.values())
+                self.store.open()
+                self._hold(names.values())  # again: the folder may not have been there
+                self.store.make_room(sum(map(self.bytes, missing)) if codec == "raw" else 0, needed)
+                found.update(self._decode(missing, codec, needed))
+        except BaseException:
+            self._hold()
+            raise
+        self._entries.update({kept: entry for kept, entry in found.items() if entry is not None})
         for clip in clips:
             self._look_at(clip)
         return bool(missing)
 
+    def only_codec(self, clips: Sequence[Clip]) -> Codec | None:
+        """The codec in which the store holds all of some clips; None where it is none, or either."""
+
+        def is_there(clip: Clip, codec: Codec) -> bool:
+            return open_entry(clip.name, self.store.folder / entry_name(clip, self.size, codec)) is not None
+
+        whole = [codec for codec in CODECS if all(is_there(clip, codec) for clip in clips)]
+        return whole[0] if len(whole) == 1 else None
+
     def bytes(self, clip: Clip) -> int:
         """What the frames of a clip take as they are."""
         return len(clip) * self.size[0] * self.size[1] * 3
+
+    def raw_fits(self, clips: Sequence[Clip]) -> bool:
+        """Whether the frames of clips have room on the disk as they are, beside all that is there."""
+        free = self.store.free()
+        if sum(map(self.bytes, clips)) <= free:
+            return True
+        names = ((clip, entry_name(clip, self.size, "raw")) for clip in clips)
+        return sum(self.bytes(clip) for clip, name in names if not (self.store.folder / name).is_dir()) <= free
 
     def _decode(self, clips: Sequence[Clip], codec: Codec, needed: set[str]) -> dict[Hashable, StoredClip]:
         stop = Event()
@@ -107,10 +133,10 @@ class StoredClips:
                 task.result()  # raises what went wrong first
             return {clip.kept: task.result() for clip, task in zip(clips, tasks, strict=True)}
 
-    def _hold(self, entries: dict[Hashable, StoredClip]) -> None:
-        """Keep entries from making room for others while this object lives."""
-        self._entries.update(entries)
-        before, self._use = self._use, self.store.use(self._entries.values())
+    def _hold(self, names: Iterable[str] = ()) -> None:
+        """Keep the entries that are open, and those of some names, from making room for others from now on."""
+        held = {entry.folder.name for entry in self._entries.values()}
+        before, self._use = self._use, self.store.use(held.union(names))
         if before is not None:
             before.close()
 

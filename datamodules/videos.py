@@ -48,17 +48,19 @@ class VideosDataModule(FramesDataModule):
     0, whatever its rate. The folders ``masks`` and ``boxes`` may also lie beside the videos or clip folders
     themselves.
 
-    Without ``splits.json`` a share of the clips, annotated ones first, is held out for validation and test, the rest
-    trains. A single clip serves for all three: the model then sees its test frames (never the masks) in training,
-    which must be stated beside any figure. A "val" or "test" missing from ``splits.json`` takes the other's clips,
-    or those of "train".
+    Without ``splits.json`` a share of the clips, annotated ones first, is held out, the rest trains. Where there are
+    three or more, every other one of them validates and the rest, the first of all among them, tests; of two clips the
+    one held out does both. A single clip serves for all three: the model then sees its test frames (never the masks)
+    in training, which must be stated beside any figure. A "val" or "test" missing from ``splits.json`` takes the
+    other's clips, or those of "train".
 
     Args:
         root: A video file or a folder, see above.
         every_nth: Keep every n-th frame of a clip and the annotated ones; original numbers are kept.
         fps: Keep so many frames of a second instead, by the time stamps of the video, and the annotated ones.
         time_ranges: Use parts of a video only: clip name -> [[start, end], ...] in seconds from its first frame.
-        val_fraction: Share of the clips held out where there is no ``splits.json``.
+        val_fraction: Share of the clips held out, for validation and test together, where there is no
+            ``splits.json``; of three or more clips at least two.
         **kwargs: Options of :class:`datamodules.base.FramesDataModule`; frames of another shape than ``image_size``
             are stretched to it.
 
@@ -196,7 +198,7 @@ class VideosDataModule(FramesDataModule):
         stems = (
             {}
             if isinstance(source, VideoFrames)
-            else dict(zip((path.stem for path in source.paths), source.indices, strict=True))
+            else dict(zip(source.stems(), source.indices, strict=True))
         )
         for file in list_images(folder):
             index = stems.get(file.stem, frame_number(file.stem))
@@ -220,9 +222,14 @@ class VideosDataModule(FramesDataModule):
         """Clip names of every split where the user has listed none."""
         annotated = [name for name in names if self._is_annotated(name)]
         order = annotated + [name for name in names if name not in annotated]
-        count = min(max(1, round(self.val_fraction * len(names))), len(names) - 1)
-        held = [name for name in names if name in order[:count]]
-        return {"train": [name for name in names if name not in held], "val": held, "test": held}
+        least = 2 if len(names) > 2 else 1
+        held = order[: min(max(least, round(self.val_fraction * len(names))), len(names) - 1)]
+        test, val = set(held[::2]), set(held[1::2] or held)  # an annotated clip, if there is one, is tested on
+        return {
+            "train": [name for name in names if name not in held],
+            "val": [name for name in names if name in val],
+            "test": [name for name in names if name in test],
+        }
 
     def _is_annotated(self, name: str) -> bool:
         return (self.root / "masks" / name).is_dir() or (self.root / "boxes" / f"{name}.csv").is_file()

@@ -126,24 +126,24 @@ class ExperimentCLI(LightningCLI):
         given = config.model.init_args.get("inpainter_ckpt")
         usual = StageFolder(self.folder.path.parent / "inpaint")
         stage1 = usual if given is None else StageFolder(Path(given).parent.parent)
-        if stage1.path.name != "inpaint":  # not a place where make would write it
-            stage1 = usual
-        command = make_command("train-inpaint", config.as_dict(), stage1.path.parent)
-        pass_it = f"pass --model.init_args.inpainter_ckpt {stage1.last}, which {command} makes."
+        made = stage1 if stage1.path.name == "inpaint" else usual  # where make writes it
+        command = make_command("train-inpaint", config.as_dict(), made.path.parent)
+        pass_it = f"pass --model.init_args.inpainter_ckpt {made.last}, which {command} makes."
         if given is None:
             raise RunError(f"Stage 2 needs the painter of stage 1: {pass_it}")
         path = Path(given)
         if not path.is_file():
-            how = f"make it with {command}." if path == stage1.last else pass_it
+            how = f"make it with {command}." if path == made.last else pass_it
             raise RunError(f"The inpainter checkpoint {path} is missing: {how}")
         if path.parent == stage1.checkpoints and stage1.config_file.is_file():
             trained = stage1.config()
             config.run.inpainter_commits = (trained.get("run") or {}).get("commits") or []
             progress = stage1.progress()
             if path == stage1.last and progress and not progress.reached(trained.get("trainer") or {}):
+                again = make_command("train-inpaint", trained, made.path.parent)
                 rank_zero_only(print)(
                     f"warning: the inpainter {path} stopped at step {progress.step}, before its end; "
-                    f"{make_command('train-inpaint', trained, stage1.path.parent)} goes on with it.",
+                    f"{again if stage1 == made else 'the command that began it'} goes on with it.",
                     file=sys.stderr,
                 )
         config.run.inpainter_sha256 = sha256(path)

@@ -118,6 +118,7 @@ def check(
         painter = Path(folder) / "inpaint.ckpt"
         for stage, precision, compiled in product(("inpaint", "segment"), precisions, (False, True)):
             pl.seed_everything(0, verbose=False)
+            torch.compiler.reset()  # it keeps but a few versions of a function, and every setting is one more
             watch = Stopwatch(warm_up)
             trainer = pl.Trainer(
                 accelerator=accelerator,

@@ -43,7 +43,7 @@ def table(data: FramesDataModule) -> Table:
 def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
     """One line for a split and one for each of its first clips."""
     dataset = data.dataset(split)
-    sizes = {clip.name: clip.source.original_size() for clip in data.split_clips(split)}
+    sources = {clip.name: clip.source for clip in data.listed_clips(split)}
     problems = [problem.clip for problem in data.problems()]
     counts = [dataset.clip_counts(number) for number in range(len(dataset.clips))]
     total = [str(sum(column)) for column in zip(*counts, strict=True)]
@@ -51,7 +51,7 @@ def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
     shown.add_section()
     shown.add_row(split, f"{len(counts)} clips", total[0], "", *total[1:], str(concerned), style="bold")
     for name, (frames, masks, boxes) in list(zip(dataset.clip_names, counts, strict=True))[:MOST_CLIPS]:
-        height, width = sizes[name]
+        height, width = sources[name].original_size()
         row = (str(frames), f"{width}x{height}", str(masks), str(boxes), str(problems.count(name)))
         shown.add_row("", name, *row)
     if len(counts) > MOST_CLIPS:

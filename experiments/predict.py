@@ -69,7 +69,7 @@ def open_input(path: Path) -> ImageFrames | VideoFrames:
     """
     try:
         if path.is_file() and is_image(path):
-            return ImageFrames(path.parent, [path])
+            return ImageFrames(path.parent, [path.name])
         return open_frames(path)
     except (FileNotFoundError, ValueError) as error:
         raise RunError(f"Cannot read the input: {error}") from error
@@ -300,7 +300,7 @@ def _write(
     """Predict every frame and write what is found; ``rate`` is a video's frames per second."""
     masks = output / "masks"
     if isinstance(frames, ImageFrames):
-        names = {index: path.stem for index, path in zip(frames.indices, frames.paths, strict=True)}
+        names = dict(zip(frames.indices, frames.stems(), strict=True))
         writer: VideoWriter | OverlayFolder = OverlayFolder(output / "overlays", names)
     else:
         names = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -159,6 +160,21 @@ def write_gif(path: Path, clip: int = 0, durations: Sequence[int] = (100,) * 6) 
     path.parent.mkdir(parents=True, exist_ok=True)
     images = [Image.fromarray(draw_frame(clip, frame)[0]) for frame in range(len(durations))]
     images[0].save(path, save_all=True, append_images=images[1:], duration=list(durations), loop=0)
+    return path
+
+
+def write_variable_rate(path: Path, shown: Sequence[int], codec: str = "libx264") -> Path:
+    """A video whose frames are shown at so many milliseconds each."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=30)
+        stream.height, stream.width = SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, milliseconds in enumerate(shown):
+            frame = av.VideoFrame.from_ndarray(draw_frame(0, number)[0], format="rgb24")
+            frame.pts, frame.time_base = milliseconds, Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
     return path
 
 

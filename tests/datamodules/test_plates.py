@@ -53,10 +53,12 @@ class Walk:
         self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
     ) -> Iterator[tuple[int, Pixels]]:
         for t in range(self.count):
+            if keep is not None and not keep(t, 10 * t):
+                continue
             if t == self.missing:
                 assert broken is not None
                 broken(10 * t, "broken")
-            elif keep is None or keep(t, 10 * t):
+            else:
                 yield 10 * t, self.frame(t) if size is None else resize(self.frame(t), size)
 
     def identity(self) -> Iterator[str]:
@@ -129,6 +131,14 @@ def test_plates_are_made_of_the_kept_frames_and_a_broken_one_is_nobodys_neighbou
         source.frames((2 * SIZE[0], SIZE[1]), lambda position, number: number % 50 == 0, lambda n, _: told.append(n))
     )
     assert [number for number, _ in found] == [0, 50, 100, 150] and told == [70]
+
+
+def test_a_broken_frame_shifts_nothing() -> None:
+    walk = Walk(20, missing=3)
+    kept = [number for number, _ in walk.frames(None, lambda position, _: position % 2 == 0, lambda *_: None)]
+    source = TemporalPlates(walk, reach=4, step=2)
+    made = source.frames((2 * SIZE[0], SIZE[1]), lambda position, _: position % 2 == 0, lambda *_: None)
+    assert [number for number, _ in made] == kept == [20 * t for t in range(10)]
 
 
 def test_memory_holds_the_window_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import errno
+import os
+import tracemalloc
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,7 +22,7 @@ from datamodules.readers import (
     resize_mask,
     video_rate,
 )
-from tests.fake_data import SIZE, draw_frame, write_images, write_video
+from tests.fake_data import SIZE, draw_frame, write_images, write_variable_rate, write_video
 
 
 def test_natural_order_and_original_numbers(tmp_path: Path) -> None:
@@ -28,6 +32,7 @@ def test_natural_order_and_original_numbers(tmp_path: Path) -> None:
     assert [index for index, _ in frames] == [1, 2, 10]
     assert [int(image[0, 0, 0]) for _, image in frames] == [1, 2, 10]
     assert sorted(["b10", "b9", "a"], key=natural_key) == ["a", "b9", "b10"]
+    assert sorted(["²b", "2b", "²", "x/1", "1c"], key=natural_key) == ["x/1", "1c", "2b", "²", "²b"]
     assert frame_number("run2_000012") == 12 and frame_number("cover") is None
 
 
@@ -35,6 +40,18 @@ def test_frames_without_clear_numbers_are_counted(tmp_path: Path) -> None:
     for name in ("cover", "frame_1", "other_1"):
         Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
     assert ImageFrames(tmp_path).indices == [0, 1, 2]
+
+
+def test_long_folders_take_little_memory(tmp_path: Path) -> None:
+    for number in range(2000):
+        (tmp_path / f"{number:06d}.jpg").touch()
+    tracemalloc.start()
+    try:
+        source = ImageFrames(tmp_path)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(source) == 2000 and held < 2000 * 200  # bytes; a path object alone is more
 
 
 def test_only_wanted_frames_are_read(tmp_path: Path) -> None:
@@ -138,3 +155,96 @@ def test_corrupt_videos_are_named(tmp_path: Path) -> None:
         (tmp_path / "run.mp4").write_bytes(content)
         with pytest.raises(ValueError, match=r"run\.mp4"):
             list(VideoFrames(tmp_path / "run.mp4").frames())
+
+
+def lost_frames(video: Path) -> tuple[list[int], list[tuple[int, str]]]:
+    """Numbers of the frames that are read, and what is told of the others."""
+    lost: list[tuple[int, str]] = []
+    read = [number for number, _ in VideoFrames(video).frames(broken=lambda *what: lost.append(what))]
+    return read, lost
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mkv", "libx264"), ("webm", "libvpx-vp9"), ("webm", "libvpx")])
+def test_a_variable_rate_is_no_loss(tmp_path: Path, suffix: str, codec: str) -> None:
+    shown = [*range(0, 1980, 33), *range(1980, 11980, 500)]  # 60 frames at 30 per second, 20 at 2
+    video = write_variable_rate(tmp_path / f"run.{suffix}", shown, codec)
+    assert len(VideoFrames(video)) == 80
+    assert VideoFrames(video).times() == pytest.approx(np.array(shown) / 1000, abs=0.002)
+    assert lost_frames(video) == (list(range(80)), [])
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mkv", "libx264"), ("webm", "libvpx-vp9")])
+@pytest.mark.parametrize("part", [0.97, 0.7])
+def test_frames_that_a_matroska_file_lacks_are_told(tmp_path: Path, suffix: str, codec: str, part: float) -> None:
+    video = write_video(tmp_path / f"run.{suffix}", frames=200, codec=codec, rate=30)
+    assert lost_frames(video) == (list(range(200)), [])
+    video.write_bytes(video.read_bytes()[: int(video.stat().st_size * part)])
+    read, lost = lost_frames(video)
+    assert read == list(range(len(VideoFrames(video)))) and 2 < len(lost) < 100
+    assert [number for number, _ in lost] == list(range(len(read), 200))
+    assert "states that it lasts 6.67 s" in lost[0][1]
+    # the holes that lost frames leave between the last ones are not filled
+    assert len(VideoFrames(video).times()) == 200 and VideoFrames(video).times()[-1] == pytest.approx(199 / 30, abs=0.2)
+
+
+def test_a_variable_rate_that_is_cut_loses_frames_of_its_end(tmp_path: Path) -> None:
+    shown = [*range(0, 1980, 33), *range(1980, 51980, 500)]
+    video = write_variable_rate(tmp_path / "run.mkv", shown)
+    video.write_bytes(video.read_bytes()[: int(video.stat().st_size * 0.9)])
+    read, lost = lost_frames(video)
+    assert len(lost) > 2 and len(read) + len(lost) == pytest.approx(160, abs=1)
+
+
+def test_longer_sound_is_no_loss_of_frames(tmp_path: Path) -> None:
+    from av.audio.frame import AudioFrame
+
+    with av.open(str(tmp_path / "run.mkv"), "w") as file:
+        stream, sound = file.add_stream("libx264", rate=10), file.add_stream("aac", rate=8000)
+        stream.height, stream.width = SIZE
+        stream.pix_fmt = "yuv420p"
+        for number in range(10):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(draw_frame(0, number)[0], format="rgb24")))
+        file.mux(stream.encode())
+        for number in range(32):  # 4 seconds
+            part = AudioFrame.from_ndarray(np.zeros((1, 1000), np.float32), format="fltp", layout="mono")
+            part.sample_rate, part.pts = 8000, number * 1000
+            file.mux(sound.encode(part))
+        file.mux(sound.encode())
+    with av.open(str(tmp_path / "run.mkv")) as file:
+        assert file.duration is not None and file.duration > 3e6
+    assert lost_frames(tmp_path / "run.mkv") == (list(range(10)), [])
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EMFILE])
+def test_a_failing_disk_is_no_broken_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    video = write_video(tmp_path / "run.mp4")
+
+    def fail(path: str) -> None:
+        av.error.err_check(-number, path)
+
+    monkeypatch.setattr("datamodules.readers.av.open", fail)
+    with pytest.raises(OSError, match=r"run\.mp4 \(.*check the disk") as caught:
+        VideoFrames(video)
+    assert caught.value.errno == number and os.strerror(number) in str(caught.value)
+
+
+def test_too_little_memory_is_no_broken_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+
+    def fail(path: str) -> None:
+        av.error.err_check(-errno.ENOMEM, path)
+
+    monkeypatch.setattr("datamodules.readers.av.open", fail)
+    with pytest.raises(OSError, match=r"run\.mp4 \(Cannot allocate memory"):
+        VideoFrames(video)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mkv", "libx264"), ("wmv", "wmv2")])
+def test_a_video_cut_in_its_header_is_no_failing_disk(tmp_path: Path, suffix: str, codec: str) -> None:
+    """FFmpeg calls some of these an input or output error, or a forbidden operation."""
+    video = write_video(tmp_path / f"run.{suffix}", codec=codec)
+    whole = video.read_bytes()
+    for length in range(0, 300, 5):
+        video.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=rf"run\.{suffix}"):
+            list(VideoFrames(video).frames())

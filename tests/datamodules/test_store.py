@@ -4,11 +4,13 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Barrier, Thread
@@ -22,7 +24,7 @@ from datamodules.clips import Clip
 from datamodules.codecs import Codec
 from datamodules.dataset import FrameDataset
 from datamodules.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles
-from datamodules.problems import Problem, summary, table
+from datamodules.problems import Problem, read_table, summary, table
 from datamodules.readers import Broken, ImageFrames, Keep, Pixels, VideoFrames, open_frames, resize
 from datamodules.store import FrameStore, StoreError, entry_name
 from tests.fake_data import SIZE, draw_frame, write_images, write_video
@@ -150,6 +152,24 @@ def test_a_changed_video_is_decoded_again(tmp_path: Path) -> None:
     module = videos(video, tmp_path / "store")
     module.setup("fit")
     assert np.abs(module.dataset("train").clips[0].read([2])[0].astype(int) - draw_frame(1, 2)[0]).mean() < 20
+
+
+def test_a_copy_of_the_source_is_not_decoded_again(tmp_path: Path) -> None:
+    write_images(tmp_path / "here" / "monday" / "run")
+    write_video(tmp_path / "here" / "walk.mp4")
+    store = tmp_path / "store"
+    videos(tmp_path / "here", store).prepare()
+    before = entries(store)
+    shutil.copytree(tmp_path / "here", tmp_path / "there")  # keeps the times
+    shutil.copytree(store, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "here")
+    for folder in (store, tmp_path / "copy"):
+        videos(tmp_path / "there", folder).prepare()
+        assert entries(folder) == before and len(before) == 2
+    for file in (tmp_path / "there" / "walk.mp4", tmp_path / "there" / "monday" / "run" / "00003.jpg"):
+        os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+    videos(tmp_path / "there", store).prepare()
+    assert len(entries(store)) == 4
 
 
 def test_a_source_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
@@ -287,7 +307,7 @@ def test_nothing_is_removed_in_vain(tmp_path: Path) -> None:
 def test_entries_in_use_stay(tmp_path: Path) -> None:
     store = FrameStore(tmp_path, limit=12 * FRAME)
     clips = aged(store, "a", "b", "c")
-    use = store.use(clips[:1])
+    use = store.use([clips[0].folder.name])
     store.make_room(4 * FRAME)
     assert left(store) == ["a", "c"]
     use.close()
@@ -300,7 +320,7 @@ def test_a_dead_process_uses_nothing(tmp_path: Path) -> None:
     clips = aged(store, "a", "b")
     child = os.fork()
     if child == 0:
-        store.use(clips)
+        store.use([clip.folder.name for clip in clips])
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     store.make_room(4 * FRAME)
@@ -317,6 +337,51 @@ def test_a_data_module_keeps_what_it_reads(tmp_path: Path) -> None:
     assert module.dataset("train")[5]["image"].shape == (3, *SIZE)
 
 
+def test_no_moment_passes_before_an_entry_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process wants all of the room whenever an entry was found, or has just appeared."""
+    for number in range(3):
+        write_video(tmp_path / "clips" / f"run{number}.mp4", number)
+    store = tmp_path / "store"
+    refused: list[str] = []
+
+    def crowd() -> None:
+        try:
+            FrameStore(store, 6 * FRAME).make_room(6 * FRAME)
+        except StoreError as error:
+            refused.append(str(error))
+
+    videos(tmp_path / "clips" / "run0.mp4", store).prepare()
+    real_find, real_publish = FrameStore.find, FrameStore._publish
+
+    def find(self: FrameStore, clip: str, entry: str) -> StoredClip | None:
+        found = real_find(self, clip, entry)
+        crowd()
+        return found
+
+    def publish(self: FrameStore, part: Path, name: str) -> None:
+        real_publish(self, part, name)
+        crowd()
+
+    monkeypatch.setattr(FrameStore, "find", find)
+    monkeypatch.setattr(FrameStore, "_publish", publish)
+    module = videos(tmp_path / "clips", store, store_codec="raw")
+    module.setup()
+    assert len(refused) == 5  # three clips were looked for, of which two were written
+    assert all(len(module.dataset(split)[0]["image"]) == 3 for split in ("train", "val", "test"))
+
+
+def test_what_could_not_be_opened_is_not_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    videos(video, tmp_path / "store", store_codec="raw").prepare()
+    write_video(tmp_path / "other.mp4", 1)
+    monkeypatch.setattr(FrameStore, "_publish", lambda *_: pytest.fail("no disk"))
+    module = videos(tmp_path, tmp_path / "store", store_codec="raw")
+    with pytest.raises(pytest.fail.Exception, match="no disk"):
+        module.prepare()
+    FrameStore(tmp_path / "store", 6 * FRAME).make_room(6 * FRAME)  # the module is still there
+    assert left(module.store) == []
+
+
 def test_what_can_never_fit_is_refused_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = write_video(tmp_path / "run.mp4")
     monkeypatch.setattr(FrameStore, "write", lambda *_, **__: pytest.fail("began to write"))
@@ -325,7 +390,7 @@ def test_what_can_never_fit_is_refused_before_it_is_written(tmp_path: Path, monk
         small.prepare()
     monkeypatch.setattr("datamodules.store._free", lambda _: 64 * 2**20 + 5 * FRAME)
     with pytest.raises(StoreError, match=r"more than is free in .*store: free some"):
-        videos(video, tmp_path / "store").prepare()
+        videos(video, tmp_path / "store", store_codec="raw").prepare()
     assert entries(tmp_path / "store") == []
 
 
@@ -335,10 +400,44 @@ def test_jpeg_that_grows_over_the_bound_is_given_up(tmp_path: Path) -> None:
     assert entries(tmp_path) == []
 
 
+def test_auto_is_jpeg_where_raw_does_not_fit_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "run.mp4")
+    spare = 64 * 2**20
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare + 5 * FRAME)
+    assert "(jpeg)" in videos(video, tmp_path / "small" / "store").prepare()
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare + 6 * FRAME)
+    assert "(raw)" in videos(video, tmp_path / "store").prepare()
+    monkeypatch.setattr("datamodules.store._free", lambda _: spare)  # what is there needs no room
+    assert "(raw)" in videos(video, tmp_path / "store").prepare()
+
+
+def test_a_part_that_vanishes_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FrameStore(tmp_path)
+    (tmp_path / ".part-left").mkdir()
+    monkeypatch.setattr(Path, "glob", lambda folder, _: iter([folder / ".part-gone", folder / ".part-left"]))
+    store.open()
+    assert entries(tmp_path) == []
+
+
+def test_nothing_is_removed_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("datamodules.store.fcntl.flock", none)
+    store = FrameStore(tmp_path, limit=8 * FRAME)
+    aged(store, "a", "b")
+    (tmp_path / ".part-other").mkdir()
+    store.open()
+    with pytest.raises(StoreError, match="store_limit_gb"):
+        ready(store, drawn("c"))
+    assert left(store) == ["a", "b"] and (tmp_path / ".part-other").is_dir()
+
+
 def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = write_video(tmp_path / "run.mp4")  # 6 frames, which serve for all splits
 
     def codec(stage: str, **changes: object) -> str:
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
         module = videos(video, tmp_path / "store", **changes)
         module.setup(stage)
         return next(iter(module._stored._entries.values())).codec
@@ -352,6 +451,24 @@ def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert codec("fit", store_codec="raw") == "raw"
     with pytest.raises(ValueError, match="choose auto, raw or jpeg"):
         videos(video, tmp_path, store_codec="png")
+
+
+def test_auto_takes_what_another_machine_has_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        write_images(tmp_path / "clips" / f"run{number}", number)
+    store, other = tmp_path / "store", tmp_path / "other"
+
+    def prepare(folder: Path, memory: int, codec: str = "auto") -> str:
+        monkeypatch.setattr("datamodules.base.machine_memory", lambda: memory)
+        return videos(tmp_path / "clips", folder, store_codec=codec).prepare()
+
+    assert "(raw)" in prepare(store, 10**12) and "(raw)" in prepare(store, 1)
+    assert "(jpeg)" in prepare(other, 1) and "(jpeg)" in prepare(other, 10**12)
+    assert len(entries(store)) == len(entries(other)) == 2
+    shutil.rmtree(next(other.glob("run1-*")))  # not all of them any more: this machine decides
+    assert "(raw)" in prepare(other, 10**12)
+    prepare(store, 1, "jpeg")  # both are there: so it does
+    assert "(jpeg)" in prepare(store, 1) and "(raw)" in prepare(store, 10**12)
 
 
 @pytest.mark.parametrize(
@@ -434,18 +551,49 @@ def test_a_broken_image_is_left_out_and_listed(tmp_path: Path, content: bytes | 
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content is None else content)
     module = videos(tmp_path / "clips", tmp_path / "store")
     assert "2 clips, 9 frames" in module.prepare()
-    assert module.prepare().endswith(f"; 1 frame skipped in 1 clip: see {tmp_path / 'store' / 'problems-videos.csv'}")
+    listed = next((tmp_path / "store").glob("problems-videos-*.csv"))
+    assert module.prepare().endswith(f"; 1 frame skipped in 1 clip: see {listed}")
     again = videos(tmp_path / "clips", tmp_path / "store")  # nothing is decoded now, and still it is told
     with pytest.warns(UserWarning, match="1 frame skipped in 1 clip"):
         again.setup()
     assert [(p.clip, p.frame) for p in again.problems()] == [("a", 0)] and str(file) in again.problems()[0].reason
-    lines = (tmp_path / "store" / "problems-videos.csv").read_text().splitlines()
+    lines = listed.read_text().splitlines()
     assert lines[0] == "clip,frame,reason" and lines[1].startswith("a,0,") and len(lines) == 2
     write_images(tmp_path / "clips" / "a", frames=5)  # mended
     os.utime(file, ns=(1, 1))
     mended = videos(tmp_path / "clips", tmp_path / "store")
     assert "skipped" not in mended.prepare() and mended.problems() == []
-    assert (tmp_path / "store" / "problems-videos.csv").read_text() == "clip,frame,reason\n"
+    assert listed.read_text() == "clip,frame,reason\n"
+
+
+def test_every_root_keeps_its_list_of_problems(tmp_path: Path) -> None:
+    for root in ("one", "two"):
+        write_images(tmp_path / root / "run", frames=3)
+        (tmp_path / root / "run" / "00001.jpg").write_bytes(b"nothing")
+    lines = [videos(tmp_path / root, tmp_path / "store").prepare() for root in ("one", "two")]
+    for root, line in zip(("one", "two"), lines, strict=True):
+        listed = read_table(Path(line.split(": see ")[1]).read_text())
+        assert [(p.clip, p.frame) for p in listed] == [("run", 1)] and str(tmp_path / root) in listed[0].reason
+
+
+def test_a_stage_keeps_the_problems_of_the_others(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_images(tmp_path / "clips" / name, frames=3)
+        (tmp_path / "clips" / name / "00001.jpg").write_bytes(b"nothing")
+    (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["a"], "test": ["b"]}))
+
+    def after(stage: str) -> list[str]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            videos(tmp_path / "clips", tmp_path / "store").setup(stage)
+        (file,) = (tmp_path / "store").glob("problems-*.csv")
+        return sorted(problem.clip for problem in read_table(file.read_text()))
+
+    assert [after("fit"), after("test"), after("fit")] == [["a"], ["a", "b"], ["a", "b"]]
+    write_images(tmp_path / "clips" / "a", frames=3)  # mended
+    assert [after("test"), after("fit")] == [["a", "b"], ["b"]]
+    (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["a"]}))  # nobody asks for b any more
+    assert after("fit") == []
 
 
 def test_a_clip_without_a_whole_frame_is_left_out_and_listed(tmp_path: Path) -> None:
@@ -589,3 +737,4 @@ def test_problems_are_counted_and_quoted() -> None:
     assert summary(problems) == "3 frames skipped in 2 clips, 1 clip skipped"
     assert summary(problems[:1]) == "1 frame skipped in 1 clip" and summary([]) == ""
     assert table(problems).splitlines() == ["clip,frame,reason", 'a,1,"no ""x"", y"', "a,2,z", "b,0,z", "c,,w"]
+    assert read_table(table(problems)) == problems and read_table("clip,frame,reason\nx,y,z\nw\n") == []

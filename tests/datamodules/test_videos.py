@@ -87,9 +87,22 @@ def test_whole_clips_are_held_out_annotated_ones_first(tmp_path: Path) -> None:
         write_images(tmp_path / "clips" / f"run{number}", number)
     write_masks(tmp_path / "masks" / "run3", 3)
     module = ready(tmp_path)
-    assert module.dataset("train").clip_names == ["run0", "run1", "run2", "run4"]
-    assert module.dataset("val").clip_names == module.dataset("test").clip_names == ["run3"]
+    assert module.dataset("train").clip_names == ["run1", "run2", "run4"]
+    assert module.dataset("val").clip_names == ["run0"] and module.dataset("test").clip_names == ["run3"]
     assert len(ready(tmp_path, val_fraction=0.9).dataset("train").clips) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "val", "test"),
+    [(2, 0.2, "0", "0"), (3, 0.2, "1", "0"), (3, 0.9, "1", "0"), (4, 0.9, "1", "02"), (20, 0.2, "1 3", "0 2")],
+)
+def test_validation_and_test_differ_from_three_clips_on(
+    tmp_path: Path, count: int, share: float, val: str, test: str
+) -> None:
+    names = [str(number) for number in range(count)]
+    splits = videos(tmp_path, val_fraction=share)._held_out(names)
+    assert splits["val"] == list(val.replace(" ", "")) and splits["test"] == list(test.replace(" ", ""))
+    assert splits["train"] == [name for name in names if name not in val + test]
 
 
 def test_missing_splits_fall_back(tmp_path: Path) -> None:
@@ -157,7 +170,7 @@ def test_unreadable_videos_are_left_out_and_listed(tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         write_video(tmp_path / name)
     (tmp_path / "c.mp4").write_bytes(b"nothing")
-    with pytest.warns(UserWarning, match="1 clip skipped: see .*problems-videos.csv"):
+    with pytest.warns(UserWarning, match="1 clip skipped: see .*problems-videos-.*csv"):
         module = ready(tmp_path)
     assert [(problem.clip, problem.frame) for problem in module.problems()] == [("c", None)]
     assert "c.mp4" in module.problems()[0].reason

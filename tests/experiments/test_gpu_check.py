@@ -14,6 +14,7 @@ from experiments.gpu_check import Outcome, check
 TINY = {"steps": 2, "batch_size": 2, "warm_up": 1, "accelerator": "cpu", "backend": "eager"}
 
 
+@pytest.mark.slow
 def test_both_stages_train_plain_and_compiled() -> None:
     found = list(check("small", "demo", precisions=("32-true",), **TINY))  # type: ignore[arg-type]
     settings = [(o.stage, o.precision, o.compiled) for o in found]

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datamodules import DavisDataModule
+from datamodules.readers import ImageFrames
 from experiments.cli import main
 from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS
 from tests import fake_data
@@ -92,14 +94,21 @@ def test_what_is_skipped_is_counted_and_listed(
 
 
 def test_clips_beyond_the_first_are_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "data"
     names = [f"run{number:02d}" for number in range(MOST_CLIPS + 3)]
     for name in names:
         fake_data.write_images(root / "JPEGImages" / "480p" / name, frames=1)
     arguments = ["--config=data/davis.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    listed: list[str] = []
+    sized: list[str] = []
+    real_list, real_size = DavisDataModule.split_clips, ImageFrames.original_size
+    monkeypatch.setattr(DavisDataModule, "split_clips", lambda s, split: listed.append(split) or real_list(s, split))
+    monkeypatch.setattr(ImageFrames, "original_size", lambda s: sized.append(s.folder.name) or real_size(s))
     assert main(["inspect", *arguments]) == 0
+    assert sorted(listed) == ["test", "train", "val"]  # once each
+    assert set(sized) == set(names[:MOST_CLIPS])
     found = rows(capsys.readouterr().out)
     assert ["", "... and 3 more", "", "", "", "", ""] in found and not any("run20" in row for row in found)
 

@@ -76,6 +76,10 @@ def test_an_unfinished_stage_1(
     words = suggested(capsys.readouterr().err)
     assert words == ["make", "train-inpaint", "DATA=davis", f"ROOT={davis}", f"RUN={tmp_path}"]
     check(root, words, monkeypatch)
+    moved = (tmp_path / "inpaint").rename(tmp_path / "by-hand")  # where make would not go on
+    arguments = fit_arguments(tmp_path / "b", "segment")
+    assert main([*arguments, f"--model.init_args.inpainter_ckpt={StageFolder(moved).last}"]) == 0
+    assert "the command that began it goes on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("missing", ["run", "both", "stage 2", "last.ckpt"])

@@ -54,8 +54,8 @@ def test_both_stages_train_in_two_processes(root: Path, tmp_path: Path, fit_argu
 def test_background_only_trains_in_two_processes(
     root: Path, trained: Path, tmp_path: Path, fit_arguments: FitArguments
 ) -> None:
-    """``S`` gets no gradient then, which plain ``ddp`` refuses at the second step; base.yaml says what to give."""
+    """``S`` learns nothing then, and ``ddp`` refuses parameters without a gradient at the second step."""
     arguments = fit_arguments(tmp_path, "segment", "--model.init_args.mode=background_only")
     painter = f"--model.init_args.inpainter_ckpt={StageFolder(trained / 'inpaint').last}"
-    fit(root, [*arguments, painter], strategy="ddp_find_unused_parameters_true")
+    fit(root, [*arguments, painter], strategy="ddp")
     check_files(StageFolder(tmp_path / "segment"), 2)

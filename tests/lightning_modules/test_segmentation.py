@@ -130,6 +130,19 @@ def test_the_box_of_the_mask_is_given_in_use_and_lies_inside_the_detectors() -> 
     torch.testing.assert_close(tight[:, 0], window[:, 0] - window[:, 2] / 2)
 
 
+def test_both_objectives_look_at_the_plate_where_it_is_known() -> None:
+    net = module(background="temporal")
+    frames = images()
+    everywhere, nowhere = (torch.cat([frames, torch.full_like(frames[:, :1], c)], 1) for c in (1.0, 0.0))
+    terms, output = net.objectives(frames, everywhere)  # a plate that shows the frame itself: nothing is the subject
+    assert terms["background"] == 0 and torch.equal(output["background"], frames)
+    torch.manual_seed(3)
+    unknown = net.objectives(frames, nowhere)[0]["background"]
+    torch.manual_seed(3)
+    torch.testing.assert_close(unknown, net.objectives(frames)[0]["background"])
+    assert unknown < 0
+
+
 def test_background_only_has_no_foreground_term() -> None:
     net = module(mode="background_only")
     terms, output = net.objectives(images())

@@ -1,0 +1,38 @@
+"""Plates come with the frames that they belong to, and change as these do."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules.plates import PlateKind
+from datamodules.transforms import FrameAugmentation
+from tests.layouts import factory
+
+
+@pytest.mark.parametrize("kind", ["static", "temporal"])
+@pytest.mark.parametrize("layout", ["demo", "davis", "videos", "h36m"])
+def test_training_and_validation_bring_plates_and_test_does_not(layout: str, kind: PlateKind, tmp_path: Path) -> None:
+    data = factory(layout, tmp_path)(plates=kind, store_dir=str(tmp_path / "store"))
+    data.setup()
+    for split, loader in (("train", data.train_dataloader()), ("val", data.val_dataloader())):
+        batch = data.on_after_batch_transfer(next(iter(loader)), 0)
+        count, _, height, width = batch["image"].shape
+        assert batch["plate"].shape == batch["image"].shape and batch["plate"].dtype == torch.float32, split
+        assert 0 <= batch["plate"].min() and batch["plate"].max() <= 1
+        assert batch["covered"].shape == (count, 1, height, width) and batch["covered"].dtype == torch.bool
+    assert "plate" not in next(iter(data.test_dataloader()))
+
+
+def test_a_frame_is_mirrored_with_its_plate(tmp_path: Path) -> None:
+    data = factory("demo", tmp_path)(plates="static", batch_size=12, augment=False)
+    data.setup("fit")
+    plain = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    torch.manual_seed(0)
+    changed = data.dataset("train")
+    changed.transform = FrameAugmentation(flip=1.0, photometric=0.0)
+    by_number = {(clip, int(i)): n for n, (clip, i) in enumerate(zip(plain["clip"], plain["index"], strict=True))}
+    mirrored = data.on_after_batch_transfer(changed.__getitems__(range(len(changed))), 0)
+    for n, key in enumerate(zip(mirrored["clip"], mirrored["index"].tolist(), strict=True)):
+        for name in ("image", "plate", "covered"):
+            assert torch.equal(mirrored[name][n], plain[name][by_number[key]].flip(-1)), name
