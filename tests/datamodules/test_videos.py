@@ -167,7 +167,7 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
 
 
 def test_unreadable_videos_are_left_out_and_listed(tmp_path: Path) -> None:
-    for name in ("a.mp4", "b.mp4"):
+    for name in ("a.mp4", "b.mp4", "d.mp4", "e.mp4"):
         write_video(tmp_path / name)
     (tmp_path / "c.mp4").write_bytes(b"nothing")
     with pytest.warns(UserWarning, match="1 clip skipped: see .*problems-videos-.*csv"):

@@ -88,8 +88,9 @@ def test_what_is_skipped_is_counted_and_listed(
     with pytest.warns(UserWarning, match="skipped"):
         assert main(["inspect", *arguments, f"--output={tmp_path}", *SMALL]) == 0
     shown = capsys.readouterr().out
+    (problems,) = store.glob("problems-davis-*.csv")
     assert ["train", "1 clips", "5", "", "0", "0", "1"] in rows(shown)
-    assert f"problems: 1 frame skipped in 1 clip, 1 clip skipped: see {store}/problems-davis-" in shown
+    assert f"problems: 1 frame skipped in 1 clip, 1 clip skipped: see {problems}" in shown
     assert "\nbear, frame 2: Cannot read the image" in shown and "\nboat: No image in" in shown
 
 

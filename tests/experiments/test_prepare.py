@@ -16,7 +16,7 @@ from experiments import footage
 from experiments.cli import main
 from experiments.composition import build_data
 from experiments.growth import storing_memory
-from tests.fake_data import write_davis
+from tests import fake_data
 
 FitArguments = Callable[..., list[str]]
 
@@ -55,8 +55,10 @@ def test_only_the_data_need_be_described(store: Path, videos: Path, capsys: pyte
     assert "VideosDataModule: 3 clips, 12 frames" in capsys.readouterr().out
 
 
-def test_what_is_skipped_is_told(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = write_davis(tmp_path / "DAVIS")
+def test_what_is_skipped_is_told(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = fake_data.write_davis(tmp_path / "DAVIS")
     (root / "JPEGImages" / "480p" / "bear" / "00002.jpg").write_bytes(b"nothing")
     assert main(["prepare", "--config=data/davis.yaml", f"--data.init_args.root={root}"]) == 0
     (problems,) = store.glob("problems-davis-*.csv")
