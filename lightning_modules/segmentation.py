@@ -67,11 +67,12 @@ class SegmentationModule(pl.LightningModule):
             ``temporal``, with ``I`` where a plate shows nothing (beyond the paper).
         plate_tolerance: By how many pixels a plate may be registered wrong without counting as the subject.
         mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
-        estimator: Estimator of O: ``importance``, ``uniform``, ``exact`` or ``leave_one_out``.
+        estimator: Estimator of O: ``importance``, ``uniform``, ``exact``, ``leave_one_out`` or ``gumbel``.
         samples: Draws per frame for O.
         background_estimator: Estimator of G; ``None`` reuses the draws of O, as the paper does.
         background_samples: Draws per frame for G.
         epsilon: Floor of the sampling distribution, Eq. (5).
+        temperature: Of the estimator ``gumbel`` (A.7).
         background_weight: Weight of G.
         pixel_weight: Weight of the pixel term of L.
         perceptual_weight: Weight of the perceptual term of L.
@@ -131,6 +132,7 @@ class SegmentationModule(pl.LightningModule):
         background_estimator: EstimatorName | None = None,
         background_samples: int = 1,
         epsilon: float = 0.001,
+        temperature: float = 0.1,
         background_weight: float = 1.0,
         pixel_weight: float = 1.0,
         perceptual_weight: float = 2.0,
@@ -249,7 +251,8 @@ class SegmentationModule(pl.LightningModule):
         joint = h["mode"] == "joint"
         proposals = self.detector(image)
         live = live_cells(proposals.grid, image.device)
-        drawn = sample_cells(proposals.probability, live, h["estimator"], h["samples"], h["epsilon"])
+        settings = {"epsilon": h["epsilon"], "temperature": h["temperature"]}
+        drawn = sample_cells(proposals.probability, live, h["estimator"], h["samples"], **settings)
         box = proposals.at(drawn.cell)  # (B, K, 4)
         draws = box.shape[1]
         repeated, flat = image.repeat_interleave(draws, 0), box.flatten(0, 1)  # (B * K, ...)
@@ -276,9 +279,8 @@ class SegmentationModule(pl.LightningModule):
         if h["background_estimator"] is None:
             seen, error, area = drawn, self._background_error(background, repeated).view(-1, draws), box_area(box)
         else:
-            seen = sample_cells(
-                proposals.probability, live, h["background_estimator"], h["background_samples"], h["epsilon"]
-            )
+            name, count = h["background_estimator"], h["background_samples"]
+            seen = sample_cells(proposals.probability, live, name, count, **settings)
             area_box = proposals.at(seen.cell)
             predicted = [self._predict_background(image, b, known) for b in area_box.unbind(1)]
             error = torch.stack([self._background_error(b, image) for b in predicted], dim=1)

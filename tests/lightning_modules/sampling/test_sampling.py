@@ -36,6 +36,28 @@ def test_estimators_are_unbiased_in_value_and_gradient(estimator: str, count: in
     torch.testing.assert_close(sampled_logit.grad, exact_logit.grad, atol=4e-3, rtol=0)
 
 
+def test_gumbel_draws_from_p_and_its_gradient_goes_straight_through_the_choice() -> None:
+    torch.manual_seed(0)
+    value, trials = torch.rand(20) + 0.5, 200_000
+    logit = torch.randn(20)
+    p = probabilities(logit).expand(trials, -1)
+    samples = sample_cells(p, LIVE, "gumbel", 2, temperature=0.5)
+    estimates = samples.expectation(value[samples.cell])
+    assert (estimates.mean() - p[0] @ value).abs() < 5 * estimates.std() / trials**0.5
+
+    # one draw by hand: the derivative of the softmax of the perturbed cells at the chosen one
+    logit = logit.clone().requires_grad_()
+    one = sample_cells(probabilities(logit)[None], LIVE, "gumbel", 1, 0.0, torch.Generator().manual_seed(3), 0.5)
+    (gradient,) = torch.autograd.grad(one.expectation(torch.tensor([[2.0]])).sum(), logit)
+    noise = -torch.empty(1, 1, 20).exponential_(generator=torch.Generator().manual_seed(3)).log()[0, 0]
+    soft = ((probabilities(logit.detach()).log() + noise) / 0.5).softmax(0)
+    cell = int(one.cell)
+    assert cell == int(soft.argmax())
+    by_hand = -soft * soft[cell] * 2.0 / 0.5
+    by_hand[cell] += soft[cell] * 2.0 / 0.5
+    torch.testing.assert_close(gradient, by_hand, atol=1e-6, rtol=1e-4)
+
+
 def test_the_exact_estimator_is_the_sum() -> None:
     p = probabilities(torch.randn(3, 20))
     value = torch.rand(20)
@@ -68,7 +90,7 @@ def test_the_sampling_distribution_is_equation_5_on_the_live_cells() -> None:
 
 def test_dead_cells_are_never_drawn() -> None:
     p = probabilities(torch.zeros(500, 20))
-    for name in ("importance", "uniform"):
+    for name in ("importance", "uniform", "gumbel"):
         assert LIVE[sample_cells(p, LIVE, name, 3, 0.01).cell].all()  # type: ignore[arg-type]
 
 
@@ -84,6 +106,7 @@ def test_weights_can_be_cut_from_p() -> None:
         ({"estimator": "best"}, "best"),
         ({"estimator": "leave_one_out", "count": 1}, "got 1 draws per frame.* background_samples"),
         ({"epsilon": 0.5}, "epsilon=0.5"),
+        ({"estimator": "gumbel", "temperature": 0.0}, "temperature of the estimator gumbel is 0"),
     ],
 )
 def test_impossible_settings_are_refused(arguments: dict[str, object], message: str) -> None:
