@@ -33,7 +33,7 @@ space := $(empty) $(empty)
 
 # The files of a run, later ones win; then what the variables say; then ARGS, which wins over all.
 configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --config profiles/$(PROFILE)/$(1).yaml \
-	$(if $(and $(BACKGROUND),$(filter segment,$(1))),--config background/$(BACKGROUND).yaml)
+	$(if $(and $(filter-out inpainting,$(BACKGROUND)),$(filter segment,$(1))),--config background/$(BACKGROUND).yaml)
 data_args = $(if $(ROOT),--data.init_args.root '$(ROOT)') \
 	$(if $(CLIPS),--data.init_args.clips '[$(subst $(space),$(comma),$(strip $(CLIPS)))]') \
 	$(if $(PRESET),--data.init_args.preset '$(PRESET)')
@@ -42,7 +42,7 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg evaluate predict flops \
+.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis evaluate predict flops \
 	benchmark gpu-check need-root
 
 help: ## print this help
@@ -54,7 +54,7 @@ help: ## print this help
 	@echo "  DATA=demo|davis|videos|h36m|ski|handheld (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
 	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
-	@echo "  BACKGROUND=temporal|static: train-seg predicts the scene from the clip's other frames, not with the painter"
+	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`python -m experiments fit --help\` lists"
 
@@ -91,7 +91,7 @@ inspect: $(STAMP) need-root ## what DATA holds, what is wrong with it, and a con
 	@$(PY) -m experiments inspect $(call configs,inpaint) $(data_args) --output '$(RUN)' $(ARGS)
 
 prepare: $(STAMP) need-root ## decode the frames of DATA into the store; the first training does it too
-	@$(PY) -m experiments prepare $(call configs,inpaint) $(if $(BACKGROUND),--config background/$(BACKGROUND).yaml) \
+	@$(PY) -m experiments prepare $(call configs,inpaint) $(if $(filter-out inpainting,$(BACKGROUND)),--config background/$(BACKGROUND).yaml) \
 		$(data_args) $(ARGS)
 
 train-inpaint: $(STAMP) need-root ## stage 1: the background painter
@@ -99,6 +99,12 @@ train-inpaint: $(STAMP) need-root ## stage 1: the background painter
 
 train-seg: $(STAMP) need-root ## stage 2: detector and segmenter, over the painter of the same RUN
 	@$(call fit,segment) --model.init_args.inpainter_ckpt '$(RUN)/inpaint/checkpoints/last.ckpt' $(ARGS)
+
+davis: DATA := davis
+davis: BACKGROUND := $(or $(BACKGROUND),temporal)
+davis: $(STAMP) need-root ## a model for each clip of ROOT (or CLIPS), one table; ARGS go to stage 2; call it again to go on
+	@$(PY) -m experiments davis '$(RUN)' --root '$(ROOT)' $(if $(strip $(CLIPS)),--clips $(CLIPS)) --profile $(PROFILE) \
+		--background $(BACKGROUND) --seed $(SEED) -- $(if $(STEPS),--trainer.max_steps $(STEPS)) $(ARGS)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
 	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)

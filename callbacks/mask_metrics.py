@@ -113,14 +113,27 @@ class MaskMetrics(pl.Callback):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the test's numbers and keep them in :attr:`results`."""
+        self._compute_results()
+        numbers = {f"test/{name}": float(v) for name, v in self.results.items() if name not in ("clips", "floors")}
+        pl_module.log_dict(numbers, sync_dist=True)
+
+    def merge(self, other: MaskMetrics) -> None:
+        """Add the test frames of another measure, such as that of a model of another clip, and compute anew.
+
+        Args:
+            other: One of the same settings, after its test.
+        """
+        self.test.merge_state(other.test)
+        for name, scores in self.floors.items():
+            scores.merge_state(other.floors[name])
+        self._compute_results()
+
+    def _compute_results(self) -> None:
         results = _compute(self.test)
         floors = {name: _compute(scores) for name, scores in self.floors.items()}
-        if results:
-            for floor in floors.values():
-                del floor["clips"]
-            self.results = {**results, "floors": floors}
-            numbers = {f"test/{name}": float(value) for name, value in results.items() if name != "clips"}
-            pl_module.log_dict(numbers, sync_dist=True)
+        for floor in floors.values():
+            floor.pop("clips", None)
+        self.results = {**results, "floors": floors} if results else {}
 
 
 def floor_predictions(truth: Tensor, threshold: float) -> dict[str, tuple[Tensor, Tensor]]:

@@ -316,6 +316,16 @@ class SegmentationScores(Metric):
         self.boxes = [torch.empty(0, 2, 4, device=self.device)]
         self.confidence = [torch.empty(0, device=self.device)]
 
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add the frames that another measure has seen, as if this one had.
+
+        Args:
+            incoming_state: The other measure, of the same settings.
+        """
+        super().merge_state(incoming_state)
+        self.names.update(getattr(incoming_state, "names", {}))
+        self._computed = None  # or the next result would be the last one
+
     def update(
         self,
         prediction: Tensor,

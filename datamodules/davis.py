@@ -81,10 +81,7 @@ class DavisDataModule(FramesDataModule):
             FileNotFoundError: If the folders are not as expected.
             ValueError: If a named clip does not exist.
         """
-        folder = self._frames_folder()
-        available = sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key)
-        if not available:
-            raise FileNotFoundError(f"No clip in {folder}: expected one folder of images for each clip.")
+        folder, available = self._frames_folder(), self.available_clips()
         if self.clips is not None:
             names, source = self.clips, "the argument clips"
         else:
@@ -97,6 +94,18 @@ class DavisDataModule(FramesDataModule):
             raise ValueError(f"Clip '{unknown[0]}' of {source} is not in {folder}; available: {', '.join(available)}.")
         clips = (self._clip(folder / name, annotated=split != "train") for name in names)
         return [clip for clip in clips if clip is not None]
+
+    def available_clips(self) -> list[str]:
+        """Names of all clips that are there, whatever the lists say, in natural order.
+
+        Raises:
+            FileNotFoundError: If the folders are not as expected, or there is no clip.
+        """
+        folder = self._frames_folder()
+        names = sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key)
+        if not names:
+            raise FileNotFoundError(f"No clip in {folder}: expected one folder of images for each clip.")
+        return names
 
     def _clip(self, folder: Path, annotated: bool) -> Clip | None:
         source = self.open_source(folder.name, partial(ImageFrames, folder))

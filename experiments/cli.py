@@ -20,7 +20,7 @@ from pytorch_lightning.utilities import rank_zero_only
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
-from experiments import benchmark, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
+from experiments import benchmark, davis, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
 from experiments.errors import RunError, UsageError, one_line, report
@@ -31,6 +31,7 @@ from experiments.settings import RunSettings
 from experiments.suggestions import make_command
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "davis": davis.main,
     "evaluate": evaluate.main,
     "predict": predict.main,
     "flops": flops.main,
@@ -48,6 +49,7 @@ USAGE = """usage: python -m experiments COMMAND ...
   prepare   decode the frames of a data set into the store, same options; the first fit does it too
   inspect   what a data set holds, its problems and a contact sheet, same options and --output DIR
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
+  davis     RUN --root DIR           for every clip of DAVIS a model of its own, then one table
   predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
   benchmark data                     how fast frames are loaded, from the store and from the source

@@ -28,13 +28,19 @@ LABELS_USED = "none in training; best_* uses test labels to choose a threshold"
 TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
 
 
-def evaluate(run: Path, checkpoint: Literal["last", "best"] = "last", command: str = "") -> dict[str, Any]:
+def evaluate(
+    run: Path,
+    checkpoint: Literal["last", "best"] = "last",
+    command: str = "",
+    together: MaskMetrics | None = None,
+) -> dict[str, Any]:
     """Run the test loop on one device and write ``RUN/results.json``.
 
     Args:
         run: The run folder.
         checkpoint: ``last`` or ``best`` (smallest validation loss, a quantity without labels).
         command: What the user typed, for the record.
+        together: Measures of several runs, to which the frames of this one are added.
 
     Returns:
         What was written: the numbers of :class:`callbacks.MaskMetrics`, and ``made_by``.
@@ -65,10 +71,21 @@ def evaluate(run: Path, checkpoint: Literal["last", "best"] = "last", command: s
             f"The test clips of {run} have no masks or boxes: nothing to score; pictures of them are in "
             f"{folder.images / 'test_sheet.png'}."
         )
-    made_by = _made_by(folder, config, checkpoint, command)
-    results = {**metrics.results, "made_by": made_by}
-    write_atomically(run / "results.json", json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
+    if together is not None:
+        together.merge(metrics)
+    results = {**metrics.results, "made_by": _made_by(folder, config, checkpoint, command)}
+    write_results(run, results)
     return results
+
+
+def write_results(run: Path, results: Mapping[str, Any]) -> None:
+    """Write ``RUN/results.json``.
+
+    Args:
+        run: The run folder.
+        results: The numbers and what made them.
+    """
+    write_atomically(run / "results.json", json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON value
@@ -130,6 +147,18 @@ def table(results: Mapping[str, Any]) -> Table:
     return shown
 
 
+def show(run: Path, results: Mapping[str, Any]) -> None:
+    """Print the table, and where the numbers are.
+
+    Args:
+        run: The run folder.
+        results: What :func:`evaluate` returns.
+    """
+    Console(width=None if sys.stdout.isatty() else 120).print(table(results))
+    print(f"best rows: {LABELS_USED.split('; ')[1]}")
+    print(f"numbers: {run / 'results.json'}")
+
+
 def _frames(results: Mapping[str, Any]) -> str:
     """How many frames were scored, in words; where few of them have a mask, how many do."""
     frames, masks = results["frames"], results["masks"]
@@ -174,10 +203,7 @@ def main(arguments: Sequence[str]) -> int:
     options = argument_parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "experiments", "evaluate", *arguments])
     results = evaluate(options.run, options.checkpoint, command)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table(results))
-    print(f"best rows: {LABELS_USED.split('; ')[1]}")
-    print(f"numbers: {options.run / 'results.json'}")
+    show(options.run, results)
     sheet = options.run / "segment" / "images" / "test_sheet.png"
     if sheet.is_file():
         print(f"pictures: {sheet}")

@@ -33,10 +33,11 @@ def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
         "CLIPS": " ".join(data.get("clips") or []),
         "PRESET": data.get("preset"),
         "PROFILE": profile,
+        "BACKGROUND": ((config.get("model") or {}).get("init_args") or {}).get("background"),
         "SEED": config.get("seed_everything"),
         "RUN": run,
     }
-    usual = {"PROFILE": "small", "SEED": 0}
+    usual = {"PROFILE": "small", "BACKGROUND": "inpainting", "SEED": 0}
     words = [
         f"{variable}={shlex.quote(str(value).replace('$', '$$'))}"
         for variable, value in values.items()

@@ -1,0 +1,148 @@
+"""``python -m experiments davis RUN``: for every clip of a DAVIS folder a model of its own, then one table of all."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from callbacks import MaskMetrics
+from datamodules import DavisDataModule
+from experiments import provenance
+from experiments.errors import CommandParser, RunError, one_line
+from experiments.evaluate import evaluate, show, write_results
+
+COMMON = ("data", "profile", "scale", "mode", "steps", "training_precision", "evaluation_precision")
+
+
+def stage_arguments(stage: str, folder: Path, clip: str, options: Any) -> list[str]:  # noqa: ANN401  a Namespace
+    """The command line of one stage of one clip.
+
+    Args:
+        stage: ``inpaint`` or ``segment``.
+        folder: The clip's run folder.
+        clip: Its name.
+        options: Those of :func:`argument_parser`.
+
+    Returns:
+        Arguments of ``python -m experiments``, the settings the same for every clip.
+    """
+    configs = ["base.yaml", f"{stage}.yaml", "data/davis.yaml", f"profiles/{options.profile}/{stage}.yaml"]
+    own = shlex.split(options.inpaint_options)
+    if stage == "segment":
+        configs += [] if options.background == "inpainting" else [f"background/{options.background}.yaml"]
+        painter = folder / "inpaint" / "checkpoints" / "last.ckpt"
+        own = ["--model.init_args.inpainter_ckpt", str(painter), *options.segment_options]
+    data = ["--data.init_args.root", str(options.root), "--data.init_args.clips", f"[{clip}]"]
+    where = ["--trainer.default_root_dir", str(folder / stage), "--seed_everything", str(options.seed)]
+    return ["fit", *(word for config in configs for word in ("--config", config)), *where, *data, *own]
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Run one training in a process of its own, which leaves nothing behind in memory.
+
+    Args:
+        arguments: Arguments of ``python -m experiments``.
+
+    Returns:
+        Its exit code.
+    """
+    return subprocess.run([sys.executable, "-m", "experiments", *arguments], check=False).returncode
+
+
+def train_clip(folder: Path, clip: str, options: Any) -> None:  # noqa: ANN401  a Namespace
+    """Both stages of one clip; what is finished is skipped, what was interrupted goes on.
+
+    Args:
+        folder: The clip's run folder.
+        clip: Its name.
+        options: Those of :func:`argument_parser`.
+
+    Raises:
+        KeyboardInterrupt: If a stage was interrupted.
+        RunError: If a stage failed; it has said why.
+    """
+    for stage in ("inpaint", "segment"):
+        code = train(stage_arguments(stage, folder, clip, options))
+        if code == 130:
+            raise KeyboardInterrupt(": the same command goes on from here")
+        if code:
+            raise RunError(f"the {stage} stage of clip '{clip}' failed, see above")
+
+
+def combine(together: MaskMetrics, runs: dict[str, dict[str, Any]], command: str) -> dict[str, Any]:
+    """One result of the models of all clips, in the form of ``evaluate``.
+
+    Args:
+        together: Measures of all clips' frames.
+        runs: Results by clip.
+        command: What the user typed, for the record.
+
+    Returns:
+        The numbers, means over clips, the best threshold one for all; ``made_by`` has one entry for each ``model``.
+    """
+    made = {clip: results["made_by"] for clip, results in runs.items()}
+    first = next(iter(made.values()))
+    settings = {name: first["settings"][name] for name in COMMON}
+    same = {name: first[name] for name in ("seed", "versions", "labels_used")}
+    record = {"command": command, **provenance.commit(), **same, "settings": settings, "models": made}
+    return {**together.results, "made_by": record}
+
+
+def argument_parser() -> CommandParser:
+    """The options of ``davis``."""
+    parser = CommandParser(prog="python -m experiments davis", description=__doc__)
+    parser.add_argument("run", type=Path, help="run folder, such as runs/davis; each clip has a folder in it")
+    parser.add_argument("--root", type=Path, required=True, help="folder that holds JPEGImages and Annotations")
+    parser.add_argument("--clips", nargs="+", metavar="CLIP", help="these clips instead of all")
+    parser.add_argument("--profile", default="small")
+    parser.add_argument("--background", default="temporal", choices=("temporal", "static", "inpainting"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--inpaint-options", default="", metavar="'...'", help="options of fit for stage 1, one string")
+    parser.epilog = "what follows -- are options of fit for stage 2"
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command ``davis``.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        RunError: If a clip failed; the others are trained and scored first.
+    """
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    options = argument_parser().parse_args(arguments[:end])
+    options.segment_options = list(arguments[end + 1 :])
+    data = DavisDataModule(str(options.root), options.clips or None)
+    names = options.clips or data.available_clips()
+    data.split_clips("test")  # refuses unknown clips before the first is trained
+    command = shlex.join(["python", "-m", "experiments", "davis", *arguments])
+    together, runs, failed = MaskMetrics(), dict[str, dict[str, Any]](), list[str]()
+    for number, clip in enumerate(names, start=1):
+        print(f"clip {number} of {len(names)}: {clip}", flush=True)
+        try:
+            train_clip(options.run / clip, clip, options)
+            runs[clip] = evaluate(options.run / clip, command=command, together=together)
+        except RunError as error:
+            print(f"error: {one_line(error)}; going on with the next clip", file=sys.stderr, flush=True)
+            failed.append(clip)
+            continue
+        print(f"{clip}: J {runs[clip]['j_mean']:.3f}, hit rate {runs[clip]['hit_rate']:.3f}", flush=True)
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(names)} clips failed ({', '.join(failed)}), so there is no {options.run}/results.json:"
+            " mend what is said above, and the same command goes on; or name the other clips with --clips."
+        )
+    results = combine(together, runs, command)
+    write_results(options.run, results)
+    show(options.run, results)
+    print(f"pictures: {options.run / '*' / 'segment' / 'images' / 'test_sheet.png'}")
+    return 0

@@ -1,0 +1,88 @@
+"""``davis``: a model for each clip, one result of all, and what it does when a clip fails or it is interrupted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import cli, davis
+from experiments.cli import main
+from experiments.evaluate import COLUMNS
+
+FitArguments = Callable[..., list[str]]
+TINY = "--config debug.yaml --trainer.accelerator cpu"
+SEGMENT = ["--model.init_args.crop_size", "[64, 64]"]
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Train in this process, which saves the imports; the list of what was trained."""
+    trained: list[list[str]] = []
+
+    def train(arguments: Sequence[str]) -> int:
+        trained.append(list(arguments))
+        return cli.main(arguments)
+
+    monkeypatch.setattr(davis, "train", train)
+    return trained
+
+
+def command(run: Path, root: Path, *clips: str) -> list[str]:
+    named = ["--clips", *clips] if clips else []
+    options = ["--root", str(root), *named, "--inpaint-options", TINY]
+    return ["davis", str(run), *options, "--", *TINY.split(), *SEGMENT]
+
+
+def test_each_clip_has_a_model_and_all_have_one_result(
+    tmp_path: Path, davis: Path, in_this_process: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(tmp_path, davis)) == 0
+    results: dict[str, Any] = json.loads((tmp_path / "results.json").read_text())
+    names = sorted(folder.name for folder in (davis / "JPEGImages" / "480p").iterdir())
+    assert len(names) > 1 and list(results["clips"]) == names
+    single = {name: json.loads((tmp_path / name / "results.json").read_text()) for name in names}
+    for column in COLUMNS:
+        assert results[column] == pytest.approx(sum(s[column] for s in single.values()) / len(names))
+    for name, alone in single.items():
+        assert results["clips"][name]["j_mean"] == alone["clips"][name]["j_mean"]
+        assert results["made_by"]["models"][name] == alone["made_by"]
+    assert results["frames"] == sum(alone["frames"] for alone in single.values())
+    floors = [alone["floors"]["whole_frame"]["j_mean"] for alone in single.values()]
+    assert results["floors"]["whole_frame"]["j_mean"] == pytest.approx(sum(floors) / len(names))
+    assert len(in_this_process) == 2 * len(names)
+    segment = in_this_process[1]
+    assert "background/temporal.yaml" in segment and segment[-2:] == SEGMENT
+    assert "mean over clips" in capsys.readouterr().out
+
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")}
+    assert main(command(tmp_path, davis)) == 0  # finished stages are not trained again
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")} == before
+
+
+def test_a_clip_that_fails_does_not_stop_the_others(
+    tmp_path: Path, davis: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = sorted(folder.name for folder in (davis / "JPEGImages" / "480p").iterdir())
+    (tmp_path / names[0] / "inpaint" / "checkpoints").mkdir(parents=True)
+    (tmp_path / names[0] / "inpaint" / "checkpoints" / "last.ckpt").write_bytes(b"no checkpoint")
+    assert main(command(tmp_path, davis, *names[:2])) == 1
+    assert f"1 of 2 clips failed ({names[0]})" in capsys.readouterr().err
+    assert (tmp_path / names[1] / "results.json").is_file() and not (tmp_path / "results.json").exists()
+
+
+def test_an_interruption_ends_it(tmp_path: Path, davis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = list[Sequence[str]]()
+    monkeypatch.setattr("experiments.davis.train", lambda arguments: calls.append(arguments) or 130)
+    assert main(command(tmp_path, davis)) == 130
+    assert len(calls) == 1
+
+
+def test_an_unknown_clip_is_refused_before_anything_is_trained(
+    tmp_path: Path, davis: Path, in_this_process: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(tmp_path, davis, "no-clip")) == 1
+    assert "Clip 'no-clip'" in capsys.readouterr().err and not in_this_process
