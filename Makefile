@@ -14,6 +14,7 @@ ROOT ?=
 CLIPS ?=
 PRESET ?=
 BACKGROUND ?=
+HELD_OUT ?=
 STEPS ?=
 EPOCHS ?=
 ARGS ?=
@@ -36,7 +37,7 @@ configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --con
 	$(if $(and $(filter-out inpainting,$(BACKGROUND)),$(filter segment,$(1))),--config background/$(BACKGROUND).yaml)
 data_args = $(if $(ROOT),--data.init_args.root '$(ROOT)') \
 	$(if $(CLIPS),--data.init_args.clips '[$(subst $(space),$(comma),$(strip $(CLIPS)))]') \
-	$(if $(PRESET),--data.init_args.preset '$(PRESET)')
+	$(if $(PRESET),--data.init_args.preset '$(PRESET)') $(if $(HELD_OUT),--data.init_args.held_out $(HELD_OUT))
 limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 	$(if $(EPOCHS),--trainer.max_epochs $(EPOCHS) --trainer.max_steps -1)
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
@@ -55,6 +56,7 @@ help: ## print this help
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
 	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
 	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
+	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`python -m experiments fit --help\` lists"
 
@@ -104,7 +106,7 @@ davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),temporal)
 davis: $(STAMP) need-root ## a model for each clip of ROOT (or CLIPS), one table; ARGS go to stage 2; call it again to go on
 	@$(PY) -m experiments davis '$(RUN)' --root '$(ROOT)' $(if $(strip $(CLIPS)),--clips $(CLIPS)) --profile $(PROFILE) \
-		--background $(BACKGROUND) --seed $(SEED) -- $(if $(STEPS),--trainer.max_steps $(STEPS)) $(ARGS)
+		--background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) -- $(if $(STEPS),--trainer.max_steps $(STEPS)) $(ARGS)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
 	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)

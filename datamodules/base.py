@@ -22,6 +22,7 @@ from datamodules.codecs import Codec
 from datamodules.dataset import FrameDataset, finished
 from datamodules.entry import StoredClip
 from datamodules.memory import machine_memory
+from datamodules.parts import hold_out
 from datamodules.plates import PlateKind, plate_clip
 from datamodules.problems import Problem, read_table, summary, table
 from datamodules.progress import progress
@@ -83,10 +84,13 @@ class FramesDataModule(pl.LightningDataModule):
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
+        held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
+            each, is not trained on, nor is a plate made of it, and it alone is evaluated; 0 cuts none.
+        evaluated_part: ``trained`` evaluates the other part of the clips that ``held_out`` cuts.
 
     Raises:
-        ValueError: If a size, the scale, the batch size, the limit or ``min_frames`` is not positive, or the codec is
-            unknown.
+        ValueError: If a size, the scale, the batch size, the limit or ``min_frames`` is not positive, the codec is
+            unknown, or ``held_out`` is not in [0, 1).
     """
 
     def __init__(
@@ -102,6 +106,8 @@ class FramesDataModule(pl.LightningDataModule):
         store_codec: Literal["auto", "raw", "jpeg"] = "auto",
         min_frames: int = 1,
         plates: PlateKind | None = None,
+        held_out: float = 0.0,
+        evaluated_part: Literal["held_out", "trained"] = "held_out",
     ) -> None:
         super().__init__()
         if min(image_size) < 1 or scale <= 0 or batch_size < 1:
@@ -121,6 +127,10 @@ class FramesDataModule(pl.LightningDataModule):
         limit = None if store_limit_gb is None else round(store_limit_gb * 1e9)
         self.store = FrameStore(Path(store_dir).expanduser() if store_dir else default_folder(), limit)
         self._codec: Codec | None = None if store_codec == "auto" else store_codec
+        if not 0 <= held_out < 1:
+            raise ValueError(f"held_out is a share of the frames in [0, 1), got {held_out}.")
+        self.held_out = held_out
+        self.evaluated_part = evaluated_part
         self.plates = plates
         height, width = self.working_size
         self._stored = StoredClips(self.store, (height, width), min_frames)
@@ -355,11 +365,21 @@ class FramesDataModule(pl.LightningDataModule):
         for split in SPLITS:
             if split not in self._lists:
                 try:
-                    self._lists[split] = self.split_clips(split)
+                    self._lists[split] = self._split(split)
                 except (OSError, ValueError):
                     if split in splits:
                         raise
         return self._lists
+
+    def _split(self, split: Split) -> list[Clip]:
+        """The clips of one split; of those that are both trained on and evaluated, the part that is held out or not."""
+        clips = self.split_clips(split)
+        if not self.held_out:
+            return clips
+        others: Sequence[Split] = ("val", "test") if split == "train" else ("train",)
+        shared = {clip.name for other in others for clip in self.split_clips(other)}
+        at = 0 if split == "train" or self.evaluated_part == "trained" else 1
+        return [hold_out(clip, self.held_out)[at] if clip.name in shared else clip for clip in clips]
 
     def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]], wanted: Sequence[Clip]) -> Codec:
         """The codec; "auto" is the one that holds the wanted clips already, as another machine may have stored them.

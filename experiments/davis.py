@@ -13,7 +13,7 @@ from callbacks import MaskMetrics
 from datamodules import DavisDataModule
 from experiments import provenance
 from experiments.errors import CommandParser, RunError, one_line
-from experiments.evaluate import evaluate, show, write_results
+from experiments.evaluate import RESULTS, evaluate, show, write_results
 
 COMMON = ("data", "profile", "scale", "mode", "steps", "training_precision", "evaluation_precision")
 
@@ -37,6 +37,7 @@ def stage_arguments(stage: str, folder: Path, clip: str, options: Any) -> list[s
         painter = folder / "inpaint" / "checkpoints" / "last.ckpt"
         own = ["--model.init_args.inpainter_ckpt", str(painter), *options.segment_options]
     data = ["--data.init_args.root", str(options.root), "--data.init_args.clips", f"[{clip}]"]
+    data += ["--data.init_args.held_out", str(options.held_out)]
     where = ["--trainer.default_root_dir", str(folder / stage), "--seed_everything", str(options.seed)]
     return ["fit", *(word for config in configs for word in ("--config", config)), *where, *data, *own]
 
@@ -101,6 +102,7 @@ def argument_parser() -> CommandParser:
     parser.add_argument("--profile", default="small")
     parser.add_argument("--background", default="temporal", choices=("temporal", "static", "inpainting"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--held-out", type=float, default=0.0, help="train on all but this share, evaluate that alone")
     parser.add_argument("--inpaint-options", default="", metavar="'...'", help="options of fit for stage 1, one string")
     parser.epilog = "what follows -- are options of fit for stage 2"
     return parser
@@ -138,11 +140,11 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{clip}: J {runs[clip]['j_mean']:.3f}, hit rate {runs[clip]['hit_rate']:.3f}", flush=True)
     if failed:
         raise RunError(
-            f"{len(failed)} of {len(names)} clips failed ({', '.join(failed)}), so there is no {options.run}/results.json:"
-            " mend what is said above, and the same command goes on; or name the other clips with --clips."
+            f"{len(failed)} of {len(names)} clips failed ({', '.join(failed)}), so {options.run}/results.json is not "
+            "written: mend what is said above, and the same command goes on; or name the other clips with --clips."
         )
     results = combine(together, runs, command)
-    write_results(options.run, results)
-    show(options.run, results)
+    write_results(options.run / RESULTS["held_out"], results)
+    show(options.run / RESULTS["held_out"], results)
     print(f"pictures: {options.run / '*' / 'segment' / 'images' / 'test_sheet.png'}")
     return 0

@@ -22,6 +22,8 @@ from experiments.folders import StageFolder, load_checkpoint, sha256, write_atom
 from experiments.progress import progress_bar
 from experiments.restore import load_data, load_model, segment_folder
 
+Part = Literal["held_out", "trained"]
+RESULTS: dict[Part, str] = {"held_out": "results.json", "trained": "results_trained.json"}
 COLUMNS = ("j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate")
 TITLES = dict(zip(COLUMNS, ("J", "F", "P", "R", "boundary F", "hit rate"), strict=True))
 LABELS_USED = "none in training; best_* uses test labels to choose a threshold"
@@ -33,14 +35,16 @@ def evaluate(
     checkpoint: Literal["last", "best"] = "last",
     command: str = "",
     together: MaskMetrics | None = None,
+    part: Part = "held_out",
 ) -> dict[str, Any]:
-    """Run the test loop on one device and write ``RUN/results.json``.
+    """Run the test loop on one device and write ``RUN/results.json`` (``results_trained.json`` for that part).
 
     Args:
         run: The run folder.
         checkpoint: ``last`` or ``best`` (smallest validation loss, a quantity without labels).
         command: What the user typed, for the record.
         together: Measures of several runs, to which the frames of this one are added.
+        part: Of clips of which the end was held out from training, that end, or what was trained on.
 
     Returns:
         What was written: the numbers of :class:`callbacks.MaskMetrics`, and ``made_by``.
@@ -53,7 +57,7 @@ def evaluate(
     seed = int(config.get("seed_everything") or 0)
     pl.seed_everything(seed, workers=True, verbose=False)
     model = load_model(folder, checkpoint)
-    data = load_data(config)
+    data = load_data(_of_part(config, part))
     metrics = MaskMetrics()
     trainer = pl.Trainer(
         accelerator="auto",
@@ -74,18 +78,28 @@ def evaluate(
     if together is not None:
         together.merge(metrics)
     results = {**metrics.results, "made_by": _made_by(folder, config, checkpoint, command)}
-    write_results(run, results)
+    write_results(run / RESULTS[part], results)
     return results
 
 
-def write_results(run: Path, results: Mapping[str, Any]) -> None:
-    """Write ``RUN/results.json``.
+def _of_part(config: Mapping[str, Any], part: Part) -> dict[str, Any]:
+    """The config that evaluates one part of the clips."""
+    arguments = (config.get("data") or {}).get("init_args") or {}
+    if part == "held_out":
+        return dict(config)
+    if not arguments.get("held_out"):
+        raise RunError("Nothing was held out when this run was trained: leave --part out.")
+    return {**config, "data": {**config["data"], "init_args": {**arguments, "evaluated_part": part}}}
+
+
+def write_results(path: Path, results: Mapping[str, Any]) -> None:
+    """Write the numbers as JSON.
 
     Args:
-        run: The run folder.
+        path: The file.
         results: The numbers and what made them.
     """
-    write_atomically(run / "results.json", json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
+    write_atomically(path, json.dumps(_plain(results), indent=2, allow_nan=False) + "\n")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON value
@@ -147,16 +161,16 @@ def table(results: Mapping[str, Any]) -> Table:
     return shown
 
 
-def show(run: Path, results: Mapping[str, Any]) -> None:
+def show(path: Path, results: Mapping[str, Any]) -> None:
     """Print the table, and where the numbers are.
 
     Args:
-        run: The run folder.
+        path: Where they were written.
         results: What :func:`evaluate` returns.
     """
     Console(width=None if sys.stdout.isatty() else 120).print(table(results))
     print(f"best rows: {LABELS_USED.split('; ')[1]}")
-    print(f"numbers: {run / 'results.json'}")
+    print(f"numbers: {path}")
 
 
 def _frames(results: Mapping[str, Any]) -> str:
@@ -188,6 +202,8 @@ def argument_parser() -> CommandParser:
     parser = CommandParser(prog="python -m experiments evaluate", description=__doc__)
     parser.add_argument("run", type=Path, help="run folder, such as runs/demo")
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="best: smallest val/loss")
+    part = "of clips of which an end was held out, that end, or the part that was trained on"
+    parser.add_argument("--part", choices=tuple(RESULTS), default="held_out", help=part)
     return parser
 
 
@@ -202,8 +218,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = argument_parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "experiments", "evaluate", *arguments])
-    results = evaluate(options.run, options.checkpoint, command)
-    show(options.run, results)
+    results = evaluate(options.run, options.checkpoint, command, part=options.part)
+    show(options.run / RESULTS[options.part], results)
     sheet = options.run / "segment" / "images" / "test_sheet.png"
     if sheet.is_file():
         print(f"pictures: {sheet}")

@@ -32,6 +32,7 @@ def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
         "ROOT": data.get("root"),
         "CLIPS": " ".join(data.get("clips") or []),
         "PRESET": data.get("preset"),
+        "HELD_OUT": data.get("held_out") or None,
         "PROFILE": profile,
         "BACKGROUND": ((config.get("model") or {}).get("init_args") or {}).get("background"),
         "SEED": config.get("seed_everything"),

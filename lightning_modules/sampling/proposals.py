@@ -79,9 +79,9 @@ def sample_cells(
 
     ``importance`` is the paper's (Eqs. 4, 5); ``uniform`` draws from all live cells alike (Fig. 3a); ``exact`` takes
     every live cell with weight ``p`` (Eq. 3); ``leave_one_out`` is ``importance`` with K >= 2 draws, each with the
-    mean of the others as control variate. ``gumbel`` (A.7) draws from ``p`` by perturbing it; the gradient is that of the
-    softmax of the perturbed cells, straight through the choice, at the chosen cell. It is biased: what the other cells
-    are worth is not known.
+    mean of the others as control variate. ``gumbel`` (A.7) draws from ``p`` by perturbing it; the gradient is that of
+    the softmax of the perturbed cells, straight through the choice, at the chosen cell. It is biased: what the other
+    cells are worth is not known.
 
     Args:
         probability: (B, cells), sums to 1.

@@ -63,6 +63,18 @@ def test_each_clip_has_a_model_and_all_have_one_result(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")} == before
 
 
+def test_what_was_held_out_and_what_was_trained_on_are_scored_apart(tmp_path: Path, davis: Path) -> None:
+    names = sorted(folder.name for folder in (davis / "JPEGImages" / "480p").iterdir())[:1]
+    arguments = command(tmp_path, davis, *names)
+    arguments[2:2] = ["--held-out", "0.34"]
+    assert main(arguments) == 0
+    assert main(["evaluate", str(tmp_path / names[0]), "--part", "trained"]) == 0
+    files = (tmp_path / names[0] / name for name in ("results.json", "results_trained.json"))
+    held, trained = (json.loads(file.read_text()) for file in files)
+    assert list(held["clips"]) == [f"{names[0]} (last 34%)"] and list(trained["clips"]) == [f"{names[0]} (first 66%)"]
+    assert (held["frames"], trained["frames"]) == (2, 4)
+
+
 def test_a_clip_that_fails_does_not_stop_the_others(
     tmp_path: Path, davis: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,3 +106,8 @@ def test_footage_without_masks_cannot_be_scored(
     sheet = tmp_path / "segment" / "images" / "test_sheet.png"
     assert "have no masks or boxes" in error and str(sheet) in error and sheet.is_file()
     assert not (tmp_path / "results.json").exists()
+
+
+def test_a_part_is_asked_for_where_nothing_was_held_out(scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(scored), "--part", "trained"]) == 1
+    assert "Nothing was held out" in capsys.readouterr().err

@@ -1,0 +1,78 @@
+"""Holding out the end of a clip: no frame on both sides, annotation and plates included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from datamodules import DavisDataModule
+from datamodules.clips import Clip
+from datamodules.parts import hold_out
+from datamodules.plates import plate_clip
+from datamodules.readers import ImageFrames
+from tests.fake_data import write_images
+
+
+def mask() -> NDArray[np.bool_]:
+    return np.zeros((24, 32), dtype=bool)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Clip:
+    write_images(tmp_path, frames=10)
+    frames = ImageFrames(tmp_path)
+    return Clip("run", frames, {number: mask for number in frames.indices}, boxes={9: (0, 0, 4, 4)})
+
+
+def test_the_parts_share_no_frame_and_lose_none(clip: Clip) -> None:
+    first, last = hold_out(clip, 0.2)
+    numbers = [[number for number, _ in part.source.frames()] for part in (first, last)]
+    assert numbers == [list(range(8)), [8, 9]]
+    assert [len(part.source) for part in (first, last)] == [8, 2]
+    assert [list(first.masks), list(last.masks)] == numbers and (list(first.boxes), list(last.boxes)) == ([], [9])
+    assert (first.name, last.name) == ("run (first 80%)", "run (last 20%)")
+    assert list(first.source.identity()) != list(last.source.identity())
+    assert first.source.original_size() == clip.source.original_size()
+
+
+def test_a_plate_of_one_part_has_seen_nothing_of_the_other(clip: Clip, tmp_path: Path) -> None:
+    whole = dict(plate_clip(clip, "temporal").source.frames())
+    first, _ = hold_out(clip, 0.5)
+    plates = dict(plate_clip(first, "temporal").source.frames())
+    assert list(plates) == list(range(5))
+    alone = ImageFrames(clip.source.folder, clip.source.names[:5])  # type: ignore[attr-defined]
+    expected = dict(plate_clip(Clip("run", alone), "temporal").source.frames())
+    assert all(np.array_equal(plates[number], expected[number]) for number in plates)
+    assert any(not np.array_equal(plates[number], whole[number]) for number in plates)
+
+
+def test_the_share_is_of_the_frames_that_are_chosen(clip: Clip) -> None:
+    first, last = hold_out(Clip("run", clip.source, chosen=frozenset({2, 3, 4, 5})), 0.5)
+    assert (first.chosen, last.chosen) == ({2, 3}, {4, 5})
+
+
+def test_too_few_frames_are_refused(clip: Clip) -> None:
+    with pytest.raises(ValueError, match="'run' has 10 frames, too few to hold out 1%"):
+        hold_out(clip, 0.01)
+
+
+def test_only_clips_on_both_sides_are_cut(davis: Path) -> None:
+    names = DavisDataModule(str(davis)).available_clips()
+
+    def clips(**options: object) -> dict[str, list[str]]:
+        data = DavisDataModule(str(davis), held_out=0.34, image_size=(24, 32), **options)  # type: ignore[arg-type]
+        data.setup()
+        return {split: list(dict.fromkeys(c.name for c in data.dataset(split).clips)) for split in ("train", "test")}  # type: ignore[arg-type]
+
+    assert clips(clips=names[:1]) == {"train": [f"{names[0]} (first 66%)"], "test": [f"{names[0]} (last 34%)"]}
+    assert clips(clips=names[:1], evaluated_part="trained")["test"] == [f"{names[0]} (first 66%)"]
+    official = clips()
+    assert not any("%" in name for found in official.values() for name in found)
+
+
+def test_an_impossible_share_is_refused(davis: Path) -> None:
+    with pytest.raises(ValueError, match="held_out"):
+        DavisDataModule(str(davis), held_out=1.0)
