@@ -20,7 +20,7 @@ from pytorch_lightning.utilities import rank_zero_only
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
-from experiments import benchmark, davis, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
+from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
 from experiments.errors import RunError, UsageError, one_line, report
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "prepare": prepare.main,
     "benchmark": benchmark.main,
     "inspect": inspect.main,
+    "estimators": estimators.main,
     "gpu-check": gpu_check.main,
 }
 USAGE = """usage: python -m experiments COMMAND ...
@@ -52,6 +53,7 @@ USAGE = """usage: python -m experiments COMMAND ...
   davis     RUN --root DIR           for every clip of DAVIS a model of its own, then one table
   predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
+  estimators RUN                     gradient variance per cost of the estimators of G, of a trained run
   benchmark data                     how fast frames are loaded, from the store and from the source
   gpu-check                          whether and how fast both stages train on a GPU, in every precision
 

@@ -298,6 +298,21 @@ class SegmentationModule(pl.LightningModule):
             output["composite"] = composite.detach()[::draws]
         return terms, output
 
+    @torch.no_grad()
+    def background_density(self, batch: Batch, box: Tensor) -> Tensor:
+        """What G estimates (6): how badly the background is predicted in a box, per area.
+
+        Args:
+            batch: Frames, with plates if the background comes from there.
+            box: (B, 4).
+
+        Returns:
+            (B,).
+        """
+        image = batch["image"]
+        background = self._predict_background(image, box, self._known(batch, image))
+        return self._background_error(background, image) / box_area(box)
+
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> StepOutput:
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
