@@ -153,7 +153,7 @@ def main(arguments: Sequence[str]) -> int:
     found = []
     for batch in track(islice(data.train_dataloader(), options.batches), "painting every cell", options.batches):
         found.append(cell_densities(model, data.on_after_batch_transfer(batch, 0)))
-    density, logit = (torch.cat([part[at] for part in found]) for at in (0, 1))
+    density, logit = torch.cat([part[0] for part in found]), torch.cat([part[1] for part in found])
     live, seconds = found[0][2], sum(part[3] for part in found) / len(found)
     shown = Table(title=f"gradient of G in the logits, {len(density)} frames, {options.draws} draws")
     for column in ("estimator", "K", "passes/frame", "ms/frame", "variance", "variance x passes", "bias"):

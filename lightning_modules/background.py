@@ -1,10 +1,13 @@
 """What the scene would show without its subject: beyond the paper's inpainter, plates from other frames."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from lightning_modules.losses import robust_weight
 
 BackgroundName = Literal["inpainting", "static", "temporal"]
 
@@ -33,15 +36,38 @@ def nearest_plate(plate: Tensor, image: Tensor, radius: int = 1) -> Tensor:
     return best
 
 
-def lay_plate(painted: Tensor, known: Tensor, hole: Tensor) -> Tensor:
-    """Show the plate in the hole where there is one, and what was painted elsewhere.
+@dataclass(frozen=True)
+class Scene:
+    """What is known of the scene behind the subject.
 
-    Args:
-        painted: ``I(I, b)``, (B, 3, H, W).
-        known: Plate and where it is known, 0 or 1, (B, 4, H, W).
-        hole: (B, 1, H, W) in [0, 1].
-
-    Returns:
-        (B, 3, H, W).
+    Attributes:
+        plate: (B, 3, H, W) in [0, 1].
+        covered: Where it is known, (B, 1, H, W), bool.
+        scale: Error of a background that counts half, (B, 1, 1, 1), see :func:`robust_weight`; None leaves errors as
+            they are.
     """
-    return torch.lerp(painted, known[:, :3], known[:, 3:] * hole)
+
+    plate: Tensor
+    covered: Tensor
+    scale: Tensor | None = None
+
+    def repeated(self, times: int) -> Self:
+        """Each frame's scene so many times in turn, (B * times, ...)."""
+        scale = None if self.scale is None else self.scale.repeat_interleave(times, 0)
+        return type(self)(self.plate.repeat_interleave(times, 0), self.covered.repeat_interleave(times, 0), scale)
+
+    def laid_into(self, painted: Tensor, hole: Tensor) -> Tensor:
+        """Show the plate in the hole where there is one, and what was painted elsewhere.
+
+        Args:
+            painted: ``I(I, b)``, (B, 3, H, W).
+            hole: (B, 1, H, W) in [0, 1].
+
+        Returns:
+            (B, 3, H, W).
+        """
+        return torch.lerp(painted, self.plate, self.covered * hole)
+
+    def weight(self, background: Tensor, image: Tensor) -> Tensor | None:
+        """Weight of each pixel's error in the objectives, (B, 1, H, W), a constant; None where all count alike."""
+        return None if self.scale is None else robust_weight(background, image, self.scale)

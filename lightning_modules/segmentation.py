@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lightning_modules.background import BackgroundName, lay_plate, nearest_plate
+from lightning_modules.background import BackgroundName, Scene, nearest_plate
 from lightning_modules.contracts import Batch, StepOutput
 from lightning_modules.geometry import (
     box_area,
@@ -28,6 +28,7 @@ from lightning_modules.losses import (
     mask_prior,
     mask_target,
     pixel_distance,
+    usual_error,
 )
 from lightning_modules.networks import Detector, Inpainter, Proposals, Segmenter, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
@@ -66,6 +67,8 @@ class SegmentationModule(pl.LightningModule):
         background: What predicts it: ``inpainting`` (paper), or the data module's plates of the clip, ``static`` or
             ``temporal``, with ``I`` where a plate shows nothing (beyond the paper).
         plate_tolerance: By how many pixels a plate may be registered wrong without counting as the subject.
+        error_scale: Against plates, measure the error of the background in units of this times what is usual in the
+            frame, and bound it, see :func:`robust_weight`; 0 takes it as it is (paper).
         mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
         estimator: Estimator of O: ``importance``, ``uniform``, ``exact``, ``leave_one_out`` or ``gumbel``.
         samples: Draws per frame for O.
@@ -96,7 +99,7 @@ class SegmentationModule(pl.LightningModule):
 
     Raises:
         HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
-        ValueError: If ``skips`` goes with ``focal``, or ``recolour`` without ``skips``.
+        ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, or ``error_scale`` without plates.
     """
 
     inpainter_ready: Tensor
@@ -126,6 +129,7 @@ class SegmentationModule(pl.LightningModule):
         recolour: bool = False,
         background: BackgroundName = "inpainting",
         plate_tolerance: int = 1,
+        error_scale: float = 0.0,
         mode: Mode = "separate",
         estimator: EstimatorName = "importance",
         samples: int = 1,
@@ -153,6 +157,8 @@ class SegmentationModule(pl.LightningModule):
         lr_schedule: ScheduleName = "constant",
     ) -> None:
         super().__init__()
+        if error_scale > 0 and background == "inpainting":
+            raise ValueError("error_scale needs a background that is known all over the frame: temporal or static.")
         weights = None
         if inpainter_ckpt is not None:
             found, weights = read_inpainter(inpainter_ckpt)
@@ -221,7 +227,7 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """O, G and the priors on drawn proposals, in one forward and backward pass."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
-        terms, output = self.objectives(image, self._known(batch, image))
+        terms, output = self.objectives(image, self._scene(batch, image))
         return self._finish(terms, output, len(image), "train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> StepOutput:
@@ -237,12 +243,12 @@ class SegmentationModule(pl.LightningModule):
         output: StepOutput = self(batch["image"])
         return output
 
-    def objectives(self, image: Tensor, known: Tensor | None = None) -> tuple[dict[str, Tensor], StepOutput]:
+    def objectives(self, image: Tensor, scene: Scene | None = None) -> tuple[dict[str, Tensor], StepOutput]:
         """All weighted terms of the training loss, with the gradient routing of Sec. 3.2.
 
         Args:
             image: (B, 3, H, W) in [0, 1].
-            known: What is known of the scene behind, see :func:`lay_plate`, (B, 4, H, W).
+            scene: What is known of the scene behind; None leaves it to the inpainter.
 
         Returns:
             The terms by name, scalars, and the (detached) step output for the first draw.
@@ -256,15 +262,15 @@ class SegmentationModule(pl.LightningModule):
         box = proposals.at(drawn.cell)  # (B, K, 4)
         draws = box.shape[1]
         repeated, flat = image.repeat_interleave(draws, 0), box.flatten(0, 1)  # (B * K, ...)
-        background = self._predict_background(
-            repeated, flat, None if known is None else known.repeat_interleave(draws, 0)
-        )
+        behind = None if scene is None else scene.repeated(draws)
+        background = self._predict_background(repeated, flat, behind)
         terms = {}
         mask = composite = None
         if h["mode"] != "background_only":
             mask, foreground, window_mask = self.segmenter(repeated, flat)
             composite = torch.lerp(background, foreground, mask)  # F, Eq. (1)
-            loss = self.reconstruction(composite, repeated).view(-1, draws)
+            weight = None if behind is None else behind.weight(background, repeated)
+            loss = self.reconstruction(composite, repeated, weight).view(-1, draws)
             terms["foreground"] = foreground_objective(drawn, loss, joint).mean()
             mean_mask = window_mask.mean(dim=(1, 2, 3))
             if h["mask_prior_over"] == "frame":
@@ -277,13 +283,14 @@ class SegmentationModule(pl.LightningModule):
                 terms["box_fit"] = h["box_fit_weight"] * box_fit(flat, target, found)
 
         if h["background_estimator"] is None:
-            seen, error, area = drawn, self._background_error(background, repeated).view(-1, draws), box_area(box)
+            seen, area = drawn, box_area(box)
+            error = self._background_error(background, repeated, behind).view(-1, draws)
         else:
             name, count = h["background_estimator"], h["background_samples"]
             seen = sample_cells(proposals.probability, live, name, count, **settings)
             area_box = proposals.at(seen.cell)
-            predicted = [self._predict_background(image, b, known) for b in area_box.unbind(1)]
-            error = torch.stack([self._background_error(b, image) for b in predicted], dim=1)
+            predicted = [self._predict_background(image, b, scene) for b in area_box.unbind(1)]
+            error = torch.stack([self._background_error(b, image, scene) for b in predicted], dim=1)
             area = box_area(area_box)
         free_area = h["mode"] != "separate"
         terms["background"] = h["background_weight"] * background_objective(seen, error, area, free_area).mean()
@@ -310,47 +317,50 @@ class SegmentationModule(pl.LightningModule):
             (B,).
         """
         image = batch["image"]
-        background = self._predict_background(image, box, self._known(batch, image))
-        return self._background_error(background, image) / box_area(box)
+        scene = self._scene(batch, image)
+        return self._background_error(self._predict_background(image, box, scene), image, scene) / box_area(box)
 
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> StepOutput:
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, confidence = proposals.best()
         mask, foreground, window_mask = self.segmenter(image, box)
-        background = self._predict_background(image, box, self._known(batch, image))
+        scene = self._scene(batch, image)
+        background = self._predict_background(image, box, scene)
         composite = torch.lerp(background, foreground, mask)
-        density = self._background_error(background, image) / box_area(box)
+        density = self._background_error(background, image, scene) / box_area(box)
         terms = {"background": -self.hparams["background_weight"] * density.mean()}
         if self.hparams["mode"] != "background_only":
-            terms["foreground"] = self.reconstruction(composite, image).mean()
+            weight = None if scene is None else scene.weight(background, image)
+            terms["foreground"] = self.reconstruction(composite, image, weight).mean()
         output = self._described(proposals, self._reported(box, window_mask), confidence)
         output |= {"mask": mask, "composite": composite, "background": background}
         return self._finish(terms, output, len(image), stage)
 
-    def _known(self, batch: Batch, image: Tensor) -> Tensor | None:
-        """The plate and its coverage, (B, 4, H, W), if the background comes from plates and the batch brings them."""
-        if self.hparams["background"] == "inpainting" or ("plate" not in batch and not self.training):
+    def _scene(self, batch: Batch, image: Tensor) -> Scene | None:
+        """What the batch's plates tell of the scene, if the background comes from plates and the batch brings them."""
+        kind = self.hparams["background"]
+        if kind == "inpainting" or ("plate" not in batch and not self.training):
             return None
         if "plate" not in batch:
-            kind = self.hparams["background"]
             raise ValueError(
                 f"background={kind} needs plates, and the data brings none: set data.init_args.plates to {kind}."
             )
-        plate = nearest_plate(batch["plate"], image, self.hparams["plate_tolerance"])
-        return torch.cat([plate, batch["covered"].to(plate.dtype)], dim=1)
+        plate, covered = nearest_plate(batch["plate"], image, self.hparams["plate_tolerance"]), batch["covered"]
+        unit = self.hparams["error_scale"]
+        return Scene(plate, covered, unit * usual_error(plate, image, covered) if unit > 0 else None)
 
     @torch.no_grad()
-    def _predict_background(self, image: Tensor, box: Tensor, known: Tensor | None) -> Tensor:
+    def _predict_background(self, image: Tensor, box: Tensor, scene: Scene | None) -> Tensor:
         """``B``: the frame with the scene behind it in the grown box; a constant for both objectives."""
         hole = box_mask(grow(box, self.hparams["hole_growth"]), (image.shape[-2], image.shape[-1]))
         painted: Tensor = self.inpainter(image, hole)
-        return painted if known is None else lay_plate(painted, known, hole)
+        return painted if scene is None else scene.laid_into(painted, hole)
 
     @torch.no_grad()
-    def _background_error(self, background: Tensor, image: Tensor) -> Tensor:
+    def _background_error(self, background: Tensor, image: Tensor, scene: Scene | None) -> Tensor:
         """The pixel loss of Eq. (6), mean over the frame, (B,)."""
-        return pixel_distance(background, image)
+        return pixel_distance(background, image, None if scene is None else scene.weight(background, image))
 
     def _reported(self, box: Tensor, window_mask: Tensor) -> Tensor:
         """The box that inference gives, (B, 4)."""

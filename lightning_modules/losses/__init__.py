@@ -9,6 +9,7 @@ from lightning_modules.losses.reconstruction import (
     pixel_distance,
     squared_error,
 )
+from lightning_modules.losses.robust import robust_weight, usual_error
 
 __all__ = [
     "MaskPrior",
@@ -22,5 +23,7 @@ __all__ = [
     "mask_prior",
     "mask_target",
     "pixel_distance",
+    "robust_weight",
     "squared_error",
+    "usual_error",
 ]

@@ -2,7 +2,7 @@
 
 import torch
 
-from lightning_modules.background import lay_plate, nearest_plate
+from lightning_modules.background import Scene, nearest_plate
 
 
 def test_an_edge_that_is_off_by_a_pixel_is_no_error_and_a_subject_is() -> None:
@@ -22,5 +22,12 @@ def test_the_plate_is_laid_where_it_is_known_inside_the_hole() -> None:
     painted = torch.full((1, 3, 2, 2), 0.25)
     covered = torch.tensor([[[[1.0, 0.0], [1.0, 1.0]]]])
     hole = torch.tensor([[[[1.0, 1.0], [0.0, 0.5]]]])
-    laid = lay_plate(painted, torch.cat([torch.full((1, 3, 2, 2), 0.75), covered], 1), hole)
+    laid = Scene(torch.full((1, 3, 2, 2), 0.75), covered.bool()).laid_into(painted, hole)
     torch.testing.assert_close(laid[0, 0], torch.tensor([[0.75, 0.25], [0.25, 0.5]]))
+
+
+def test_a_scene_is_repeated_frame_by_frame_with_its_scale() -> None:
+    plate = torch.rand(2, 3, 4, 4)
+    scene = Scene(plate, plate[:, :1] > 0.5, torch.tensor([1.0, 2.0]).view(2, 1, 1, 1)).repeated(2)
+    assert torch.equal(scene.plate, plate[[0, 0, 1, 1]]) and torch.equal(scene.covered, scene.plate[:, :1] > 0.5)
+    assert scene.scale is not None and scene.scale.flatten().tolist() == [1, 1, 2, 2]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules import InpaintingModule, SegmentationModule
+from lightning_modules.background import Scene
 from lightning_modules.handover import HandoverError, read_inpainter
 from tests.tiny import SEGMENTATION
 
@@ -133,7 +134,8 @@ def test_the_box_of_the_mask_is_given_in_use_and_lies_inside_the_detectors() -> 
 def test_both_objectives_look_at_the_plate_where_it_is_known() -> None:
     net = module(background="temporal")
     frames = images()
-    everywhere, nowhere = (torch.cat([frames, torch.full_like(frames[:, :1], c)], 1) for c in (1.0, 0.0))
+    covered = torch.ones_like(frames[:, :1], dtype=torch.bool)
+    everywhere, nowhere = Scene(frames, covered), Scene(frames, ~covered)
     terms, output = net.objectives(frames, everywhere)  # a plate that shows the frame itself: nothing is the subject
     assert terms["background"] == 0 and torch.equal(output["background"], frames)
     torch.manual_seed(3)
@@ -141,6 +143,26 @@ def test_both_objectives_look_at_the_plate_where_it_is_known() -> None:
     torch.manual_seed(3)
     torch.testing.assert_close(unknown, net.objectives(frames)[0]["background"])
     assert unknown < 0
+
+
+def test_a_faint_subject_counts_as_much_as_a_bright_one_when_errors_are_scaled() -> None:
+    frames = images()[:1] * 0.5
+
+    def change(contrast: float, scale: float) -> Tensor:
+        net = module(background="temporal", error_scale=scale)
+        image = frames + 0.01 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(2))
+        image[..., 12:24, 16:32] += contrast
+        batch = {"image": image, "plate": frames, "covered": torch.ones_like(frames[:, :1], dtype=torch.bool)}
+        box = torch.tensor([[0.0, 0.0, 0.4, 0.4]])
+        return net.background_density(batch, box) / net.background_density({**batch, "image": frames}, box).add(1e-6)
+
+    torch.testing.assert_close(change(0.4, 6.0), change(0.2, 6.0), rtol=0.25, atol=0)
+    assert change(0.4, 0.0) > 3 * change(0.2, 0.0)
+
+
+def test_errors_are_scaled_against_plates_only() -> None:
+    with pytest.raises(ValueError, match="error_scale needs a background"):
+        module(error_scale=6.0)
 
 
 def test_background_only_has_no_foreground_term() -> None:
