@@ -33,8 +33,9 @@ empty :=
 space := $(empty) $(empty)
 
 # The files of a run, later ones win; then what the variables say; then ARGS, which wins over all.
+plates = $(if $(filter-out inpainting,$(BACKGROUND)),--config background/$(BACKGROUND).yaml)
 configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --config profiles/$(PROFILE)/$(1).yaml \
-	$(if $(and $(filter-out inpainting,$(BACKGROUND)),$(filter segment,$(1))),--config background/$(BACKGROUND).yaml)
+	$(if $(filter segment,$(1)),$(plates))
 data_args = $(if $(ROOT),--data.init_args.root '$(ROOT)') \
 	$(if $(CLIPS),--data.init_args.clips '[$(subst $(space),$(comma),$(strip $(CLIPS)))]') \
 	$(if $(PRESET),--data.init_args.preset '$(PRESET)') $(if $(HELD_OUT),--data.init_args.held_out $(HELD_OUT))
@@ -90,11 +91,10 @@ demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it a
 	@$(MAKE) --no-print-directory evaluate DATA=demo ARGS=
 
 inspect: $(STAMP) need-root ## what DATA holds, what is wrong with it, and a contact sheet in RUN
-	@$(PY) -m experiments inspect $(call configs,inpaint) $(data_args) --output '$(RUN)' $(ARGS)
+	@$(PY) -m experiments inspect $(call configs,inpaint) $(plates) $(data_args) --output '$(RUN)' $(ARGS)
 
 prepare: $(STAMP) need-root ## decode the frames of DATA into the store; the first training does it too
-	@$(PY) -m experiments prepare $(call configs,inpaint) $(if $(filter-out inpainting,$(BACKGROUND)),--config background/$(BACKGROUND).yaml) \
-		$(data_args) $(ARGS)
+	@$(PY) -m experiments prepare $(call configs,inpaint) $(plates) $(data_args) $(ARGS)
 
 train-inpaint: $(STAMP) need-root ## stage 1: the background painter
 	@$(call fit,inpaint) $(ARGS)

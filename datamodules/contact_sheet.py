@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.base import SPLITS, FramesDataModule
+from datamodules.base import SPLITS, FramesDataModule, Split
+from datamodules.dataset import FrameDataset
+from datamodules.plates import unstacked
 from datamodules.readers import resize
 
 _OUTLINE = (255, 230, 0)
@@ -16,9 +18,11 @@ _BOX = (0, 220, 255)
 def contact_sheet(datamodule: FramesDataModule, rows: int = 6, columns: int = 6, width: int = 256) -> NDArray[np.uint8]:
     """Draw frames of a data module, one clip per row, annotated subjects outlined (yellow) and boxed (blue).
 
+    Where the data module makes background plates, a row of these follows, black where they show nothing.
+
     Args:
         datamodule: A data module after ``setup``; splits that are not set up are left out.
-        rows: Largest number of clips, test and validation clips first.
+        rows: Largest number of clips, test and validation clips first; those with plates before the others.
         columns: Frames per clip, evenly spaced.
         width: Width of one frame on the sheet in pixels.
 
@@ -28,32 +32,45 @@ def contact_sheet(datamodule: FramesDataModule, rows: int = 6, columns: int = 6,
     Raises:
         RuntimeError: If no split has been set up.
     """
+    size = (round(width * datamodule.image_size[0] / datamodule.image_size[1]), width)
+    sets = [dataset for split in reversed(SPLITS) if (dataset := _ready(datamodule, split)) is not None]
+    sets.sort(key=lambda dataset: dataset.plates is None)  # stable
     strips: list[NDArray[np.uint8]] = []
-    height = round(width * datamodule.image_size[0] / datamodule.image_size[1])
     seen: set[str] = set()
-    for split in reversed(SPLITS):
-        try:
-            dataset = datamodule.dataset(split)
-        except RuntimeError:
-            continue
+    for dataset in sets:
         for number, clip in enumerate(dataset.clips):
-            if len(strips) == rows or clip.name in seen:
+            if len(seen) == rows or clip.name in seen:
                 continue
             seen.add(clip.name)
-            cells = []
-            for position in np.linspace(0, len(clip) - 1, columns).round().astype(int).tolist():
-                cell = np.ascontiguousarray(resize(clip.read([position])[0], (height, width)))
-                if dataset.masks is not None and dataset.masks[number].annotated[position]:
-                    mask = resize(dataset.masks[number][position].astype(np.uint8) * 255, (height, width)) > 127
-                    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-                    cv2.drawContours(cell, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
-                if dataset.boxes is not None and np.isfinite(dataset.boxes[number][position]).all():
-                    cx, cy, sx, sy = dataset.boxes[number][position].tolist()
-                    first = (round((cx - sx + 1) / 2 * width), round((cy - sy + 1) / 2 * height))
-                    last = (round((cx + sx + 1) / 2 * width) - 1, round((cy + sy + 1) / 2 * height) - 1)
-                    cv2.rectangle(cell, first, last, _BOX, 1)
-                cells.append(cell)
-            strips.append(np.concatenate(cells, axis=1))
+            shown = np.linspace(0, len(clip) - 1, columns).round().astype(int).tolist()
+            strips.append(np.concatenate([_frame(dataset, number, position, size) for position in shown], axis=1))
+            if dataset.plates is not None:
+                plates = (unstacked(dataset.plate(number, position)) for position in shown)
+                cells = [resize(np.where(covered[..., None], plate, 0), size) for plate, covered in plates]
+                strips.append(np.concatenate(cells, axis=1))
     if not strips:
         raise RuntimeError(f"{type(datamodule).__name__} holds no frames yet: call setup() first.")
     return np.concatenate(strips, axis=0)
+
+
+def _ready(datamodule: FramesDataModule, split: Split) -> FrameDataset | None:
+    try:
+        return datamodule.dataset(split)
+    except RuntimeError:
+        return None
+
+
+def _frame(dataset: FrameDataset, number: int, position: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """One frame with its annotation."""
+    height, width = size
+    cell = np.ascontiguousarray(resize(dataset.clips[number].read([position])[0], size))
+    if dataset.masks is not None and dataset.masks[number].annotated[position]:
+        mask = resize(dataset.masks[number][position].astype(np.uint8) * 255, size) > 127
+        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(cell, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
+    if dataset.boxes is not None and np.isfinite(dataset.boxes[number][position]).all():
+        cx, cy, sx, sy = dataset.boxes[number][position].tolist()
+        first = (round((cx - sx + 1) / 2 * width), round((cy - sy + 1) / 2 * height))
+        last = (round((cx + sx + 1) / 2 * width) - 1, round((cy + sy + 1) / 2 * height) - 1)
+        cv2.rectangle(cell, first, last, _BOX, 1)
+    return cell

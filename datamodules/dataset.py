@@ -93,6 +93,21 @@ class FrameDataset(Dataset[dict[str, Any]]):
         boxes = 0 if self.boxes is None else int(np.isfinite(self.boxes[number]).all(axis=1).sum())
         return len(self._positions[number]), masks, boxes
 
+    def plate(self, number: int, position: int) -> Pixels:
+        """The plate of a frame over its coverage, uint8 (2h, w, 3), see :func:`datamodules.plates.stacked`.
+
+        Args:
+            number: Position of the clip in :attr:`clips`.
+            position: Position of the frame in its clip.
+
+        Raises:
+            ValueError: If there are no plates.
+        """
+        if self.plates is None:
+            raise ValueError("This data set has no plates: set plates of its data module.")
+        found: Pixels = self.plates[number].read([int(self._plate_positions[number][position])])[0]
+        return found
+
     def __len__(self) -> int:
         """Number of frames."""
         return int(self._ends[-1]) if len(self._ends) else 0

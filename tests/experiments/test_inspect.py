@@ -129,3 +129,13 @@ def test_mistakes_are_one_sentence(
     assert main(arguments) == code
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if line.startswith("error: ") and message in line]
+
+
+def test_plates_are_drawn_below_their_frames(davis: Path, tmp_path: Path) -> None:
+    configs = ["--config=data/davis.yaml", "--config=background/temporal.yaml"]
+    arguments = [*configs, f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL]
+    assert main(["inspect", *arguments, f"--output={tmp_path}"]) == 0
+    sheet = np.asarray(Image.open(tmp_path / "inspect_davis.png"))
+    assert sheet.shape == (2 * 192, 6 * 256, 3)
+    frames, plates = sheet[:192].astype(int), sheet[192:].astype(int)
+    assert plates.max() > 0 and np.abs(frames - plates).max() > 100  # the subject is gone
