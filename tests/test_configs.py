@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import yaml
 from experiments.cli import main
 from experiments.composition import CONFIGS
 from experiments.folders import StageFolder
+from lightning_modules import SegmentationModule
 
 STAGES = ("inpaint", "segment")
 DATA = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
@@ -24,6 +26,7 @@ def test_every_config_belongs_to_a_composition() -> None:
     composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
     composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
     composed |= {CONFIGS / "background" / f"{name}.yaml" for name in BACKGROUNDS}
+    composed.add(CONFIGS / "objectives" / "paper.yaml")
     assert set(CONFIGS.rglob("*.yaml")) == composed
     assert {"demo", "davis", "videos", "h36m", "ski", "handheld"} <= set(DATA)
     assert {"small", "paper"} <= set(PROFILES)
@@ -45,6 +48,24 @@ def test_the_paper_profile_is_the_method() -> None:
     assert (model["estimator"], model["samples"]) == ("importance", 1)
     assert (model["code_size"], model["tiled_size"]) == (600, 128)
     assert inpaint["data"]["init_args"] == segment["data"]["init_args"] == {"scale": 1.0, "batch_size": 16}
+
+
+def test_the_papers_objectives_undo_all_that_the_small_profile_adds() -> None:
+    """What is left differs from the module's defaults, which are the paper's, in size only."""
+    settings = {}
+    for name in ("segment.yaml", "profiles/small/segment.yaml", "objectives/paper.yaml"):
+        settings |= yaml.safe_load((CONFIGS / name).read_text())["model"]["init_args"]
+    defaults = {name: p.default for name, p in inspect.signature(SegmentationModule).parameters.items()}
+    unused = {"box_fit_margin", "box_fit_trim"}  # weight 0
+    sizes = {"detector_width", "synthesis_backbone", "synthesis_width", "synthesis_stride", "crop_size"}
+    weights = {"detector_weights", "synthesis_weights"}
+    assert {name for name, value in settings.items() if value != defaults[name]} - unused == sizes | weights
+
+
+def test_the_papers_objectives_train_two_steps(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:
+    assert main(fit_arguments(tmp_path, "inpaint")) == 0
+    more = ["--config", "objectives/paper.yaml", "--model.init_args.perceptual_net=null"]
+    assert main(fit_arguments(tmp_path, "segment", *more)) == 0
 
 
 @pytest.mark.parametrize("profile", PROFILES)
