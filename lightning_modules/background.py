@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lightning_modules.losses import robust_weight
-
 BackgroundName = Literal["inpainting", "static", "temporal"]
 
 
@@ -43,18 +41,18 @@ class Scene:
     Attributes:
         plate: (B, 3, H, W) in [0, 1].
         covered: Where it is known, (B, 1, H, W), bool.
-        scale: Error of a background that counts half, (B, 1, 1, 1), see :func:`robust_weight`; None leaves errors as
-            they are.
+        evidence: How surely each pixel is not the scene, (B, 1, H, W) in [0, 1], see :func:`plate_evidence`; None
+            leaves it to the error of the background.
     """
 
     plate: Tensor
     covered: Tensor
-    scale: Tensor | None = None
+    evidence: Tensor | None = None
 
     def repeated(self, times: int) -> Self:
         """Each frame's scene so many times in turn, (B * times, ...)."""
-        scale = None if self.scale is None else self.scale.repeat_interleave(times, 0)
-        return type(self)(self.plate.repeat_interleave(times, 0), self.covered.repeat_interleave(times, 0), scale)
+        evidence = None if self.evidence is None else self.evidence.repeat_interleave(times, 0)
+        return type(self)(self.plate.repeat_interleave(times, 0), self.covered.repeat_interleave(times, 0), evidence)
 
     def laid_into(self, painted: Tensor, hole: Tensor) -> Tensor:
         """Show the plate in the hole where there is one, and what was painted elsewhere.
@@ -67,7 +65,3 @@ class Scene:
             (B, 3, H, W).
         """
         return torch.lerp(painted, self.plate, self.covered * hole)
-
-    def weight(self, background: Tensor, image: Tensor) -> Tensor | None:
-        """Weight of each pixel's error in the objectives, (B, 1, H, W), a constant; None where all count alike."""
-        return None if self.scale is None else robust_weight(background, image, self.scale)

@@ -28,7 +28,7 @@ from lightning_modules.losses import (
     mask_prior,
     mask_target,
     pixel_distance,
-    usual_error,
+    plate_evidence,
 )
 from lightning_modules.networks import Detector, Inpainter, Proposals, Segmenter, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
@@ -67,8 +67,8 @@ class SegmentationModule(pl.LightningModule):
         background: What predicts it: ``inpainting`` (paper), or the data module's plates of the clip, ``static`` or
             ``temporal``, with ``I`` where a plate shows nothing (beyond the paper).
         plate_tolerance: By how many pixels a plate may be registered wrong without counting as the subject.
-        error_scale: Against plates, measure the error of the background in units of this times what is usual in the
-            frame, and bound it, see :func:`robust_weight`; 0 takes it as it is (paper).
+        evidence_scale: Against plates, take the evidence of :func:`plate_evidence` with this scale for the error of the
+            background, in both objectives; what no plate shows is then left out. 0 takes the error (paper).
         mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
         estimator: Estimator of O: ``importance``, ``uniform``, ``exact``, ``leave_one_out`` or ``gumbel``.
         samples: Draws per frame for O.
@@ -85,6 +85,8 @@ class SegmentationModule(pl.LightningModule):
         box_fit_weight: Weight of the pull of each box toward its own mask's extent (beyond the paper).
         box_fit_margin: That extent is grown by this first.
         box_fit_trim: Share of the mask that may lie beyond each side of the extent.
+        box_warmup: Share of the training in which that pull is toward ``box_prior_size`` instead, so that masks are
+            learnt in windows that hold the whole subject before boxes shrink onto them.
         box_from_mask: Outside training, give the tight box of the mask instead of the detector's, which leaves ``S`` a
             margin (beyond the paper).
         confidence_prior_weight: Weight of the confidence prior.
@@ -99,7 +101,8 @@ class SegmentationModule(pl.LightningModule):
 
     Raises:
         HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
-        ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, or ``error_scale`` without plates.
+        ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, or ``evidence_scale`` without
+            ``skips`` or without plates.
     """
 
     inpainter_ready: Tensor
@@ -129,7 +132,7 @@ class SegmentationModule(pl.LightningModule):
         recolour: bool = False,
         background: BackgroundName = "inpainting",
         plate_tolerance: int = 1,
-        error_scale: float = 0.0,
+        evidence_scale: float = 0.0,
         mode: Mode = "separate",
         estimator: EstimatorName = "importance",
         samples: int = 1,
@@ -146,6 +149,7 @@ class SegmentationModule(pl.LightningModule):
         box_fit_weight: float = 0.0,
         box_fit_margin: float = 1.15,
         box_fit_trim: float = 0.01,
+        box_warmup: float = 0.0,
         box_from_mask: bool = False,
         confidence_prior_weight: float = 0.1,
         mask_prior: MaskPrior = "v",
@@ -157,8 +161,8 @@ class SegmentationModule(pl.LightningModule):
         lr_schedule: ScheduleName = "constant",
     ) -> None:
         super().__init__()
-        if error_scale > 0 and background == "inpainting":
-            raise ValueError("error_scale needs a background that is known all over the frame: temporal or static.")
+        if evidence_scale > 0 and (background == "inpainting" or not skips):
+            raise ValueError("evidence_scale needs background temporal or static, and skips.")
         weights = None
         if inpainter_ckpt is not None:
             found, weights = read_inpainter(inpainter_ckpt)
@@ -227,7 +231,8 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """O, G and the priors on drawn proposals, in one forward and backward pass."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
-        terms, output = self.objectives(image, self._scene(batch, image))
+        warm = self.hparams["box_warmup"] > 0 and self._progress() < self.hparams["box_warmup"]
+        terms, output = self.objectives(image, self._scene(batch, image), warm)
         return self._finish(terms, output, len(image), "train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> StepOutput:
@@ -243,12 +248,15 @@ class SegmentationModule(pl.LightningModule):
         output: StepOutput = self(batch["image"])
         return output
 
-    def objectives(self, image: Tensor, scene: Scene | None = None) -> tuple[dict[str, Tensor], StepOutput]:
+    def objectives(
+        self, image: Tensor, scene: Scene | None = None, warm: bool = False
+    ) -> tuple[dict[str, Tensor], StepOutput]:
         """All weighted terms of the training loss, with the gradient routing of Sec. 3.2.
 
         Args:
             image: (B, 3, H, W) in [0, 1].
             scene: What is known of the scene behind; None leaves it to the inpainter.
+            warm: Whether this is the beginning of the training, see ``box_warmup``.
 
         Returns:
             The terms by name, scalars, and the (detached) step output for the first draw.
@@ -269,8 +277,7 @@ class SegmentationModule(pl.LightningModule):
         if h["mode"] != "background_only":
             mask, foreground, window_mask = self.segmenter(repeated, flat)
             composite = torch.lerp(background, foreground, mask)  # F, Eq. (1)
-            weight = None if behind is None else behind.weight(background, repeated)
-            loss = self.reconstruction(composite, repeated, weight).view(-1, draws)
+            loss = self._foreground_error(composite, mask, repeated, flat, behind).view(-1, draws)
             terms["foreground"] = foreground_objective(drawn, loss, joint).mean()
             mean_mask = window_mask.mean(dim=(1, 2, 3))
             if h["mask_prior_over"] == "frame":
@@ -278,19 +285,26 @@ class SegmentationModule(pl.LightningModule):
             prior = mask_prior(mean_mask, h["mask_prior"], h["mask_prior_level"])
             terms["prior_mask"] = h["mask_prior_weight"] * prior.mean()
             if h["box_fit_weight"] > 0:
-                size_range = (h["s_min"], h["s_max"])
-                target, found = mask_target(flat, window_mask, h["box_fit_margin"], h["box_fit_trim"], size_range)
+                if warm:
+                    size = flat.new_tensor(h["box_prior_size"]).expand(len(flat), 2)
+                    target, found = torch.cat([flat[:, :2], size], 1), flat.new_ones(len(flat), dtype=torch.bool)
+                else:
+                    size_range = (h["s_min"], h["s_max"])
+                    target, found = mask_target(flat, window_mask, h["box_fit_margin"], h["box_fit_trim"], size_range)
                 terms["box_fit"] = h["box_fit_weight"] * box_fit(flat, target, found)
 
         if h["background_estimator"] is None:
             seen, area = drawn, box_area(box)
-            error = self._background_error(background, repeated, behind).view(-1, draws)
+            error = self._background_error(background, repeated, flat, behind).view(-1, draws)
         else:
             name, count = h["background_estimator"], h["background_samples"]
             seen = sample_cells(proposals.probability, live, name, count, **settings)
             area_box = proposals.at(seen.cell)
-            predicted = [self._predict_background(image, b, scene) for b in area_box.unbind(1)]
-            error = torch.stack([self._background_error(b, image, scene) for b in predicted], dim=1)
+            errors = (
+                self._background_error(self._predict_background(image, b, scene), image, b, scene)
+                for b in area_box.unbind(1)
+            )
+            error = torch.stack(list(errors), dim=1)
             area = box_area(area_box)
         free_area = h["mode"] != "separate"
         terms["background"] = h["background_weight"] * background_objective(seen, error, area, free_area).mean()
@@ -318,7 +332,8 @@ class SegmentationModule(pl.LightningModule):
         """
         image = batch["image"]
         scene = self._scene(batch, image)
-        return self._background_error(self._predict_background(image, box, scene), image, scene) / box_area(box)
+        background = self._predict_background(image, box, scene)
+        return self._background_error(background, image, box, scene) / box_area(box)
 
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> StepOutput:
         image = batch["image"].contiguous(memory_format=torch.channels_last)
@@ -328,14 +343,17 @@ class SegmentationModule(pl.LightningModule):
         scene = self._scene(batch, image)
         background = self._predict_background(image, box, scene)
         composite = torch.lerp(background, foreground, mask)
-        density = self._background_error(background, image, scene) / box_area(box)
+        density = self._background_error(background, image, box, scene) / box_area(box)
         terms = {"background": -self.hparams["background_weight"] * density.mean()}
         if self.hparams["mode"] != "background_only":
-            weight = None if scene is None else scene.weight(background, image)
-            terms["foreground"] = self.reconstruction(composite, image, weight).mean()
+            terms["foreground"] = self._foreground_error(composite, mask, image, box, scene).mean()
         output = self._described(proposals, self._reported(box, window_mask), confidence)
         output |= {"mask": mask, "composite": composite, "background": background}
         return self._finish(terms, output, len(image), stage)
+
+    def _progress(self) -> float:
+        """Share of the training that is done."""
+        return self.global_step / float(self.trainer.estimated_stepping_batches)
 
     def _scene(self, batch: Batch, image: Tensor) -> Scene | None:
         """What the batch's plates tell of the scene, if the background comes from plates and the batch brings them."""
@@ -347,20 +365,43 @@ class SegmentationModule(pl.LightningModule):
                 f"background={kind} needs plates, and the data brings none: set data.init_args.plates to {kind}."
             )
         plate, covered = nearest_plate(batch["plate"], image, self.hparams["plate_tolerance"]), batch["covered"]
-        unit = self.hparams["error_scale"]
-        return Scene(plate, covered, unit * usual_error(plate, image, covered) if unit > 0 else None)
+        scale = self.hparams["evidence_scale"]
+        return Scene(plate, covered, plate_evidence(plate, image, covered, scale) if scale > 0 else None)
+
+    def _hole(self, image: Tensor, box: Tensor) -> Tensor:
+        """The grown box, (B, 1, H, W) in [0, 1]."""
+        return box_mask(grow(box, self.hparams["hole_growth"]), (image.shape[-2], image.shape[-1]))
 
     @torch.no_grad()
     def _predict_background(self, image: Tensor, box: Tensor, scene: Scene | None) -> Tensor:
         """``B``: the frame with the scene behind it in the grown box; a constant for both objectives."""
-        hole = box_mask(grow(box, self.hparams["hole_growth"]), (image.shape[-2], image.shape[-1]))
+        hole = self._hole(image, box)
+        if scene is not None and scene.evidence is not None:  # nothing depends on what no plate shows
+            return scene.laid_into(image, hole)
         painted: Tensor = self.inpainter(image, hole)
         return painted if scene is None else scene.laid_into(painted, hole)
 
     @torch.no_grad()
-    def _background_error(self, background: Tensor, image: Tensor, scene: Scene | None) -> Tensor:
-        """The pixel loss of Eq. (6), mean over the frame, (B,)."""
-        return pixel_distance(background, image, None if scene is None else scene.weight(background, image))
+    def _background_error(self, background: Tensor, image: Tensor, box: Tensor, scene: Scene | None) -> Tensor:
+        """The pixel loss of Eq. (6), or the evidence in the hole; mean over the frame, (B,)."""
+        if scene is None or scene.evidence is None:
+            return pixel_distance(background, image)
+        return (self._hole(image, box) * scene.evidence).mean(dim=(1, 2, 3))
+
+    def _foreground_error(
+        self, composite: Tensor, mask: Tensor, image: Tensor, box: Tensor, scene: Scene | None
+    ) -> Tensor:
+        """L of Eq. (2), (B,); with evidence, what of it the mask leaves unexplained.
+
+        With the window as foreground the composite's squared error is ``(1 - mask)^2`` times that of the background,
+        which the evidence takes the place of.
+        """
+        if scene is None or scene.evidence is None:
+            loss: Tensor = self.reconstruction(composite, image)
+            return loss
+        left = (1 - mask.float()).square() * self._hole(image, box).detach() * scene.evidence
+        unexplained: Tensor = self.hparams["pixel_weight"] * left.mean(dim=(1, 2, 3))
+        return unexplained
 
     def _reported(self, box: Tensor, window_mask: Tensor) -> Tensor:
         """The box that inference gives, (B, 4)."""

@@ -1,6 +1,7 @@
 """Losses: pure functions of tensors, and thin modules where weights are held."""
 
 from lightning_modules.losses.box_fit import box_fit, mask_target
+from lightning_modules.losses.evidence import plate_evidence
 from lightning_modules.losses.objectives import background_objective, foreground_objective
 from lightning_modules.losses.priors import MaskPrior, box_prior, confidence_prior, mask_prior
 from lightning_modules.losses.reconstruction import (
@@ -9,7 +10,6 @@ from lightning_modules.losses.reconstruction import (
     pixel_distance,
     squared_error,
 )
-from lightning_modules.losses.robust import robust_weight, usual_error
 
 __all__ = [
     "MaskPrior",
@@ -23,7 +23,6 @@ __all__ = [
     "mask_prior",
     "mask_target",
     "pixel_distance",
-    "robust_weight",
+    "plate_evidence",
     "squared_error",
-    "usual_error",
 ]

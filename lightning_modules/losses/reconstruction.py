@@ -32,10 +32,9 @@ def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
     return ((prediction.float() - target.float()) / std).square().mean(dim=1, keepdim=True)
 
 
-def pixel_distance(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of :func:`squared_error` over the frame, weighted by pixel if asked; (B, 3, H, W) twice -> (B,)."""
-    error = squared_error(prediction, target)
-    return (error if weight is None else error * weight).mean(dim=(1, 2, 3))
+def pixel_distance(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean of :func:`squared_error` over the frame; (B, 3, H, W) twice -> (B,)."""
+    return squared_error(prediction, target).mean(dim=(1, 2, 3))
 
 
 class PerceptualDistance(nn.Module):
@@ -105,14 +104,14 @@ class ReconstructionLoss(nn.Module):
         wanted = perceptual_net is not None and perceptual_weight > 0
         self.perceptual = PerceptualDistance(perceptual_net) if wanted and perceptual_net else None
 
-    def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Distance per image; (B, 3, H, W) in [0, 1] twice, weight of the pixel term (B, 1, H, W) -> (B,), float32."""
-        terms = self.terms(prediction, target, weight)
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Distance per image; (B, 3, H, W) in [0, 1] twice -> (B,), float32."""
+        terms = self.terms(prediction, target)
         return sum(terms.values(), start=prediction.new_zeros(len(prediction), dtype=torch.float32))
 
-    def terms(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Mapping[str, Tensor]:
+    def terms(self, prediction: Tensor, target: Tensor) -> Mapping[str, Tensor]:
         """The weighted terms by name, each (B,)."""
-        terms = {"pixel": self.pixel_weight * pixel_distance(prediction, target, weight)}
+        terms = {"pixel": self.pixel_weight * pixel_distance(prediction, target)}
         if self.perceptual is not None:
             terms["perceptual"] = self.perceptual_weight * self.perceptual(prediction, target)
         return terms

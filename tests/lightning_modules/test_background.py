@@ -26,8 +26,8 @@ def test_the_plate_is_laid_where_it_is_known_inside_the_hole() -> None:
     torch.testing.assert_close(laid[0, 0], torch.tensor([[0.75, 0.25], [0.25, 0.5]]))
 
 
-def test_a_scene_is_repeated_frame_by_frame_with_its_scale() -> None:
+def test_a_scene_is_repeated_frame_by_frame_with_its_evidence() -> None:
     plate = torch.rand(2, 3, 4, 4)
-    scene = Scene(plate, plate[:, :1] > 0.5, torch.tensor([1.0, 2.0]).view(2, 1, 1, 1)).repeated(2)
+    scene = Scene(plate, plate[:, :1] > 0.5, plate[:, 1:2]).repeated(2)
     assert torch.equal(scene.plate, plate[[0, 0, 1, 1]]) and torch.equal(scene.covered, scene.plate[:, :1] > 0.5)
-    assert scene.scale is not None and scene.scale.flatten().tolist() == [1, 1, 2, 2]
+    assert scene.evidence is not None and torch.equal(scene.evidence, scene.plate[:, 1:2])

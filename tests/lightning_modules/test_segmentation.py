@@ -145,24 +145,41 @@ def test_both_objectives_look_at_the_plate_where_it_is_known() -> None:
     assert unknown < 0
 
 
-def test_a_faint_subject_counts_as_much_as_a_bright_one_when_errors_are_scaled() -> None:
+def test_a_faint_subject_counts_as_much_as_a_bright_one_by_evidence() -> None:
     frames = images()[:1] * 0.5
 
-    def change(contrast: float, scale: float) -> Tensor:
-        net = module(background="temporal", error_scale=scale)
+    def density(contrast: float, **arguments: object) -> Tensor:
+        net = module(background="temporal", **arguments)
         image = frames + 0.01 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(2))
         image[..., 12:24, 16:32] += contrast
         batch = {"image": image, "plate": frames, "covered": torch.ones_like(frames[:, :1], dtype=torch.bool)}
-        box = torch.tensor([[0.0, 0.0, 0.4, 0.4]])
-        return net.background_density(batch, box) / net.background_density({**batch, "image": frames}, box).add(1e-6)
+        return net.background_density(batch, torch.tensor([[0.0, 0.0, 0.4, 0.4]]))
 
-    torch.testing.assert_close(change(0.4, 6.0), change(0.2, 6.0), rtol=0.25, atol=0)
-    assert change(0.4, 0.0) > 3 * change(0.2, 0.0)
+    by_evidence = {"evidence_scale": 4.0, "skips": True, "focal": False}
+    torch.testing.assert_close(density(0.4, **by_evidence), density(0.2, **by_evidence), rtol=0.25, atol=0)
+    assert density(0.4) > 3 * density(0.2)
 
 
-def test_errors_are_scaled_against_plates_only() -> None:
-    with pytest.raises(ValueError, match="error_scale needs a background"):
-        module(error_scale=6.0)
+def test_a_mask_that_covers_all_evidence_leaves_no_foreground_error() -> None:
+    net = module(background="temporal", evidence_scale=4.0, skips=True, focal=False, pixel_weight=2.0)
+    image = images()
+    evidence = torch.zeros_like(image[:, :1])
+    evidence[..., 12:24, 16:32] = 0.75
+    scene = Scene(image, evidence > 0, evidence)
+    box = torch.tensor([[0.0, 0.0, 0.9, 0.9]]).expand(3, 4)
+    nothing, all_of_it, half = (
+        net._foreground_error(image, mask, image, box, scene)
+        for mask in (torch.zeros_like(evidence), (evidence > 0).float(), (evidence > 0) * 0.5)
+    )
+    torch.testing.assert_close(nothing, 2 * evidence.mean(dim=(1, 2, 3)))
+    assert all_of_it.abs().max() == 0
+    torch.testing.assert_close(half, nothing / 4)
+
+
+@pytest.mark.parametrize("arguments", [{"skips": True, "focal": False}, {"background": "temporal"}])
+def test_evidence_needs_plates_and_the_window_as_foreground(arguments: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="evidence_scale needs"):
+        module(evidence_scale=4.0, **arguments)
 
 
 def test_background_only_has_no_foreground_term() -> None:
