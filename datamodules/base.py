@@ -246,8 +246,17 @@ class FramesDataModule(pl.LightningDataModule):
         try:
             return opener()
         except (FileNotFoundError, ValueError) as error:
-            self._unreadable[name] = Problem(name, None, str(error))
+            self.leave_out(name, str(error))
             return None
+
+    def leave_out(self, clip: str, reason: str) -> None:
+        """Keep a clip that :meth:`split_clips` does not list for :meth:`problems`.
+
+        Args:
+            clip: Name of the clip.
+            reason: Why not, and what to do about it.
+        """
+        self._unreadable[clip] = Problem(clip, None, reason)
 
     def notice(self, clip: str, frame: int | None, reason: str) -> None:
         """Keep a problem for :meth:`problems`.
