@@ -98,6 +98,11 @@ class DavisDataModule(FramesDataModule):
         clips = (self._clip(folder / name, annotated=split != "train") for name in names)
         return [clip for clip in clips if clip is not None]
 
+    def _data_set(self) -> str:
+        """Years, resolutions and choices of clips or masks may share a root."""
+        meant = (self.year, self.resolution, self.clips, self.object_id, self.unsupervised)
+        return f"{super()._data_set()} {meant}"
+
     def _clip(self, folder: Path, annotated: bool) -> Clip | None:
         source = self.open_source(folder.name, partial(ImageFrames, folder))
         if source is None:

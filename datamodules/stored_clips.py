@@ -9,9 +9,10 @@ from threading import Event
 from datamodules.clips import Clip, refuse_strays
 from datamodules.codecs import CODECS, Codec
 from datamodules.entry import StoredClip, open_entry
+from datamodules.locks import Use
 from datamodules.problems import Problem
 from datamodules.progress import progress
-from datamodules.store import FrameStore, Use, entry_name
+from datamodules.store import FrameStore, entry_name
 
 _DECODERS = 2
 

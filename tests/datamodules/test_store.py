@@ -423,7 +423,7 @@ def test_nothing_is_removed_without_locks(tmp_path: Path, monkeypatch: pytest.Mo
     def none(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("datamodules.store.fcntl.flock", none)
+    monkeypatch.setattr("datamodules.locks.fcntl.flock", none)
     store = FrameStore(tmp_path, limit=8 * FRAME)
     aged(store, "a", "b")
     (tmp_path / ".part-other").mkdir()
