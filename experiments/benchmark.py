@@ -20,22 +20,28 @@ from datamodules.entry import FRAMES
 from datamodules.memory import machine_memory
 from datamodules.progress import progress
 from experiments import footage, provenance
+from experiments.decoding import (
+    Missing,
+    Opener,
+    Size,
+    opencv_in_order,
+    opencv_reader,
+    pyav_in_order,
+    pyav_reader,
+    torchcodec_in_order,
+    torchcodec_reader,
+)
 from experiments.errors import CommandParser
 from experiments.folders import write_atomically
 from experiments.growth import loading_memory, storing_memory
 from experiments.loading import (
-    Missing,
-    Size,
     drop_from_memory,
     epoch_rate,
     folder_loader,
     memory_rate,
-    opencv_in_order,
-    pyav_at_random,
-    pyav_in_order,
     rate,
     store_loader,
-    torchcodec_in_order,
+    video_loader,
     write_folder,
     write_store,
 )
@@ -52,7 +58,7 @@ class Way(NamedTuple):
 
     Attributes:
         name: What the table calls it.
-        measure: Frames per second; raises :class:`experiments.loading.Missing` where a package is missing.
+        measure: Frames per second; raises :class:`experiments.decoding.Missing` where a package is missing.
         cold: Files to drop from memory before every measurement.
     """
 
@@ -86,6 +92,9 @@ def speeds(
     from_raw, from_jpeg = store_loader(raw, batch, workers), store_loader(jpeg, batch, workers)
     from_folder, as_float = (folder_loader(paths, batch, workers, as_float) for as_float in (False, True))
 
+    def at_random(opener: Opener) -> float:
+        return epoch_rate(video_loader(video, size, frames, opener, batch, workers))
+
     ways = [
         Way("store, raw", lambda: epoch_rate(from_raw)),
         Way("store, jpeg", lambda: epoch_rate(from_jpeg)),
@@ -94,10 +103,12 @@ def speeds(
         Way("store, raw, cold", lambda: epoch_rate(from_raw), [raw.folder / FRAMES]),
         Way("store, jpeg, cold", lambda: epoch_rate(from_jpeg), [jpeg.folder / FRAMES]),
         Way(f"{BASELINE}, cold", lambda: epoch_rate(from_folder), paths),
-        Way("video, PyAV, in order", lambda: rate(pyav_in_order(video, size))),
-        Way("video, PyAV, at random", lambda: rate(pyav_at_random(video, size))),
-        Way("video, OpenCV, in order", lambda: rate(opencv_in_order(video, size))),
-        Way("video, torchcodec, in order", lambda: rate(torchcodec_in_order(video, size))),
+        Way("video, PyAV", lambda: at_random(pyav_reader)),
+        Way("video, OpenCV", lambda: at_random(opencv_reader)),
+        Way("video, torchcodec", lambda: at_random(torchcodec_reader)),
+        Way("video, PyAV, in order, no loader", lambda: rate(pyav_in_order(video, size))),
+        Way("video, OpenCV, in order, no loader", lambda: rate(opencv_in_order(video, size))),
+        Way("video, torchcodec, in order, no loader", lambda: rate(torchcodec_in_order(video, size))),
         Way("copy in memory", lambda: memory_rate(size, batch, frames)),
     ]
     measured: list[dict[str, float]] = []
@@ -203,8 +214,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argument_parser()
     options = parser.parse_args(arguments)
     numbers = (*options.size, options.batch, options.rounds, options.workers + 1)
-    if min(numbers) < 1 or options.frames < 2 * options.batch:
-        parser.error("sizes and numbers must be positive, and the frames at least two batches")
+    if min(numbers) < 1 or options.frames < (options.workers + 2) * options.batch:
+        parser.error("sizes and numbers must be positive, and the frames two batches more than there are workers")
     size = (options.size[0], options.size[1])
     settings = {"size": size, "frames": options.frames, "batch": options.batch, "workers": options.workers}
     results: dict[str, Any] = {

@@ -13,7 +13,8 @@ from datamodules.progress import progress
 from datamodules.readers import Broken, Keep, Pixels, VideoFrames
 from datamodules.store import FrameStore
 from experiments import footage
-from experiments.loading import Size, epoch_rate, store_loader
+from experiments.decoding import Size
+from experiments.loading import epoch_rate, store_loader
 
 _DRAWN = 64
 

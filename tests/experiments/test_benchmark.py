@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datamodules.readers import VideoFrames
-from experiments import benchmark, footage, growth, loading
+from experiments import benchmark, decoding, footage, growth, loading
 from experiments.cli import main
 
 SIZE = (36, 64)
@@ -36,7 +36,7 @@ def test_every_way_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["benchmark", "data", *options, f"--output={output}", f"--folder={tmp_path}"]) == 0
     results = json.loads(output.read_text())
     speeds = results["speeds"]
-    assert len(speeds) == 12 and speeds["JPEG folder"]["ratio"] == speeds["JPEG folder, cold"]["ratio"] == 1
+    assert len(speeds) == 14 and speeds["JPEG folder"]["ratio"] == speeds["JPEG folder, cold"]["ratio"] == 1
     for name, numbers in speeds.items():
         assert ("torchcodec" in name and "missing" in numbers) or numbers["frames_per_second"] > 0
     assert set(results["memory"]["loading"]) == {"8", "40"} and len(results["memory"]["storing"]) == 10
@@ -60,11 +60,17 @@ def test_all_ways_load_the_same_frames(tmp_path: Path) -> None:
         assert sorted(frames.reshape(12, -1).tolist()) == stored
     as_float = loading.folder_loader(paths, 4, 0, as_float=True)
     assert all(batch.max() <= 1 and batch.is_floating_point() for batch in as_float)
-    for decode in (loading.pyav_in_order, loading.opencv_in_order):
+    for decode in (decoding.pyav_in_order, decoding.opencv_in_order):
         frames = [f[1] if isinstance(f, tuple) else f for f in decode(video, SIZE)]
         assert len(frames) == 12 and np.abs(np.array(frames).astype(int) - truth).mean() < 6
-    at_random = next(loading.pyav_at_random(video, SIZE))
-    assert min(np.abs(np.asarray(at_random).astype(int) - image).mean() for image in truth) < 3
+    for opener in (decoding.pyav_reader, decoding.opencv_reader):
+        dataset = decoding.VideoDataset(video, SIZE, 12, opener)
+        for number in (7, 0, 11, 3):  # backwards, too
+            frame = dataset[number].permute(1, 2, 0).numpy().astype(int)
+            distance = [np.abs(frame - image).mean() for image in truth]
+            assert int(np.argmin(distance)) == number and min(distance) < 6
+        some = list(loading.video_loader(video, SIZE, 12, opener, 2, 0))
+        assert [batch.shape for batch in some] == [(2, 3, *SIZE)] * 4  # not all twelve
 
 
 def test_a_repeated_video_is_its_frames_again(tmp_path: Path) -> None:
@@ -87,9 +93,9 @@ def test_a_missing_package_is_no_failure(
             raise error
         return real(name, package)
 
-    monkeypatch.setattr("experiments.loading.importlib.import_module", missing)
+    monkeypatch.setattr("experiments.decoding.importlib.import_module", missing)
     found = benchmark.speeds(tmp_path, SIZE, frames=8, batch=4, workers=0, rounds=1, video_size=(72, 128))
-    assert found["video, torchcodec, in order"] == {"missing": shown}
+    assert found["video, torchcodec"] == found["video, torchcodec, in order, no loader"] == {"missing": shown}
     results = {"settings": {"size": SIZE, "batch": 4, "workers": 0, "frames": 8}, "speeds": found}
     assert shown in list(benchmark.table(results).columns[1].cells)
 
