@@ -149,6 +149,41 @@ def test_an_empty_mask_is_no_box(tmp_path: Path) -> None:
     assert file.boxes([0, 1], SIZE) == {0: None, 1: pixel_box(draw_frame(0, 0)[1])}
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"chunks": (7, 11), "compression": "gzip"},  # the last ones reach over the edge
+        {"chunks": (16, 16), "compression": "gzip"},
+        {"chunks": (7, 11), "compression": "gzip", "shuffle": True, "fletcher32": True},
+        {"chunks": (7, 11), "compression": "lzf"},
+        {"chunks": (7, 11)},
+        {},
+    ],
+    ids=["gzip, uneven", "gzip, even", "more filters", "lzf", "chunks", "whole"],
+)
+def test_boxes_are_the_same_however_masks_are_stored(tmp_path: Path, kept: dict[str, object]) -> None:
+    rng = np.random.default_rng(0)
+    masks = [rng.random(SIZE) > share for share in (0.5, 0.99, 0.999, 0.9995, 1.0)]
+    corners = np.zeros((2, *SIZE), dtype=bool)
+    corners[0, 0, -1] = corners[1, -1, 0] = True
+    masks += [*corners, draw_frame(0, 0)[1], draw_frame(0, 0)[1], np.ones(SIZE, dtype=bool)]
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        stored = [file.create_dataset(f"m{n}", data=mask.astype(np.uint8).T, **kept) for n, mask in enumerate(masks)]
+        stored.append(file.create_dataset("none", SIZE[::-1], np.uint8, **kept))  # holds not one piece
+        file.create_dataset("Masks", data=[image.ref for image in stored], dtype=h5py.ref_dtype)
+    boxes = MaskFile(tmp_path / "a.mat").boxes(range(len(stored)), SIZE)
+    assert list(boxes.values()) == [pixel_box(mask) if mask.any() else None for mask in masks] + [None]
+
+
+def test_a_broken_box_mask_is_named(tmp_path: Path) -> None:
+    write_mat(tmp_path / "a.mat", [draw_frame(0, n)[1] for n in range(3)])
+    with h5py.File(tmp_path / "a.mat", "r+") as file:
+        image = file[file["Masks"][1, 0]]
+        image.id.write_direct_chunk((0,) * image.ndim, b"no zlib")
+    with pytest.raises(ValueError, match=r"Cannot read mask 2 of .*a\.mat .*fetch the file again"):
+        MaskFile(tmp_path / "a.mat").boxes(range(3), SIZE)
+
+
 def test_wrong_levels_of_the_tree_are_explained(tmp_path: Path) -> None:
     root = write_h36m(tmp_path / "data" / "h36m")
     labels = write_h36m_labels(tmp_path / "other" / "h36m")
