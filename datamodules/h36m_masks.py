@@ -142,7 +142,7 @@ def _is_in_plain_pieces(stored: h5py.Dataset) -> bool:
     if stored.compression != "gzip" or stored.shuffle or stored.fletcher32 or stored.dtype.itemsize != 1:
         return False
     pieces = [-(-extent // step) for extent, step in zip(stored.shape, stored.chunks, strict=True)]
-    return stored.ndim == 2 and stored.id.get_num_chunks() == pieces[0] * pieces[1]
+    return bool(stored.ndim == 2 and stored.id.get_num_chunks() == pieces[0] * pieces[1])
 
 
 def _rectangle(image: NDArray[np.generic]) -> Rectangle | None:

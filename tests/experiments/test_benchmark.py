@@ -120,9 +120,9 @@ def test_memory_is_compared_after_the_stores_are_gone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
-    """A hundred times the frames: 4 MB, then 430 MB on disk."""
-    found = growth.loading_memory(tmp_path, (100, 10_000), (90, 160), 16, 2)
-    assert found[10_000] - found[100] < 32 * 2**20
+    """Thirty times the frames, 7 MB and then 207 MB: the process and its workers hold the same."""
+    found = growth.loading_memory(tmp_path, (1_000, 30_000), SIZE, 16, 2)
+    assert found[30_000] - found[1_000] < 32 * 2**20
 
 
 @pytest.mark.parametrize("wrong", [["--frames=10"], ["--rounds=0"], ["--size", "0", "64"], ["--workers=-1"]])
