@@ -18,7 +18,7 @@ from datamodules.clips import Clip
 from datamodules.codecs import Codec, encode
 from datamodules.dataset import FrameDataset, finished
 from datamodules.entry import StoredClip
-from datamodules.readers import VideoFrames
+from datamodules.readers import FrameSource
 from datamodules.store import FrameStore
 from experiments.decoding import Opener, Size, VideoDataset
 
@@ -50,12 +50,12 @@ class JpegFolder(Dataset[Tensor]):
 
 def store_loader(clip: StoredClip, batch: int, workers: int) -> DataLoader[Any]:
     """Random batches from the store, as the data modules load them."""
-    return _loader(FrameDataset([clip]), batch, workers, finished)
+    return shuffled(FrameDataset([clip]), batch, workers, finished)
 
 
 def folder_loader(paths: list[Path], batch: int, workers: int, as_float: bool = False) -> DataLoader[Any]:
     """Random batches from a folder of JPEG files, same settings."""
-    return _loader(JpegFolder(paths, as_float), batch, workers, None)
+    return shuffled(JpegFolder(paths, as_float), batch, workers)
 
 
 def video_loader(video: Path, size: Size, frames: int, opener: Opener, batch: int, workers: int) -> DataLoader[Any]:
@@ -65,16 +65,25 @@ def video_loader(video: Path, size: Size, frames: int, opener: Opener, batch: in
         Missing: If a package that the opener needs is not there.
     """
     few = min(frames, (_VIDEO_BATCHES + 1) * max(1, workers) * batch)
-    return _loader(VideoDataset(video, size, frames, opener), batch, workers, None, few)
+    return shuffled(VideoDataset(video, size, frames, opener), batch, workers, samples=few)
 
 
-def _loader(
+def shuffled(
     dataset: Dataset[Any],
     batch: int,
     workers: int,
-    collate: Callable[[Any], Any] | None,
+    collate: Callable[[Any], Any] | None = None,
     samples: int | None = None,
 ) -> DataLoader[Any]:
+    """Random batches of a dataset.
+
+    Args:
+        dataset: The frames.
+        batch: Frames in a batch.
+        workers: Loader processes.
+        collate: Makes a batch of them; None does it as torch does.
+        samples: How many of the frames an epoch takes; None takes all.
+    """
     return DataLoader(
         dataset,
         batch_size=batch,
@@ -83,11 +92,12 @@ def _loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         collate_fn=collate,
-        worker_init_fn=_single_thread,
+        worker_init_fn=single_thread,
     )
 
 
-def _single_thread(_worker: int) -> None:
+def single_thread(_worker: int) -> None:
+    """Keep OpenCV from starting threads of its own in every loader worker."""
     cv2.setNumThreads(0)
 
 
@@ -138,18 +148,18 @@ def memory_rate(size: Size, batch: int, frames: int) -> float:
     return frames / (time.perf_counter() - begin)
 
 
-def write_store(folder: Path, video: Path, size: Size, codec: Codec) -> StoredClip:
-    """Decode a video into a store."""
+def write_store(folder: Path, source: FrameSource, size: Size, codec: Codec) -> StoredClip:
+    """Put frames into a store."""
     store = FrameStore(folder)
     store.open()
-    return store.write(Clip(video.stem, VideoFrames(video), {}), size, codec)
+    return store.write(Clip("clip", source, {}), size, codec)
 
 
-def write_folder(folder: Path, video: Path, size: Size) -> list[Path]:
-    """Decode a video into a folder of JPEG files of quality 95."""
+def write_folder(folder: Path, source: FrameSource, size: Size) -> list[Path]:
+    """Put frames into a folder of JPEG files of quality 95."""
     folder.mkdir(parents=True)
     paths = []
-    for number, image in VideoFrames(video).frames(size):
+    for number, image in source.frames(size):
         paths.append(folder / f"{number:06d}.jpg")
         paths[-1].write_bytes(encode(image, "jpeg").tobytes())
     return paths

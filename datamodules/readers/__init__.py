@@ -10,7 +10,7 @@ from pathlib import Path
 from datamodules.readers.images import ImageFrames, read_image, resize
 from datamodules.readers.masks import read_mask, read_objects, resize_mask
 from datamodules.readers.names import frame_number, is_image, is_video, list_images, natural_key
-from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, readable
+from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, readable
 from datamodules.readers.video_file import video_rate
 from datamodules.readers.videos import VideoFrames
 
@@ -22,6 +22,7 @@ __all__ = [
     "Pixels",
     "Source",
     "VideoFrames",
+    "file_identity",
     "frame_number",
     "is_image",
     "is_video",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -64,6 +65,31 @@ def test_the_boxes_of_a_take_are_read_in_one_opening(tmp_path: Path, monkeypatch
     for clip in listed:
         assert all(callable(box) and box() is not None for box in clip.boxes.values())
     assert len(listed) == 4 and sorted(set(opened)) == sorted(opened) and len(opened) == 4
+
+
+def test_boxes_are_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, store = write_h36m(tmp_path / "data", ("S1", "S9", "S11")), str(tmp_path / "store")
+    file = root / "S9" / "MySegmentsMat" / "ground_truth_bb" / "Phoning 1.54138969.mat"
+    real, found = MaskFile.boxes, []
+
+    def find(self: MaskFile, *arguments: object) -> object:
+        found.append(self.path)
+        return real(self, *arguments)  # type: ignore[arg-type]
+
+    def boxes() -> list[list[float]]:
+        found.clear()
+        dataset = ready(root, store_dir=store).dataset("test")
+        return [dataset[item]["box"].tolist() for item in range(len(dataset))]
+
+    monkeypatch.setattr(MaskFile, "boxes", find)
+    first = boxes()
+    assert len(found) == len(set(found)) == 8
+    assert boxes() == first and found == []
+    kept = sorted((tmp_path / "store").glob("boxes-*.json"))
+    kept[0].write_text("{")  # damaged
+    assert boxes() == first and len(found) == 1
+    os.utime(file, ns=(1, 1))  # changed
+    assert boxes() == first and found == [file]
 
 
 def test_boxes_follow_frames_that_were_scaled(tmp_path: Path) -> None:
