@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import av
 import cv2
@@ -91,10 +91,7 @@ def torchcodec_reader(video: Path, size: Size) -> Reader:
     Raises:
         Missing: If it is not installed, or finds no FFmpeg.
     """
-    decoders, transforms = _torchcodec()
-    decoder = decoders.VideoDecoder(
-        str(video), dimension_order="NHWC", num_ffmpeg_threads=1, transforms=[transforms.Resize(size)]
-    )
+    decoder = _torchcodec(video, size, dimension_order="NHWC", num_ffmpeg_threads=1)
     return lambda number: np.asarray(decoder[number].numpy(), dtype=np.uint8)
 
 
@@ -119,10 +116,8 @@ def torchcodec_in_order(video: Path, size: Size) -> Iterator[object]:
     Raises:
         Missing: If it is not installed, or finds no FFmpeg.
     """
-    decoders, transforms = _torchcodec()
     # 0: as many threads as FFmpeg thinks fit, which is what PyAV and OpenCV do
-    decoder = decoders.VideoDecoder(str(video), num_ffmpeg_threads=0, transforms=[transforms.Resize(size)])
-    return iter(decoder)
+    return iter(_torchcodec(video, size, num_ffmpeg_threads=0))
 
 
 def _scaled(image: Pixels, size: Size) -> Pixels:
@@ -131,12 +126,12 @@ def _scaled(image: Pixels, size: Size) -> Pixels:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def _torchcodec() -> tuple[ModuleType, ModuleType]:
-    """Its decoders and transforms."""
+def _torchcodec(video: Path, size: Size, **options: str | int) -> Any:  # noqa: ANN401  it may not be there
+    """A decoder of torchcodec."""
     try:
         decoders, transforms = (importlib.import_module(f"torchcodec.{name}") for name in ("decoders", "transforms"))
+        return decoders.VideoDecoder(str(video), transforms=[transforms.Resize(size)], **options)
     except ImportError:
         raise Missing("not installed") from None
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError):  # in some versions when it is imported, in others when it is first used
         raise Missing("finds no FFmpeg") from None
-    return decoders, transforms
