@@ -43,7 +43,7 @@ class FrameStore:
                .part-…/                  being written; left by a killed process, it is removed by the next
                .use-…                    names what a living process reads, which is therefore not removed
                .lock                     held for moments
-               problems-….csv, boxes-….json      lists beside the entries, see :meth:`write_text`; small, and not counted
+               problems-….csv, boxes-….json   lists beside the entries, see :meth:`write_text`; small, and not counted
 
     An entry is written under another name and appears by one renaming: it is there as a whole or not at all. Its name
     ends in a key made of everything that its bytes depend on, so that a changed source is another entry. The entries
