@@ -256,8 +256,17 @@ class FramesDataModule(pl.LightningDataModule):
         try:
             return opener()
         except (FileNotFoundError, ValueError) as error:
-            self._unreadable[name] = Problem(name, None, str(error))
+            self.leave_out(name, str(error))
             return None
+
+    def leave_out(self, clip: str, reason: str) -> None:
+        """Keep a clip that :meth:`split_clips` does not list for :meth:`problems`.
+
+        Args:
+            clip: Name of the clip.
+            reason: Why not, and what to do about it.
+        """
+        self._unreadable[clip] = Problem(clip, None, reason)
 
     def notice(self, clip: str, frame: int | None, reason: str) -> None:
         """Keep a problem for :meth:`problems`.
@@ -436,10 +445,13 @@ class FramesDataModule(pl.LightningDataModule):
 
     @property
     def _problems_file(self) -> Path:
-        """One list for each folder of data, as data sets may share a store."""
-        root = str(Path(getattr(self, "root", "")).resolve())
-        key = hashlib.sha256(root.encode(errors="surrogateescape")).hexdigest()[:8]
+        """One list for each set of data, as several may share a store."""
+        key = hashlib.sha256(self._data_set().encode(errors="surrogateescape")).hexdigest()[:8]
         return self.store.folder / f"problems-{type(self).__name__.removesuffix('DataModule').lower()}-{key}.csv"
+
+    def _data_set(self) -> str:
+        """What tells this data from other data of the same class: its root, and whatever says which of it is meant."""
+        return str(Path(getattr(self, "root", "")).resolve())
 
     def _nothing_left(self, what: str) -> str:
         """Why a split has no clip, as one sentence."""

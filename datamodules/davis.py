@@ -107,6 +107,11 @@ class DavisDataModule(FramesDataModule):
             raise FileNotFoundError(f"No clip in {folder}: expected one folder of images for each clip.")
         return names
 
+    def _data_set(self) -> str:
+        """Years, resolutions and choices of clips or masks may share a root."""
+        meant = (self.year, self.resolution, self.clips, self.object_id, self.unsupervised)
+        return f"{super()._data_set()} {meant}"
+
     def _clip(self, folder: Path, annotated: bool) -> Clip | None:
         source = self.open_source(folder.name, partial(ImageFrames, folder))
         if source is None:

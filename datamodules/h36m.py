@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,9 @@ from datamodules.base import FramesDataModule, Split
 from datamodules.clips import Box, Clip
 from datamodules.h36m_masks import MaskFile, find_mask_file
 from datamodules.labels_h5 import FILE, both_folders, labelled_clips, labels_folders
-from datamodules.readers import ImageFrames, natural_key, readable
+from datamodules.readers import ImageFrames, file_identity, natural_key, readable
 from datamodules.roots import wrong_root
+from datamodules.store import FrameStore, StoreError
 
 SUBJECTS: dict[Split, tuple[str, ...]] = {
     "train": ("S1", "S5", "S6", "S7", "S8"),
@@ -40,7 +44,8 @@ class H36mDataModule(FramesDataModule):
         ROOT/h36m-test/...
 
     Subjects S1, S5, S6, S7 and S8 train, S9 and S11 serve for validation and test (the preprocessed layout comes
-    split). Boxes and silhouettes are read for evaluation only, and may be absent.
+    split). Boxes and silhouettes are read for evaluation only, and may be absent. Finding a box takes unpacking its
+    mask; the boxes of a take are therefore kept beside the frames in the store once they are found.
 
     Not checked on the real files: that frame n of a folder is mask n of its file; that a box mask's ones are tight;
     that ``bounding_box_cam`` is left, top, width, height, in pixels of the frame or else, where no side reaches
@@ -118,7 +123,7 @@ class H36mDataModule(FramesDataModule):
         boxes = self._mask_file(name, subject, "ground_truth_bb", folder, every.indices)
         masks = self._mask_file(name, subject, "ground_truth_bs", folder, every.indices) if self.silhouettes else None
         found = {n: partial(masks.mask, n - 1) for n in source.indices if 0 < n <= masks.frames} if masks else {}
-        return Clip(name, source, found, boxes=_take_boxes(boxes, source.indices, size) if boxes else {})
+        return Clip(name, source, found, boxes=_take_boxes(boxes, source.indices, size, self.store) if boxes else {})
 
     def _mask_file(self, name: str, subject: str, kind: str, frames: Path, numbers: list[int]) -> MaskFile | None:
         """The mask file of one kind that belongs to a camera's folder of frames."""
@@ -144,16 +149,32 @@ class H36mDataModule(FramesDataModule):
 
 
 def _take_boxes(
-    file: MaskFile, numbers: Sequence[int], size: tuple[int, int]
+    file: MaskFile, numbers: Sequence[int], size: tuple[int, int], store: FrameStore
 ) -> dict[int, Callable[[], Box | None]]:
     """Readers of the boxes of a take's frames, by number from 1; the first that is called reads those of all."""
     boxed = [n for n in numbers if 0 < n <= file.frames]
-    read = cache(partial(file.boxes, [n - 1 for n in boxed], size))
+    read = cache(partial(_kept_boxes, store, file, [n - 1 for n in boxed], size))
 
     def box(position: int) -> Box | None:
         return read()[position]
 
     return {n: partial(box, n - 1) for n in boxed}
+
+
+def _kept_boxes(
+    store: FrameStore, file: MaskFile, positions: Sequence[int], size: tuple[int, int]
+) -> dict[int, Box | None]:
+    """Boxes of some masks of a file by position: those that the store holds, else found and put there."""
+    place = file.path.parts[-4:]  # subjects have files of one name
+    key = hashlib.sha256(json.dumps([place, file_identity(file.path), positions, size]).encode()).hexdigest()[:16]
+    name = f"boxes-{key}.json"
+    with suppress(OSError, ValueError):  # not there, or damaged
+        kept = json.loads((store.folder / name).read_text()).items()
+        return {int(position): None if box is None else (box[0], box[1], box[2], box[3]) for position, box in kept}
+    boxes = file.boxes(positions, size)
+    with suppress(StoreError):  # somebody else's store may be read-only
+        store.write_text(name, json.dumps(boxes))
+    return boxes
 
 
 def _frame_boxes(boxes: NDArray[np.float64] | None, camera: NDArray[np.float64] | None) -> list[Box] | None:

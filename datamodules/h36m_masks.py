@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import h5py
@@ -14,6 +17,11 @@ from numpy.typing import NDArray
 from datamodules.clips import Box
 
 _SAME_ACTION = {"takingphoto": "photo", "walkingdog": "walkdog"}
+Rectangle = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels, on pixel edges."""
+Piece = tuple[bytes, int, int]
+"""Packed bytes of a part of an image, and how many of its rows and columns are within the image."""
+T = TypeVar("T")
 _TOLERANCE = 25  # frames, half a second: lengths of video and annotation differ by a few
 
 
@@ -41,7 +49,7 @@ class MaskFile:
         Raises:
             ValueError: If it cannot be read.
         """
-        return np.ascontiguousarray(next(self._stored([position])).T != 0)
+        return np.ascontiguousarray(next(self._read([position], np.asarray)).T != 0)
 
     def boxes(self, positions: Sequence[int], size: tuple[int, int]) -> dict[int, Box | None]:
         """Tight boxes of the ones of some masks, read in one go.
@@ -56,17 +64,27 @@ class MaskFile:
         Raises:
             ValueError: If a mask cannot be read.
         """
-        return {position: _tight(mask, size) for position, mask in zip(positions, self._stored(positions), strict=True)}
+        unpacked: dict[Piece, Rectangle | None] = {}
 
-    def _stored(self, positions: Sequence[int]) -> Iterator[NDArray[np.generic]]:
-        """Masks as they are stored, (W, H), as MATLAB puts columns first; the file is opened once for all."""
+        def box(stored: h5py.Dataset) -> Box | None:
+            rectangle = _tight(stored, unpacked)
+            if rectangle is None:
+                return None
+            top, left, bottom, right = rectangle  # of the transposed image
+            across, down = size[1] / stored.shape[0], size[0] / stored.shape[1]
+            return left * across, top * down, right * across, bottom * down
+
+        return dict(zip(positions, self._read(positions, box), strict=True))
+
+    def _read(self, positions: Sequence[int], read: Callable[[h5py.Dataset], T]) -> Iterator[T]:
+        """Read masks as they are stored, (W, H), as MATLAB puts columns first; the file is opened once for all."""
         position = -1
         try:
             with self._open() as file:
                 cells = file["Masks"]
                 for position in positions:
                     reference = cells[np.unravel_index(position, cells.shape)]
-                    yield np.asarray(file[reference])
+                    yield read(file[reference])
         except (KeyError, OSError, RuntimeError) as error:
             raise ValueError(
                 f"Cannot read mask {position + 1} of {self.path} ({error}): fetch the file again."
@@ -83,13 +101,54 @@ class MaskFile:
         return file
 
 
-def _tight(stored: NDArray[np.generic], size: tuple[int, int]) -> Box | None:
-    """Tight box of a stored mask (W, H), in pixels of a frame of ``size`` (height, width); None for an empty one."""
-    y, x, height, width = cv2.boundingRect(np.asarray(stored, dtype=np.uint8))
-    if not width:
+def _tight(stored: h5py.Dataset, unpacked: dict[Piece, Rectangle | None]) -> Rectangle | None:
+    """Tight rectangle of the ones of a stored image; None for an empty one.
+
+    Nearly all of the time would go into unpacking: of the pieces that an image is stored in, most are all zeros or all
+    ones, and so the same bytes in image after image. Each of those is unpacked once.
+
+    Args:
+        stored: The image, 8 bits a pixel.
+        unpacked: The rectangles of the ones of pieces that were unpacked before; new ones are added.
+
+    Returns:
+        The rectangle, x along the second axis.
+    """
+    if not _is_in_plain_pieces(stored):
+        return _rectangle(np.asarray(stored))
+    found = []
+    (rows, columns), (height, width) = stored.chunks, stored.shape
+    for y, x in product(range(0, height, rows), range(0, width, columns)):
+        skipped, packed = stored.id.read_direct_chunk((y, x))
+        if skipped:  # it is not packed
+            return _rectangle(np.asarray(stored))
+        key = packed, min(rows, height - y), min(columns, width - x)  # the last pieces reach over the image's edge
+        if key not in unpacked:
+            try:
+                piece = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(rows, columns)
+            except (ValueError, zlib.error) as error:
+                raise OSError(f"broken piece: {error}") from error
+            unpacked[key] = _rectangle(piece[: key[1], : key[2]])
+        if (inside := unpacked[key]) is not None:
+            found.append((x + inside[0], y + inside[1], x + inside[2], y + inside[3]))
+    if not found:
         return None
-    across, down = size[1] / stored.shape[0], size[0] / stored.shape[1]
-    return x * across, y * down, (x + width) * across, (y + height) * down
+    left, top, right, bottom = zip(*found, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def _is_in_plain_pieces(stored: h5py.Dataset) -> bool:
+    """Whether an image is kept as pieces (HDF5: chunks) that are all there, packed by zlib alone."""
+    if stored.compression != "gzip" or stored.shuffle or stored.fletcher32 or stored.dtype.itemsize != 1:
+        return False
+    pieces = [-(-extent // step) for extent, step in zip(stored.shape, stored.chunks, strict=True)]
+    return bool(stored.ndim == 2 and stored.id.get_num_chunks() == pieces[0] * pieces[1])
+
+
+def _rectangle(image: NDArray[np.generic]) -> Rectangle | None:
+    """Tight rectangle of what is not zero in an image; None where all is."""
+    x, y, width, height = cv2.boundingRect(np.asarray(image, dtype=np.uint8))
+    return (x, y, x + width, y + height) if width else None
 
 
 def find_mask_file(folder: Path, action: str, camera: str, numbers: Sequence[int]) -> MaskFile | None:

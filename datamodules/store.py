@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from uuid import uuid4
 from datamodules.clips import Clip
 from datamodules.codecs import JPEG_QUALITY, Codec
 from datamodules.entry import ENTRY, FRAMES, EntryWriter, StoredClip, open_entry, sync_folder
+from datamodules.locks import Use, flock, hold
 
 FORMAT = 1
 """Part of every key: raise it whenever the same source would give other bytes."""
@@ -43,6 +43,7 @@ class FrameStore:
                .part-…/                  being written; left by a killed process, it is removed by the next
                .use-…                    names what a living process reads, which is therefore not removed
                .lock                     held for moments
+               problems-….csv, boxes-….json   lists beside the entries, see :meth:`write_text`; small, and not counted
 
     An entry is written under another name and appears by one renaming: it is there as a whole or not at all. Its name
     ends in a key made of everything that its bytes depend on, so that a changed source is another entry. The entries
@@ -179,7 +180,7 @@ class FrameStore:
             with self._locked():
                 for part in self.folder.glob(f"{_PART}*"):
                     # its writer may end meanwhile, and take it away
-                    with suppress(FileNotFoundError), _flock(part / _LOCK, wait=False) as free:
+                    with suppress(FileNotFoundError), flock(part / _LOCK, wait=False) as free:
                         if free:
                             shutil.rmtree(part, ignore_errors=True)
 
@@ -199,9 +200,7 @@ class FrameStore:
         try:
             with self._locked():
                 self._used()
-                handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-                with suppress(OSError):
-                    fcntl.flock(handle, fcntl.LOCK_EX)
+                handle = hold(path)
                 os.write(handle, json.dumps(sorted(names)).encode())
         except OSError:  # a store that cannot be written loses no entry either
             return Use(None, path)
@@ -233,9 +232,7 @@ class FrameStore:
         part = self.folder / f"{_PART}{uuid4().hex}"
         with self.writing(clip), self._locked():
             part.mkdir()
-            lock = os.open(part / _LOCK, os.O_CREAT | os.O_RDWR)
-            with suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            lock = hold(part / _LOCK)
         try:
             yield part
         finally:
@@ -288,7 +285,7 @@ class FrameStore:
         """Names of the entries that living processes read; what dead ones have left is removed."""
         names: set[str] = set()
         for use in self.folder.glob(f"{_USE}*"):
-            with suppress(OSError, ValueError), _flock(use, wait=False) as free:
+            with suppress(OSError, ValueError), flock(use, wait=False) as free:
                 if free:
                     use.unlink()
                 else:
@@ -298,7 +295,7 @@ class FrameStore:
     @contextmanager
     def _locked(self) -> Iterator[bool]:
         """Keep other processes and threads from making, removing or renaming meanwhile; False if there are no locks."""
-        with _flock(self.folder / _LOCK, wait=True) as locked:
+        with flock(self.folder / _LOCK, wait=True) as locked:
             yield locked
 
     @contextmanager
@@ -319,36 +316,6 @@ class FrameStore:
                     "folder that you may write."
                 ) from error
             raise StoreError(f"Cannot write into {self.folder}{what} ({error}): check that disk.") from error
-
-
-class Use:
-    """Holds entries in use by a lock that ends with the process.
-
-    Args:
-        handle: Descriptor of the locked file; None where there is nothing to hold.
-        path: The file.
-    """
-
-    def __init__(self, handle: int | None, path: Path) -> None:
-        self._handle = handle
-        self._path = path
-        self._process = os.getpid()
-
-    def close(self) -> None:
-        """Let go; a forked worker has a lock in common with its parent, and leaves the file to it."""
-        if self._handle is not None and self._process == os.getpid():
-            with suppress(OSError):
-                self._path.unlink()
-            os.close(self._handle)
-        self._handle = None
-
-    def __del__(self) -> None:
-        """Let go."""
-        self.close()
-
-    def __reduce__(self) -> tuple[type[Use], tuple[None, Path]]:
-        """A copy in another process holds nothing: the original does."""
-        return Use, (None, self._path)
 
 
 def entry_name(clip: Clip, size: tuple[int, int], codec: Codec) -> str:
@@ -374,32 +341,6 @@ def entry_name(clip: Clip, size: tuple[int, int], codec: Codec) -> str:
 def default_folder() -> Path:
     """Where entries are kept if nothing else is said: $BACKDROP_CACHE or ~/.cache/backdrop."""
     return Path(os.environ.get("BACKDROP_CACHE") or "~/.cache/backdrop").expanduser()
-
-
-@contextmanager
-def _flock(path: Path, wait: bool) -> Iterator[bool]:
-    """Lock a file, which is made where it is missing.
-
-    Args:
-        path: The file.
-        wait: Whether to wait for another process; else somebody else's lock gives False at once.
-
-    Yields:
-        Whether it is locked; False where there are no locks.
-    """
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    except PermissionError:
-        handle = os.open(path, os.O_RDONLY)  # another user's; that is enough for a lock
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            held = True
-        except OSError:
-            held = False
-        yield held
-    finally:
-        os.close(handle)
 
 
 def _free(folder: Path) -> int:

@@ -9,9 +9,10 @@ from threading import Event
 from datamodules.clips import Clip, refuse_strays
 from datamodules.codecs import CODECS, Codec
 from datamodules.entry import StoredClip, open_entry
+from datamodules.locks import Use
 from datamodules.problems import Problem
 from datamodules.progress import progress
-from datamodules.store import FrameStore, Use, entry_name
+from datamodules.store import FrameStore, entry_name
 
 _DECODERS = 2
 
@@ -148,9 +149,12 @@ class StoredClips:
             return
         refuse_strays(clip, entry.indices, left_out)
         if len(entry) < self._least(clip):
-            few = f"Only {len(entry)} of at least {self._least(clip)} frames can be read"
-            reason = f"{few}: add frames, or lower min_frames."
-            self._short[clip.kept] = Problem(clip.name, None, reason)
+            self._short[clip.kept] = Problem(clip.name, None, too_short(len(entry), self._least(clip)))
 
     def _least(self, clip: Clip) -> int:
         return 1 if clip.annotated_only else self.min_frames
+
+
+def too_short(count: int, least: int) -> str:
+    """Why a clip of so many frames is left out where so many are the least."""
+    return f"Only {count} of at least {least} frames can be read: add frames, or lower min_frames."

@@ -26,6 +26,7 @@ from datamodules.readers import (
 )
 from datamodules.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
 from datamodules.sampling import at_rate, within
+from datamodules.stored_clips import too_short
 
 _STRETCH = 1.15
 
@@ -48,7 +49,8 @@ class VideosDataModule(FramesDataModule):
     0, whatever its rate. The folders ``masks`` and ``boxes`` may also lie beside the videos or clip folders
     themselves.
 
-    Without ``splits.json`` a share of the clips, annotated ones first, is held out, the rest trains. Where there are
+    Without ``splits.json`` clips that cannot be opened, or are shorter than ``min_frames`` by their header, are left
+    out first. A share of the others, annotated ones first, is held out, the rest trains. Where there are
     three or more, every other one of them validates and the rest, the first of all among them, tests; of two clips the
     one held out does both. A single clip serves for all three: the model then sees its test frames (never the masks)
     in training, which must be stated beside any figure. A "val" or "test" missing from ``splits.json`` takes the
@@ -93,6 +95,7 @@ class VideosDataModule(FramesDataModule):
         self.fps = fps
         self.time_ranges = time_ranges or {}
         self.val_fraction = val_fraction
+        self._sources: dict[str, ImageFrames | VideoFrames | None] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Read the frames of a stage's splits and warn about data that will hardly train.
@@ -151,7 +154,7 @@ class VideosDataModule(FramesDataModule):
                 self.say(f"{path} belongs to no clip: name it after one of {', '.join(clips)}.")
 
     def _clip(self, name: str, path: Path) -> Clip | None:
-        source = self.open_source(name, lambda: readable(open_frames(path)))
+        source = self._source(name, path)
         if source is None:
             return None
         height, width = source.original_size()
@@ -165,6 +168,12 @@ class VideosDataModule(FramesDataModule):
         table = self.root / "boxes" / f"{name}.csv"
         clip = Clip(name, source, masks, self.every_nth, read_boxes_csv(table) if table.is_file() else {})
         return self._timed(clip) if self.fps is not None or name in self.time_ranges else clip
+
+    def _source(self, name: str, path: Path) -> ImageFrames | VideoFrames | None:
+        """The frames of a clip, opened once; None where they cannot be read."""
+        if name not in self._sources:
+            self._sources[name] = self.open_source(name, lambda: readable(open_frames(path)))
+        return self._sources[name]
 
     def _timed(self, clip: Clip) -> Clip:
         """Choose the frames of a clip by their time."""
@@ -209,14 +218,31 @@ class VideosDataModule(FramesDataModule):
 
     def _split_names(self, paths: dict[str, Path]) -> dict[Split, list[str]]:
         """Clip names of every split."""
-        names = list(paths)
         file = self.root / "splits.json"
         if file.is_file():
-            return self._listed_splits(file, names)
+            return self._listed_splits(file, list(paths))
+        names = self._candidates(paths)
         if len(names) == 1:
-            self.say(f"Only one clip in {self.root}: it serves for training, validation and test (transductive).")
+            only = "Only one clip is" if len(paths) == 1 else f"Only one of {len(paths)} clips can be used"
+            self.say(f"{only} in {self.root}: it serves for training, validation and test (transductive).")
             return {split: names for split in SPLITS}
         return self._held_out(names)
+
+    def _candidates(self, paths: dict[str, Path]) -> list[str]:
+        """Names of the clips among which the split is made: those that can be opened and are long enough.
+
+        How many frames are left of a clip that is sampled by time is not looked at here.
+        """
+        return [name for name, path in paths.items() if self._is_usable(name, path)]
+
+    def _is_usable(self, name: str, path: Path) -> bool:
+        source, least = self._source(name, path), self._stored.min_frames
+        if source is None or least == 1:  # whose first frame has been read
+            return source is not None
+        most = len(source) if self._is_annotated(name) else -(-len(source) // self.every_nth)
+        if most < least:
+            self.leave_out(name, too_short(most, least))
+        return most >= least
 
     def _held_out(self, names: list[str]) -> dict[Split, list[str]]:
         """Clip names of every split where the user has listed none."""

@@ -1,4 +1,4 @@
-"""``python -m experiments benchmark data``: how fast frames are loaded, from the store and in other ways."""
+"""``python -m experiments benchmark data|stores``: how fast frames are loaded, from the store and in other ways."""
 
 from __future__ import annotations
 
@@ -9,33 +9,43 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+from torch.utils.data import DataLoader
 
+from datamodules.codecs import CODECS
 from datamodules.entry import FRAMES
 from datamodules.memory import machine_memory
 from datamodules.progress import progress
-from experiments import footage, provenance
+from datamodules.readers import VideoFrames
+from experiments import footage, formats, provenance
+from experiments.decoding import (
+    Missing,
+    Opener,
+    Size,
+    opencv_in_order,
+    opencv_reader,
+    pyav_in_order,
+    pyav_reader,
+    torchcodec_in_order,
+    torchcodec_reader,
+)
 from experiments.errors import CommandParser
 from experiments.folders import write_atomically
 from experiments.growth import loading_memory, storing_memory
 from experiments.loading import (
-    Missing,
-    Size,
     drop_from_memory,
     epoch_rate,
     folder_loader,
     memory_rate,
-    opencv_in_order,
-    pyav_at_random,
-    pyav_in_order,
     rate,
     store_loader,
-    torchcodec_in_order,
+    video_loader,
     write_folder,
     write_store,
 )
@@ -52,7 +62,7 @@ class Way(NamedTuple):
 
     Attributes:
         name: What the table calls it.
-        measure: Frames per second; raises :class:`experiments.loading.Missing` where a package is missing.
+        measure: Frames per second; raises :class:`experiments.decoding.Missing` where a package is missing.
         cold: Files to drop from memory before every measurement.
     """
 
@@ -81,10 +91,14 @@ def speeds(
     """
     video = folder / "clip.mp4"
     footage.encode(video, frames, video_size)
-    raw, jpeg = write_store(folder / "raw", video, size, "raw"), write_store(folder / "jpeg", video, size, "jpeg")
-    paths = write_folder(folder / "images", video, size)
+    source = VideoFrames(video)
+    raw, jpeg = write_store(folder / "raw", source, size, "raw"), write_store(folder / "jpeg", source, size, "jpeg")
+    paths = write_folder(folder / "images", source, size)
     from_raw, from_jpeg = store_loader(raw, batch, workers), store_loader(jpeg, batch, workers)
     from_folder, as_float = (folder_loader(paths, batch, workers, as_float) for as_float in (False, True))
+
+    def at_random(opener: Opener) -> float:
+        return epoch_rate(video_loader(video, size, frames, opener, batch, workers))
 
     ways = [
         Way("store, raw", lambda: epoch_rate(from_raw)),
@@ -94,12 +108,59 @@ def speeds(
         Way("store, raw, cold", lambda: epoch_rate(from_raw), [raw.folder / FRAMES]),
         Way("store, jpeg, cold", lambda: epoch_rate(from_jpeg), [jpeg.folder / FRAMES]),
         Way(f"{BASELINE}, cold", lambda: epoch_rate(from_folder), paths),
-        Way("video, PyAV, in order", lambda: rate(pyav_in_order(video, size))),
-        Way("video, PyAV, at random", lambda: rate(pyav_at_random(video, size))),
-        Way("video, OpenCV, in order", lambda: rate(opencv_in_order(video, size))),
-        Way("video, torchcodec, in order", lambda: rate(torchcodec_in_order(video, size))),
+        Way("video, PyAV", lambda: at_random(pyav_reader)),
+        Way("video, OpenCV", lambda: at_random(opencv_reader)),
+        Way("video, torchcodec", lambda: at_random(torchcodec_reader)),
+        Way("video, PyAV, in order, no loader", lambda: rate(pyav_in_order(video, size))),
+        Way("video, OpenCV, in order, no loader", lambda: rate(opencv_in_order(video, size))),
+        Way("video, torchcodec, in order, no loader", lambda: rate(torchcodec_in_order(video, size))),
         Way("copy in memory", lambda: memory_rate(size, batch, frames)),
     ]
+    return measure(ways, rounds)
+
+
+def stores(folder: Path, size: Size, frames: int, batch: int, workers: int, rounds: int) -> dict[str, Any]:
+    """Measure the formats that the store was chosen from, all filled with the same drawn frames.
+
+    Args:
+        folder: An empty folder.
+        size: (height, width) in pixels.
+        frames: Number of frames.
+        batch: Frames in a batch.
+        workers: Loader processes.
+        rounds: How often everything is measured.
+
+    Returns:
+        As :func:`speeds` does; all are warm.
+    """
+    source = footage.DrawnFootage(frames, size)
+    loaders: dict[str, DataLoader[Any]] = {}
+    for codec in CODECS:
+        loaders[f"store, {codec}"] = store_loader(write_store(folder / codec, source, size, codec), batch, workers)
+    paths = write_folder(folder / "images", source, size)
+    loaders[BASELINE] = folder_loader(paths, batch, workers)
+    images = (image for _, image in source.frames())
+    loaders["memory-mapped"] = formats.mapped_loader(folder / "mapped.bin", images, size, batch, workers)
+    missing: dict[str, str] = {}
+    for name, write in (("WebDataset", formats.webdataset_loader), ("litdata", formats.litdata_loader)):
+        try:
+            loaders[name] = write(folder / name, (path.read_bytes() for path in paths), batch, workers)
+        except Missing as error:
+            missing[name] = str(error)
+    ways = [Way(name, partial(epoch_rate, loader)) for name, loader in loaders.items()]
+    return {**measure(ways, rounds), **{name: {"missing": why} for name, why in missing.items()}}
+
+
+def measure(ways: Sequence[Way], rounds: int) -> dict[str, Any]:
+    """Measure all ways in turns.
+
+    Args:
+        ways: The ways, the JPEG folder among them.
+        rounds: How often.
+
+    Returns:
+        What :func:`speeds` says.
+    """
     measured: list[dict[str, float]] = []
     missing: dict[str, dict[str, str]] = {}
     with progress(rounds * len(ways), "Measuring") as tick:
@@ -179,8 +240,10 @@ def memory_lines(found: dict[str, Any]) -> list[str]:
 def argument_parser() -> CommandParser:
     """The options of ``benchmark``."""
     parser = CommandParser(prog="python -m experiments benchmark", description=__doc__)
-    parser.add_argument("what", choices=("data",), help="data: the loading of frames")
-    parser.add_argument("--frames", type=int, default=1000, help="length of the generated 1080p clip (1000)")
+    parser.add_argument(
+        "what", choices=("data", "stores"), help="data: ways to load a video; stores: formats to keep its frames in"
+    )
+    parser.add_argument("--frames", type=int, default=1000, help="length of the generated clip, for data 1080p (1000)")
     parser.add_argument("--size", type=int, nargs=2, default=(360, 640), metavar=("H", "W"), help="(360 640)")
     parser.add_argument("--batch", type=int, default=16, help="frames in a batch (16)")
     parser.add_argument("--workers", type=int, default=2, help="loader processes (2)")
@@ -203,8 +266,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argument_parser()
     options = parser.parse_args(arguments)
     numbers = (*options.size, options.batch, options.rounds, options.workers + 1)
-    if min(numbers) < 1 or options.frames < 2 * options.batch:
-        parser.error("sizes and numbers must be positive, and the frames at least two batches")
+    if min(numbers) < 1 or options.frames < (options.workers + 2) * options.batch:
+        parser.error("sizes and numbers must be positive, and the frames two batches more than there are workers")
     size = (options.size[0], options.size[1])
     settings = {"size": size, "frames": options.frames, "batch": options.batch, "workers": options.workers}
     results: dict[str, Any] = {
@@ -214,7 +277,8 @@ def main(arguments: Sequence[str]) -> int:
         "settings": settings,
     }
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        results["speeds"] = speeds(Path(folder), rounds=options.rounds, **settings)
+        measured = speeds if options.what == "data" else stores
+        results["speeds"] = measured(Path(folder), rounds=options.rounds, **settings)
         if options.long:
             results["memory"] = growth(Path(folder), options.batch, options.workers)
     Console(width=None if sys.stdout.isatty() else 120).print(table(results))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle, islice
 from pathlib import Path
 
 import av
@@ -10,7 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.readers import Broken, Keep, Pixels
+
 RATE = 25
+_DRAWN = 64
 
 
 def draw(frames: int, size: tuple[int, int], seed: int = 0) -> Iterator[NDArray[np.uint8]]:
@@ -81,3 +85,34 @@ def repeat(video: Path, path: Path, times: int) -> None:
                     packet.dts += time * original.duration
                     packet.stream = stream
                     target.mux(packet)
+
+
+class DrawnFootage:
+    """Generated footage as the source of a clip; see :class:`datamodules.readers.FrameSource`.
+
+    Args:
+        count: Number of frames.
+        size: (height, width) in pixels.
+    """
+
+    def __init__(self, count: int, size: tuple[int, int]) -> None:
+        self.count = count
+        self.size = size
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self.count
+
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
+        """Yield (frame number, RGB uint8 (H, W, 3)) in order, always of the source's own size; a few frames in turn."""
+        return enumerate(islice(cycle(draw(_DRAWN, self.size)), self.count))
+
+    def identity(self) -> Iterator[str]:
+        """What the frames depend on."""
+        yield f"{self.count} {self.size}"
+
+    def original_size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.size

@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from itertools import cycle, islice
 from multiprocessing import active_children
 from pathlib import Path
 
 from datamodules.clips import Clip
 from datamodules.progress import progress
-from datamodules.readers import Broken, Keep, Pixels, VideoFrames
+from datamodules.readers import VideoFrames
 from datamodules.store import FrameStore
-from experiments import footage
-from experiments.loading import Size, epoch_rate, store_loader
-
-_DRAWN = 64
-
-
-class DrawnFootage:
-    """Generated footage as the source of a clip; see :class:`datamodules.readers.FrameSource`.
-
-    Args:
-        count: Number of frames.
-        size: (height, width) in pixels.
-    """
-
-    def __init__(self, count: int, size: Size) -> None:
-        self.count = count
-        self.size = size
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        return self.count
-
-    def frames(
-        self, size: Size | None = None, keep: Keep | None = None, broken: Broken | None = None
-    ) -> Iterator[tuple[int, Pixels]]:
-        """Yield (frame number, RGB uint8 (H, W, 3)) in order, always of the source's own size; a few frames in turn."""
-        return enumerate(islice(cycle(footage.draw(_DRAWN, self.size)), self.count))
-
-    def identity(self) -> Iterator[str]:
-        """What the frames depend on."""
-        yield f"{self.count} {self.size}"
-
-    def original_size(self) -> Size:
-        """(height, width) in pixels."""
-        return self.size
+from experiments.decoding import Size
+from experiments.footage import DrawnFootage
+from experiments.loading import epoch_rate, store_loader
 
 
 def loading_memory(folder: Path, lengths: tuple[int, ...], size: Size, batch: int, workers: int) -> dict[int, int]:

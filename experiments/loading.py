@@ -1,34 +1,28 @@
-"""Ways to load frames, side by side: the store, a folder of JPEG files, decoding the video again, copying memory."""
+"""Ways to load frames, side by side: the store, a folder of JPEG files, a decoded video, copying memory."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from datamodules.clips import Clip
 from datamodules.codecs import Codec, encode
 from datamodules.dataset import FrameDataset, finished
 from datamodules.entry import StoredClip
-from datamodules.readers import VideoFrames
+from datamodules.readers import FrameSource
 from datamodules.store import FrameStore
+from experiments.decoding import Opener, Size, VideoDataset
 
-Size = tuple[int, int]
-_RANDOM_FRAMES = 4
-
-
-class Missing(RuntimeError):
-    """A package that a way of loading frames needs is not there or does not work; the message says which."""
+_VIDEO_BATCHES = 3  # of every worker: each takes seconds
 
 
 class JpegFolder(Dataset[Tensor]):
@@ -56,35 +50,59 @@ class JpegFolder(Dataset[Tensor]):
 
 def store_loader(clip: StoredClip, batch: int, workers: int) -> DataLoader[Any]:
     """Random batches from the store, as the data modules load them."""
-    return _loader(FrameDataset([clip]), batch, workers, finished)
+    return shuffled(FrameDataset([clip]), batch, workers, finished)
 
 
 def folder_loader(paths: list[Path], batch: int, workers: int, as_float: bool = False) -> DataLoader[Any]:
     """Random batches from a folder of JPEG files, same settings."""
-    return _loader(JpegFolder(paths, as_float), batch, workers, None)
+    return shuffled(JpegFolder(paths, as_float), batch, workers)
 
 
-def _loader(
-    dataset: Dataset[Any], batch: int, workers: int, collate: Callable[[Any], Any] | None
+def video_loader(video: Path, size: Size, frames: int, opener: Opener, batch: int, workers: int) -> DataLoader[Any]:
+    """Random batches of a video that is decoded each time, same settings; a few of them instead of all.
+
+    Raises:
+        Missing: If a package that the opener needs is not there.
+    """
+    few = min(frames, (_VIDEO_BATCHES + 1) * max(1, workers) * batch)
+    return shuffled(VideoDataset(video, size, frames, opener), batch, workers, samples=few)
+
+
+def shuffled(
+    dataset: Dataset[Any],
+    batch: int,
+    workers: int,
+    collate: Callable[[Any], Any] | None = None,
+    samples: int | None = None,
 ) -> DataLoader[Any]:
+    """Random batches of a dataset.
+
+    Args:
+        dataset: The frames.
+        batch: Frames in a batch.
+        workers: Loader processes.
+        collate: Makes a batch of them; None does it as torch does.
+        samples: How many of the frames an epoch takes; None takes all.
+    """
     return DataLoader(
         dataset,
         batch_size=batch,
-        shuffle=True,
+        sampler=RandomSampler(dataset, num_samples=samples),  # type: ignore[arg-type]  # all have a length
         drop_last=True,
         num_workers=workers,
         persistent_workers=workers > 0,
         collate_fn=collate,
-        worker_init_fn=_single_thread,
+        worker_init_fn=single_thread,
     )
 
 
-def _single_thread(_worker: int) -> None:
+def single_thread(_worker: int) -> None:
+    """Keep OpenCV from starting threads of its own in every loader worker."""
     cv2.setNumThreads(0)
 
 
 def epoch_rate(loader: DataLoader[Any]) -> float:
-    """Frames per second of one epoch; the time to the first batch, in which workers may start, is not counted.
+    """Frames per second of one epoch, without the first batch of every worker, before which it starts.
 
     Args:
         loader: The loader.
@@ -93,7 +111,8 @@ def epoch_rate(loader: DataLoader[Any]) -> float:
         Frames per second.
     """
     batches = iter(loader)
-    _count(next(batches))
+    for _ in range(max(1, loader.num_workers)):
+        _count(next(batches))
     begin = time.perf_counter()
     frames = sum(_count(batch) for batch in batches)
     return frames / (time.perf_counter() - begin)
@@ -108,50 +127,6 @@ def rate(frames: Iterator[object]) -> float:
     begin = time.perf_counter()
     count = sum(1 for _ in frames)
     return count / (time.perf_counter() - begin)
-
-
-def pyav_in_order(video: Path, size: Size) -> Iterator[object]:
-    """Every frame of a video from its beginning, with our reader."""
-    return VideoFrames(video).frames(size)
-
-
-def pyav_at_random(video: Path, size: Size) -> Iterator[object]:
-    """Some frames in random order: seek to the key frame before each and decode from there."""
-    with av.open(str(video)) as file:
-        stream = file.streams.video[0]
-        stream.thread_type = "AUTO"
-        times = sorted(packet.pts for packet in file.demux(stream) if packet.pts is not None)
-        for moment in np.random.default_rng(0).choice(times, _RANDOM_FRAMES):
-            file.seek(int(moment), stream=stream, backward=True)
-            frame = next(frame for frame in file.decode(stream) if frame.pts is not None and frame.pts >= moment)
-            yield frame.reformat(size[1], size[0], "rgb24", interpolation="AREA").to_ndarray()
-
-
-def opencv_in_order(video: Path, size: Size) -> Iterator[object]:
-    """Every frame of a video from its beginning, with OpenCV."""
-    capture = cv2.VideoCapture(str(video))
-    while True:
-        there, image = capture.read()
-        if not there:
-            return
-        yield cv2.cvtColor(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
-
-
-def torchcodec_in_order(video: Path, size: Size) -> Iterator[object]:
-    """Every frame of a video from its beginning, with torchcodec, which scales it too.
-
-    Raises:
-        Missing: If it is not installed, or finds no FFmpeg.
-    """
-    try:
-        decoders, transforms = (importlib.import_module(f"torchcodec.{name}") for name in ("decoders", "transforms"))
-    except ImportError:
-        raise Missing("not installed") from None
-    except (OSError, RuntimeError):
-        raise Missing("finds no FFmpeg") from None
-    # 0: as many threads as FFmpeg thinks fit, which is what PyAV and OpenCV do
-    decoder = decoders.VideoDecoder(str(video), num_ffmpeg_threads=0, transforms=[transforms.Resize(size)])
-    return iter(decoder)
 
 
 def memory_rate(size: Size, batch: int, frames: int) -> float:
@@ -173,18 +148,18 @@ def memory_rate(size: Size, batch: int, frames: int) -> float:
     return frames / (time.perf_counter() - begin)
 
 
-def write_store(folder: Path, video: Path, size: Size, codec: Codec) -> StoredClip:
-    """Decode a video into a store."""
+def write_store(folder: Path, source: FrameSource, size: Size, codec: Codec) -> StoredClip:
+    """Put frames into a store."""
     store = FrameStore(folder)
     store.open()
-    return store.write(Clip(video.stem, VideoFrames(video), {}), size, codec)
+    return store.write(Clip("clip", source, {}), size, codec)
 
 
-def write_folder(folder: Path, video: Path, size: Size) -> list[Path]:
-    """Decode a video into a folder of JPEG files of quality 95."""
+def write_folder(folder: Path, source: FrameSource, size: Size) -> list[Path]:
+    """Put frames into a folder of JPEG files of quality 95."""
     folder.mkdir(parents=True)
     paths = []
-    for number, image in VideoFrames(video).frames(size):
+    for number, image in source.frames(size):
         paths.append(folder / f"{number:06d}.jpg")
         paths[-1].write_bytes(encode(image, "jpeg").tobytes())
     return paths

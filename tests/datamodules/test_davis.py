@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from datamodules import DavisDataModule
+from datamodules.problems import read_table
 from tests.fake_data import SIZE, draw_frame, write_davis, write_davis_2017, write_images, write_masks
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "davis"
@@ -42,6 +43,19 @@ def test_without_lists_all_clips_serve_for_all(tmp_path: Path) -> None:
     module.setup()
     assert all(module.dataset(split).clip_names == ["bear", "boat", "camel"] for split in ("train", "val", "test"))
     assert module.dataset("train").clips[0] is module.dataset("test").clips[0]  # read once
+
+
+def test_every_year_keeps_its_list_of_problems(tmp_path: Path) -> None:
+    root, store = write_davis_2017(tmp_path / "data"), tmp_path / "store"
+    (root / "JPEGImages" / "480p" / "boat" / "00001.jpg").write_bytes(b"no image")  # trains in 2017 only
+    (root / "JPEGImages" / "480p" / "bear" / "00002.jpg").write_bytes(b"no image")  # trains in both
+
+    def listed(year: int) -> Path:
+        return Path(davis(root, year=year, store_dir=str(store)).prepare().split(": see ")[1])
+
+    newer, older = listed(2017), listed(2016)
+    clips = [[problem.clip for problem in read_table(file.read_text())] for file in (newer, older)]
+    assert clips == [["bear", "boat"], ["bear"]]
 
 
 def test_named_clips_train_and_test(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -64,6 +65,31 @@ def test_the_boxes_of_a_take_are_read_in_one_opening(tmp_path: Path, monkeypatch
     for clip in listed:
         assert all(callable(box) and box() is not None for box in clip.boxes.values())
     assert len(listed) == 4 and sorted(set(opened)) == sorted(opened) and len(opened) == 4
+
+
+def test_boxes_are_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, store = write_h36m(tmp_path / "data", ("S1", "S9", "S11")), str(tmp_path / "store")
+    file = root / "S9" / "MySegmentsMat" / "ground_truth_bb" / "Phoning 1.54138969.mat"
+    real, found = MaskFile.boxes, []
+
+    def find(self: MaskFile, *arguments: object) -> object:
+        found.append(self.path)
+        return real(self, *arguments)  # type: ignore[arg-type]
+
+    def boxes() -> list[list[float]]:
+        found.clear()
+        dataset = ready(root, store_dir=store).dataset("test")
+        return [dataset[item]["box"].tolist() for item in range(len(dataset))]
+
+    monkeypatch.setattr(MaskFile, "boxes", find)
+    first = boxes()
+    assert len(found) == len(set(found)) == 8
+    assert boxes() == first and found == []
+    kept = sorted((tmp_path / "store").glob("boxes-*.json"))
+    kept[0].write_text("{")  # damaged
+    assert boxes() == first and len(found) == 1
+    os.utime(file, ns=(1, 1))  # changed
+    assert boxes() == first and found == [file]
 
 
 def test_boxes_follow_frames_that_were_scaled(tmp_path: Path) -> None:
@@ -147,6 +173,41 @@ def test_an_empty_mask_is_no_box(tmp_path: Path) -> None:
     write_mat(tmp_path / "a.mat", [np.zeros(SIZE, dtype=bool), draw_frame(0, 0)[1]])
     file = MaskFile(tmp_path / "a.mat")
     assert file.boxes([0, 1], SIZE) == {0: None, 1: pixel_box(draw_frame(0, 0)[1])}
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"chunks": (7, 11), "compression": "gzip"},  # the last ones reach over the edge
+        {"chunks": (16, 16), "compression": "gzip"},
+        {"chunks": (7, 11), "compression": "gzip", "shuffle": True, "fletcher32": True},
+        {"chunks": (7, 11), "compression": "lzf"},
+        {"chunks": (7, 11)},
+        {},
+    ],
+    ids=["gzip, uneven", "gzip, even", "more filters", "lzf", "chunks", "whole"],
+)
+def test_boxes_are_the_same_however_masks_are_stored(tmp_path: Path, kept: dict[str, object]) -> None:
+    rng = np.random.default_rng(0)
+    masks = [rng.random(SIZE) > share for share in (0.5, 0.99, 0.999, 0.9995, 1.0)]
+    corners = np.zeros((2, *SIZE), dtype=bool)
+    corners[0, 0, -1] = corners[1, -1, 0] = True
+    masks += [*corners, draw_frame(0, 0)[1], draw_frame(0, 0)[1], np.ones(SIZE, dtype=bool)]
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        stored = [file.create_dataset(f"m{n}", data=mask.astype(np.uint8).T, **kept) for n, mask in enumerate(masks)]
+        stored.append(file.create_dataset("none", SIZE[::-1], np.uint8, **kept))  # holds not one piece
+        file.create_dataset("Masks", data=[image.ref for image in stored], dtype=h5py.ref_dtype)
+    boxes = MaskFile(tmp_path / "a.mat").boxes(range(len(stored)), SIZE)
+    assert list(boxes.values()) == [pixel_box(mask) if mask.any() else None for mask in masks] + [None]
+
+
+def test_a_broken_box_mask_is_named(tmp_path: Path) -> None:
+    write_mat(tmp_path / "a.mat", [draw_frame(0, n)[1] for n in range(3)])
+    with h5py.File(tmp_path / "a.mat", "r+") as file:
+        image = file[file["Masks"][1, 0]]
+        image.id.write_direct_chunk((0,) * image.ndim, b"no zlib")
+    with pytest.raises(ValueError, match=r"Cannot read mask 2 of .*a\.mat .*fetch the file again"):
+        MaskFile(tmp_path / "a.mat").boxes(range(3), SIZE)
 
 
 def test_wrong_levels_of_the_tree_are_explained(tmp_path: Path) -> None:

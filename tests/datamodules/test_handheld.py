@@ -41,3 +41,11 @@ def test_another_number_of_sequences_is_explained(tmp_path: Path) -> None:
     shutil.rmtree(root / "clips" / "seq3")
     with pytest.raises(ValueError, match=r"holds 4 sequences \(seq1, seq2, seq4, seq5\), not 5.*splits\.json"):
         sequences(root)
+
+
+def test_a_sequence_that_cannot_be_read_moves_no_other(tmp_path: Path) -> None:
+    root = write_handheld(tmp_path)
+    for path in (root / "clips" / "seq2").rglob("*.jpg"):
+        path.write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="2 clips skipped"):
+        assert sequences(root) == [{"seq1", "seq3"}, {"seq4"}, {"seq5"}]

@@ -222,7 +222,7 @@ def test_a_failing_disk_is_no_broken_video(tmp_path: Path, monkeypatch: pytest.M
     def fail(path: str) -> None:
         av.error.err_check(-number, path)
 
-    monkeypatch.setattr("datamodules.readers.av.open", fail)
+    monkeypatch.setattr("datamodules.readers.video_file.av.open", fail)
     with pytest.raises(OSError, match=r"run\.mp4 \(.*check the disk") as caught:
         VideoFrames(video)
     assert caught.value.errno == number and os.strerror(number) in str(caught.value)
@@ -234,7 +234,7 @@ def test_too_little_memory_is_no_broken_video(tmp_path: Path, monkeypatch: pytes
     def fail(path: str) -> None:
         av.error.err_check(-errno.ENOMEM, path)
 
-    monkeypatch.setattr("datamodules.readers.av.open", fail)
+    monkeypatch.setattr("datamodules.readers.video_file.av.open", fail)
     with pytest.raises(OSError, match=r"run\.mp4 \(Cannot allocate memory"):
         VideoFrames(video)
 

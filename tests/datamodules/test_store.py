@@ -423,7 +423,7 @@ def test_nothing_is_removed_without_locks(tmp_path: Path, monkeypatch: pytest.Mo
     def none(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("datamodules.store.fcntl.flock", none)
+    monkeypatch.setattr("datamodules.locks.fcntl.flock", none)
     store = FrameStore(tmp_path, limit=8 * FRAME)
     aged(store, "a", "b")
     (tmp_path / ".part-other").mkdir()
@@ -678,7 +678,7 @@ def test_a_failing_source_disk_is_no_broken_frame(tmp_path: Path, monkeypatch: p
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(path)
 
-    monkeypatch.setattr("datamodules.readers.Image.open", fail)
+    monkeypatch.setattr("datamodules.readers.images.Image.open", fail)
     with pytest.raises(OSError, match=r"00001\.jpg.*check the disk"):
         videos(tmp_path / "run", tmp_path / "store").prepare()
     assert entries(tmp_path / "store") == []

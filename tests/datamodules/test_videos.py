@@ -180,6 +180,43 @@ def test_unreadable_videos_are_left_out_and_listed(tmp_path: Path) -> None:
         ready(tmp_path / "only")
 
 
+@pytest.mark.parametrize("broken", ["a", "b", "c"])
+def test_a_truncated_recording_is_left_out_before_the_split(tmp_path: Path, broken: str) -> None:
+    for name in "abc":
+        write_video(tmp_path / f"{name}.mp4", frames=30)
+    video = tmp_path / f"{broken}.mp4"
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])  # its index is at the end, and gone
+    test, train = sorted({"a", "b", "c"} - {broken})
+    with pytest.warns(UserWarning, match="1 clip skipped: see"):
+        module = ready(tmp_path)
+    found = [module.dataset(split).clip_names for split in ("train", "val", "test")]
+    assert found == [[train], [test], [test]] and len(module.dataset("train")) == 30
+    assert [(problem.clip, problem.frame) for problem in module.problems()] == [(broken, None)]
+    (tmp_path / f"{train}.mp4").unlink()
+    with pytest.warns(UserWarning, match="1 clip skipped: see"):
+        left = ready(tmp_path)
+    assert {name for split in ("train", "val", "test") for name in left.dataset(split).clip_names} == {test}
+
+
+@pytest.mark.parametrize("options", [{}, {"every_nth": 2}])
+def test_short_clips_are_left_out_before_the_split(tmp_path: Path, options: dict[str, int]) -> None:
+    for name, frames in (("a", 6), ("b", 7), ("c", 40), ("d", 40), ("e", 40)):
+        write_video(tmp_path / f"{name}.mp4", frames=frames)
+    module = ready(tmp_path, min_frames=8 // options.get("every_nth", 1) + 1, **options)
+    assert [module.dataset(split).clip_names for split in ("train", "val", "test")] == [["e"], ["d"], ["c"]]
+    assert [(problem.clip, problem.frame) for problem in module.problems()] == [("a", None), ("b", None)]
+    assert all("of at least" in problem.reason for problem in module.problems())
+
+
+def test_a_splits_file_stays_as_given_where_a_clip_is_broken(tmp_path: Path) -> None:
+    for name in "abc":
+        write_video(tmp_path / f"{name}.mp4")
+    (tmp_path / "a.mp4").write_bytes(b"nothing")
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["b"], "test": ["c"]}))
+    with pytest.raises(ValueError, match=r"left in the train split .*a\.mp4"):
+        ready(tmp_path)
+
+
 def test_poor_recordings_are_warned_about(tmp_path: Path) -> None:
     for frame in range(4):
         (tmp_path / "still").mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -9,8 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from datamodules.codecs import encode
 from datamodules.readers import VideoFrames
-from experiments import benchmark, footage, growth, loading
+from experiments import benchmark, decoding, footage, formats, growth, loading
 from experiments.cli import main
 
 SIZE = (36, 64)
@@ -36,7 +38,7 @@ def test_every_way_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["benchmark", "data", *options, f"--output={output}", f"--folder={tmp_path}"]) == 0
     results = json.loads(output.read_text())
     speeds = results["speeds"]
-    assert len(speeds) == 12 and speeds["JPEG folder"]["ratio"] == speeds["JPEG folder, cold"]["ratio"] == 1
+    assert len(speeds) == 14 and speeds["JPEG folder"]["ratio"] == speeds["JPEG folder, cold"]["ratio"] == 1
     for name, numbers in speeds.items():
         assert ("torchcodec" in name and "missing" in numbers) or numbers["frames_per_second"] > 0
     assert set(results["memory"]["loading"]) == {"8", "40"} and len(results["memory"]["storing"]) == 10
@@ -51,8 +53,8 @@ def test_all_ways_load_the_same_frames(tmp_path: Path) -> None:
     footage.encode(video, 12, (72, 128))
     truth = [image for _, image in VideoFrames(video).frames(SIZE)]
     assert len(truth) == 12 and np.ptp(truth[0]) > 100
-    clip = loading.write_store(tmp_path / "store", video, SIZE, "jpeg")
-    paths = loading.write_folder(tmp_path / "images", video, SIZE)
+    clip = loading.write_store(tmp_path / "store", VideoFrames(video), SIZE, "jpeg")
+    paths = loading.write_folder(tmp_path / "images", VideoFrames(video), SIZE)
     stored = sorted(clip.read(range(12)).reshape(12, -1).tolist())
     for loader in (loading.store_loader(clip, 4, 0), loading.folder_loader(paths, 4, 0)):
         batches = [batch["image"] if isinstance(batch, dict) else batch for batch in loader]
@@ -60,11 +62,17 @@ def test_all_ways_load_the_same_frames(tmp_path: Path) -> None:
         assert sorted(frames.reshape(12, -1).tolist()) == stored
     as_float = loading.folder_loader(paths, 4, 0, as_float=True)
     assert all(batch.max() <= 1 and batch.is_floating_point() for batch in as_float)
-    for decode in (loading.pyav_in_order, loading.opencv_in_order):
+    for decode in (decoding.pyav_in_order, decoding.opencv_in_order):
         frames = [f[1] if isinstance(f, tuple) else f for f in decode(video, SIZE)]
         assert len(frames) == 12 and np.abs(np.array(frames).astype(int) - truth).mean() < 6
-    at_random = next(loading.pyav_at_random(video, SIZE))
-    assert min(np.abs(np.asarray(at_random).astype(int) - image).mean() for image in truth) < 3
+    for opener in (decoding.pyav_reader, decoding.opencv_reader):
+        dataset = decoding.VideoDataset(video, SIZE, 12, opener)
+        for number in (7, 0, 11, 3):  # backwards, too
+            frame = dataset[number].permute(1, 2, 0).numpy().astype(int)
+            distance = [np.abs(frame - image).mean() for image in truth]
+            assert int(np.argmin(distance)) == number and min(distance) < 6
+        some = list(loading.video_loader(video, SIZE, 12, opener, 2, 0))
+        assert [batch.shape for batch in some] == [(2, 3, *SIZE)] * 4  # not all twelve
 
 
 def test_a_repeated_video_is_its_frames_again(tmp_path: Path) -> None:
@@ -87,11 +95,37 @@ def test_a_missing_package_is_no_failure(
             raise error
         return real(name, package)
 
-    monkeypatch.setattr("experiments.loading.importlib.import_module", missing)
+    monkeypatch.setattr("experiments.decoding.importlib.import_module", missing)
     found = benchmark.speeds(tmp_path, SIZE, frames=8, batch=4, workers=0, rounds=1, video_size=(72, 128))
-    assert found["video, torchcodec, in order"] == {"missing": shown}
+    assert found["video, torchcodec"] == found["video, torchcodec, in order, no loader"] == {"missing": shown}
     results = {"settings": {"size": SIZE, "batch": 4, "workers": 0, "frames": 8}, "speeds": found}
     assert shown in list(benchmark.table(results).columns[1].cells)
+
+
+def test_every_format_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--frames=24", "--size", "36", "64", "--batch=4", "--workers=1", "--rounds=1"]
+    assert main(["benchmark", "stores", *options, f"--folder={tmp_path}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("store, raw", "store, jpeg", "JPEG folder", "memory-mapped", "WebDataset", "litdata"):
+        assert any(name in line for line in lines)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_formats_hold_the_same_frames(tmp_path: Path) -> None:
+    source = footage.DrawnFootage(12, SIZE)
+    drawn = [image for _, image in source.frames()]
+    records = [encode(image, "jpeg").tobytes() for image in drawn]
+    loaders = [(formats.mapped_loader(tmp_path / "mapped.bin", drawn, SIZE, 4, 0), drawn)]
+    decoded = [formats._decoded(record).permute(1, 2, 0).numpy() for record in records]
+    for name, write in (("webdataset", formats.webdataset_loader), ("litdata", formats.litdata_loader)):
+        if importlib.util.find_spec(name) is not None:
+            loaders.append((write(tmp_path / name, records, 4, 0), decoded))
+        else:
+            with pytest.raises(decoding.Missing, match="not installed: pip install"):
+                write(tmp_path / name, records, 4, 0)
+    for loader, truth in loaders:
+        frames = np.concatenate([batch.permute(0, 2, 3, 1).numpy() for batch in loader])
+        assert sorted(frames.reshape(12, -1).tolist()) == sorted(np.reshape(truth, (12, -1)).tolist())
 
 
 def test_the_ratio_is_taken_within_a_round() -> None:
@@ -114,9 +148,9 @@ def test_memory_is_compared_after_the_stores_are_gone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
-    """A hundred times the frames: 4 MB, then 430 MB on disk."""
-    found = growth.loading_memory(tmp_path, (100, 10_000), (90, 160), 16, 2)
-    assert found[10_000] - found[100] < 32 * 2**20
+    """A hundred times the frames: 7 MB, then 690 MB on disk."""
+    found = growth.loading_memory(tmp_path, (1_000, 100_000), SIZE, 16, 2)
+    assert found[100_000] - found[1_000] < 32 * 2**20
 
 
 @pytest.mark.parametrize("wrong", [["--frames=10"], ["--rounds=0"], ["--size", "0", "64"], ["--workers=-1"]])

@@ -1,0 +1,83 @@
+"""Advisory locks on files (``flock``): held for a moment, or as long as the process lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def flock(path: Path, wait: bool) -> Iterator[bool]:
+    """Lock a file, which is made where it is missing.
+
+    Args:
+        path: The file.
+        wait: Whether to wait for another process; else somebody else's lock gives False at once.
+
+    Yields:
+        Whether it is locked; False where there are no locks.
+    """
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    except PermissionError:
+        handle = os.open(path, os.O_RDONLY)  # another user's; that is enough for a lock
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except OSError:
+            held = False
+        yield held
+    finally:
+        os.close(handle)
+
+
+def hold(path: Path) -> int:
+    """Lock a file, which is made where it is missing, until its descriptor is closed or the process ends.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its descriptor; where there are no locks, of a file that is not locked.
+
+    Raises:
+        OSError: If the file cannot be made.
+    """
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+class Use:
+    """Holds entries in use by a lock that ends with the process.
+
+    Args:
+        handle: Descriptor of the locked file; None where there is nothing to hold.
+        path: The file.
+    """
+
+    def __init__(self, handle: int | None, path: Path) -> None:
+        self._handle = handle
+        self._path = path
+        self._process = os.getpid()
+
+    def close(self) -> None:
+        """Let go; a forked worker has a lock in common with its parent, and leaves the file to it."""
+        if self._handle is not None and self._process == os.getpid():
+            with suppress(OSError):
+                self._path.unlink()
+            os.close(self._handle)
+        self._handle = None
+
+    def __del__(self) -> None:
+        """Let go."""
+        self.close()
+
+    def __reduce__(self) -> tuple[type[Use], tuple[None, Path]]:
+        """A copy in another process holds nothing: the original does."""
+        return Use, (None, self._path)

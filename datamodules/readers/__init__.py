@@ -1,0 +1,58 @@
+"""Readers for image folders, videos and masks: RGB frames in order, with their original numbers.
+
+Everything that others use is imported from here; the files behind it hold one kind each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datamodules.readers.images import ImageFrames, read_image, resize
+from datamodules.readers.masks import read_mask, read_objects, resize_mask
+from datamodules.readers.names import frame_number, is_image, is_video, list_images, natural_key
+from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, readable
+from datamodules.readers.video_file import video_rate
+from datamodules.readers.videos import VideoFrames
+
+__all__ = [
+    "Broken",
+    "FrameSource",
+    "ImageFrames",
+    "Keep",
+    "Pixels",
+    "Source",
+    "VideoFrames",
+    "file_identity",
+    "frame_number",
+    "is_image",
+    "is_video",
+    "list_images",
+    "natural_key",
+    "open_frames",
+    "read_image",
+    "read_mask",
+    "read_objects",
+    "readable",
+    "resize",
+    "resize_mask",
+    "video_rate",
+]
+
+
+def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
+    """Open a folder of images or a video file as one clip.
+
+    Args:
+        path: The folder or the file.
+
+    Returns:
+        Its frames.
+
+    Raises:
+        FileNotFoundError: If nothing is there, or the folder holds no image.
+        ValueError: If it is a file but no readable video.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"Nothing at {path}: expected a video file or a folder of images.")
+    return ImageFrames(path) if path.is_dir() else VideoFrames(path)

@@ -1,0 +1,92 @@
+"""What every reader of a clip promises, and what the readers have in common."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Keep = Callable[[int, int], bool]
+"""(position from 0, original number) -> whether to yield the frame."""
+Broken = Callable[[int, str], object]
+"""(original number, reason) -> anything; told of a frame that cannot be read, which is then left out."""
+
+
+class FrameSource(Protocol):
+    """Where the frames of one clip come from."""
+
+    def __len__(self) -> int:
+        """Number of frames, exact for folders; for videos as the container states it, else as many as it holds."""
+
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
+        """Yield (original frame number, RGB uint8 (H, W, 3)) in order.
+
+        Args:
+            size: Output (height, width) in pixels, by area averaging; None keeps the original size.
+            keep: Which frames to yield, by position and original number; None yields all.
+            broken: Told of every frame that is broken or missing; None raises at the first one.
+
+        Raises:
+            ValueError: If a frame is broken and ``broken`` is None, or if no frame at all can be read.
+            OSError: If the disk fails, whatever ``broken`` is: that says nothing about the frame.
+        """
+
+    def identity(self) -> Iterator[str]:
+        """Everything that the frames depend on: names of files with size and time of change, settings of the source.
+
+        Not where the files are: a copy of them is the same source.
+        """
+
+    def original_size(self) -> tuple[int, int]:
+        """(height, width) of the upright first frame in pixels."""
+
+
+Source = TypeVar("Source", bound=FrameSource)
+
+
+def readable(source: Source) -> Source:
+    """Make sure that a clip's size can be read.
+
+    Args:
+        source: The frames.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: If its first frame cannot be read.
+    """
+    source.original_size()
+    return source
+
+
+def file_identity(path: Path | str) -> str:
+    """Name, size in bytes and time of change in nanoseconds of a file; another text means that it has changed.
+
+    The folder is left out, so that a copy that keeps the times is the same file.
+    """
+    name = os.path.basename(path)
+    try:
+        state = os.stat(path)
+    except FileNotFoundError:
+        return f"{name} missing"
+    return f"{name} {state.st_size} {state.st_mtime_ns}"
+
+
+def ignore(_number: int, _reason: str) -> None:
+    """Leave a broken frame out without a word; whoever reads the whole clip reports it."""
+
+
+def disk_failed(path: Path | str, error: OSError | MemoryError) -> OSError:
+    """The error to raise where it is not the file's fault that it cannot be read."""
+    number = error.errno if isinstance(error, OSError) else errno.ENOMEM
+    reason = os.strerror(number or errno.EIO)
+    return OSError(number, f"Cannot read {path} ({reason}): check the disk and the permissions.")

@@ -1,0 +1,96 @@
+"""Opening and decoding a video file with PyAV; errors name the file, and tell it from the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from datamodules.readers.source import disk_failed
+
+_HEADER = 4 * 2**20  # more bytes than headers have
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open a video with PyAV; errors name the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OSError: If the disk fails or forbids it, or this process has too many files open or too little memory.
+        ValueError: If the file is no video.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"No video at {path}.")
+    try:
+        file = av.open(str(path))
+    except (OSError, MemoryError, av.error.FFmpegError) as error:
+        if isinstance(error, OSError | MemoryError) and not _cut_in_its_header(path, error):
+            raise disk_failed(path, error) from error
+        raise ValueError(f"Cannot open the video {path} ({error}): re-encode or replace it.") from error
+    if not file.streams.video:
+        file.close()
+        raise ValueError(f"No video stream in {path}: is it a sound file?")
+    return file
+
+
+def _cut_in_its_header(path: Path, error: OSError | MemoryError) -> bool:
+    """Whether opening a video fails in the same way from memory: FFmpeg calls a file that ends too soon a disk error.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEADER)
+    except OSError as failed:
+        raise disk_failed(path, failed) from failed
+    try:
+        av.container.open(BytesIO(head)).close()
+    except (OSError, MemoryError, av.error.FFmpegError) as again:
+        return type(again) is type(error)
+    return False
+
+
+def decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame | av.error.FFmpegError | None]:
+    """Decode packet by packet: frames, the error of a packet that is broken, None for one that players leave out.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    packets = file.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            if packet.is_discard:
+                yield None
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise disk_failed(file.name, error) from error
+            yield error
+            continue
+        yield from frames
+
+
+def video_rate(path: Path | str) -> float:
+    """Mean frame rate of a video.
+
+    Args:
+        path: The video file.
+
+    Returns:
+        Frames per second; 25 where the file does not say.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds no readable video.
+    """
+    with open_video(Path(path)) as file:
+        stream = file.streams.video[0]
+        rate = stream.average_rate or stream.guessed_rate
+    return float(rate) if rate else 25.0

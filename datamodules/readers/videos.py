@@ -1,0 +1,136 @@
+"""Video files as clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+from datamodules.readers.packets import Packets, cut_off, last_step, read_packets, stated_end
+from datamodules.readers.source import Broken, Keep, Pixels, file_identity, ignore
+from datamodules.readers.video_file import decode, open_video
+
+
+class VideoFrames:
+    """The frames of one video file, upright (the orientation flag of phone videos is honoured), counted from 0.
+
+    Frames are numbered in the order of display; time stamps, and so a variable rate, play no part.
+
+    Args:
+        path: The video file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds no video stream that can be read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        with open_video(self.path) as file:
+            stream = file.streams.video[0]
+            self._stated = int(stream.frames)
+            self._end = None if self._stated else stated_end(file, stream)
+
+    def __len__(self) -> int:
+        """Number of frames as the container states it; of one that does not (Matroska), as many as are in the file."""
+        return self._stated or len(self._held.stamps)
+
+    def frames(
+        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
+        """Yield (original frame number, RGB uint8 (H, W, 3)) in order; see :meth:`FrameSource.frames`.
+
+        A broken frame takes the number that is next when the decoder meets it, which for a video with frames out of
+        order may be one or two too low; the numbers after it are right again.
+        """
+        count = left_out = asked = 0
+        read = False
+        with open_video(self.path) as file:
+            stream = file.streams.video[0]
+            stream.thread_type = "AUTO"
+            for decoded in decode(file, stream):
+                if decoded is None:
+                    left_out += 1
+                    continue
+                wanted = keep is None or keep(count, count)
+                asked += wanted
+                if isinstance(decoded, av.error.FFmpegError):
+                    if broken is None:
+                        what = f"Cannot decode the video {self.path} after frame {count} ({decoded.strerror})"
+                        raise ValueError(f"{what}: re-encode or replace it.") from decoded
+                    if wanted:
+                        broken(count, f"Cannot decode frame {count} of {self.path} ({decoded.strerror}).")
+                elif wanted and decoded.is_corrupt and broken is not None:
+                    broken(count, f"Frame {count} of {self.path} is damaged.")
+                elif wanted:
+                    read = True
+                    yield count, _upright(decoded, size)
+                count += 1
+        if not read and (count == 0 or (asked and broken is not None)):
+            raise ValueError(f"The video {self.path} has no frame that can be decoded: re-encode or replace it.")
+        if broken is not None:
+            stated = f"{self._stated} frames" if self._stated else f"that it lasts {self._end or 0:.2f} s"
+            for number in range(count, count + self._lost(count, left_out)):
+                if keep is None or keep(number, number):
+                    broken(number, f"{self.path} ends before it, though its header states {stated}.")
+
+    def times(self) -> NDArray[np.float64]:
+        """When every frame is shown, without decoding; the rate may vary.
+
+        Frames that the header states but the file does not hold, as it was cut, are taken to follow at the rate of the
+        last ones.
+
+        Returns:
+            Seconds from the first frame, in order, (N,).
+
+        Raises:
+            OSError: If the disk fails.
+            ValueError: If there are no time stamps.
+        """
+        stamps = self._held.stamps
+        if not len(stamps) or np.isnan(stamps).any():
+            raise ValueError(f"The video {self.path} has no time stamps: re-encode it, or sample it by every_nth.")
+        more = self._lost(len(stamps), self._held.left_out)
+        after = stamps[-1] + last_step(stamps) * np.arange(1, more + 1)
+        return np.asarray(np.concatenate([stamps, after]) - stamps[0], dtype=np.float64)
+
+    def _lost(self, count: int, left_out: int) -> int:
+        """How many frames the header states beyond those that the file holds.
+
+        Args:
+            count: Frames that were met, those that cannot be decoded among them.
+            left_out: Packets that players leave out.
+        """
+        if self._stated:
+            return max(0, self._stated - left_out - count)
+        return 0 if self._end is None else cut_off(self._held.stamps, self._end)
+
+    @cached_property
+    def _held(self) -> Packets:
+        """What the file holds."""
+        return read_packets(self.path)
+
+    def identity(self) -> Iterator[str]:
+        """The file with its size and time of change; see :meth:`FrameSource.identity`."""
+        yield file_identity(self.path)
+
+    def original_size(self) -> tuple[int, int]:
+        """(height, width) of the upright first frame that can be read, in pixels."""
+        _, image = next(self.frames(broken=ignore))
+        return int(image.shape[0]), int(image.shape[1])
+
+
+def _upright(frame: av.VideoFrame, size: tuple[int, int] | None) -> Pixels:
+    """One decoded frame as upright RGB, scaled to ``size`` (height, width) by area averaging."""
+    turns = round(frame.rotation / 90) % 4
+    if size is None:
+        image = frame.to_ndarray(format="rgb24")
+    else:
+        height, width = size if turns % 2 == 0 else size[::-1]
+        image = frame.reformat(width, height, "rgb24", interpolation=Interpolation.AREA).to_ndarray()
+    return np.ascontiguousarray(np.rot90(image, turns), dtype=np.uint8)
