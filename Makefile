@@ -34,8 +34,9 @@ space := $(empty) $(empty)
 
 # The files of a run, later ones win; then what the variables say; then ARGS, which wins over all.
 plates = $(if $(filter-out inpainting,$(BACKGROUND)),--config background/$(BACKGROUND).yaml)
+own_plates = $(if $(wildcard experiments/configs/profiles/$(PROFILE)/plates.yaml),--config profiles/$(PROFILE)/plates.yaml)
 configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --config profiles/$(PROFILE)/$(1).yaml \
-	$(if $(filter segment,$(1)),$(plates))
+	$(if $(filter segment,$(1)),$(plates) $(if $(plates),$(own_plates)))
 data_args = $(if $(ROOT),--data.init_args.root '$(ROOT)') \
 	$(if $(CLIPS),--data.init_args.clips '[$(subst $(space),$(comma),$(strip $(CLIPS)))]') \
 	$(if $(PRESET),--data.init_args.preset '$(PRESET)') $(if $(HELD_OUT),--data.init_args.held_out $(HELD_OUT))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.camera_motion import Homography, camera_motion, rescaled
 from datamodules.clips import Clip
+from datamodules.parallax import parallax, shifted
 from datamodules.readers import Broken, FrameSource, Keep, Pixels, resize
 
 PlateKind = Literal["static", "temporal"]
@@ -140,8 +141,8 @@ class TemporalPlates:
     """The plates of a clip, frame by frame, as a source of pictures (:func:`stacked`).
 
     Neighbours at ``step``, ``2 * step``, … up to ``reach`` frames before and after are registered to the frame by the
-    camera's motion, and the median of each pixel is taken: what moves is in another place in most of them. Only the
-    frames within reach are in memory.
+    camera's motion and the smooth parallax that it leaves, and the median of each pixel is taken: what moves is in
+    another place in most of them. Only the frames within reach are in memory.
 
     Attributes:
         source: The clip's frames.
@@ -151,8 +152,8 @@ class TemporalPlates:
     """
 
     source: FrameSource
-    reach: int = 24
-    step: int = 4
+    reach: int = 40
+    step: int = 5
     registration_scale: float = 2.0
 
     def __len__(self) -> int:
@@ -211,7 +212,7 @@ class TemporalPlates:
     def identity(self) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from self.source.identity()
-        yield f"temporal plates {self.reach} {self.step} {self.registration_scale}"
+        yield f"temporal plates with parallax {self.reach} {self.step} {self.registration_scale}"
 
     def original_size(self) -> tuple[int, int]:
         """(2h, w) of the first picture in pixels."""
@@ -230,12 +231,23 @@ class TemporalPlates:
             guess = np.linalg.inv(frame.to_first) @ neighbour.to_first
             guess /= guess[2, 2]
             motion = camera_motion(neighbour.grey, frame.grey, guess)
-            motion = rescaled(guess if motion is None else motion, 1 / self.registration_scale)
-            images.append(cv2.warpPerspective(neighbour.image, motion, (width, height), flags=cv2.INTER_LINEAR))
-            inside = cv2.warpPerspective(
-                np.full((height, width), 255, np.uint8), motion, (width, height), flags=cv2.INTER_LINEAR
-            )
-            seen.append(inside == 255)
+            motion = guess if motion is None else motion
+            left = cv2.resize(self._parallax(neighbour.grey, frame.grey, motion), (width, height))
+            left = left / np.float32(self.registration_scale)
+            motion = rescaled(motion, 1 / self.registration_scale)
+            images.append(shifted(_warped(neighbour.image, motion), left))
+            seen.append(shifted(_warped(np.full((height, width), 255, np.uint8), motion), left) == 255)
         if not images:
             return stacked(np.zeros_like(frame.image), np.zeros((height, width), dtype=bool))
         return stacked(*median_plate(np.stack(images), np.stack(seen)))
+
+    @staticmethod
+    def _parallax(neighbour: Pixels, frame: Pixels, motion: Homography) -> NDArray[np.float32]:
+        """What registration by a homography leaves, (H, W, 2), at the size of registration."""
+        inside = _warped(np.full(frame.shape, 255, np.uint8), motion) == 255
+        return parallax(frame, _warped(neighbour, motion), inside)
+
+
+def _warped(image: Pixels, motion: Homography) -> Pixels:
+    warped = cv2.warpPerspective(image, motion, (image.shape[1], image.shape[0]), flags=cv2.INTER_LINEAR)
+    return np.asarray(warped, dtype=np.uint8)

@@ -12,6 +12,7 @@ from typing import Any
 from callbacks import MaskMetrics
 from datamodules import DavisDataModule
 from experiments import provenance
+from experiments.composition import CONFIGS
 from experiments.errors import CommandParser, RunError, one_line
 from experiments.evaluate import RESULTS, evaluate, show, write_results
 
@@ -33,7 +34,10 @@ def stage_arguments(stage: str, folder: Path, clip: str, options: Any) -> list[s
     configs = ["base.yaml", f"{stage}.yaml", "data/davis.yaml", f"profiles/{options.profile}/{stage}.yaml"]
     own = shlex.split(options.inpaint_options)
     if stage == "segment":
-        configs += [] if options.background == "inpainting" else [f"background/{options.background}.yaml"]
+        if options.background != "inpainting":
+            own_plates = f"profiles/{options.profile}/plates.yaml"
+            configs += [f"background/{options.background}.yaml"]
+            configs += [own_plates] if (CONFIGS / own_plates).is_file() else []
         painter = folder / "inpaint" / "checkpoints" / "last.ckpt"
         own = ["--model.init_args.inpainter_ckpt", str(painter), *options.segment_options]
     data = ["--data.init_args.root", str(options.root), "--data.init_args.clips", f"[{clip}]"]

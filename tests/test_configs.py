@@ -26,7 +26,7 @@ def test_every_config_belongs_to_a_composition() -> None:
     composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
     composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
     composed |= {CONFIGS / "background" / f"{name}.yaml" for name in BACKGROUNDS}
-    composed.add(CONFIGS / "objectives" / "paper.yaml")
+    composed |= {CONFIGS / "objectives" / "paper.yaml", CONFIGS / "profiles" / "small" / "plates.yaml"}
     assert set(CONFIGS.rglob("*.yaml")) == composed
     assert {"demo", "davis", "videos", "h36m", "ski", "handheld"} <= set(DATA)
     assert {"small", "paper"} <= set(PROFILES)
@@ -123,6 +123,8 @@ def test_stage_2_trains_two_steps_on_plates(
     assert main(with_plates) == 0
     saved = StageFolder(tmp_path / "segment").config()
     assert saved["model"]["init_args"]["background"] == saved["data"]["init_args"]["plates"] == background
+    (tmp_path / "segment").rename(tmp_path / "plain")
+    assert main([*with_plates, "--config", "profiles/small/plates.yaml"]) == 0
     without = [*fit_arguments(tmp_path / "other", "segment"), "--model.init_args.background", background]
     without += ["--model.init_args.inpainter_ckpt", str(tmp_path / "inpaint" / "checkpoints" / "last.ckpt")]
     assert main(without) == 1

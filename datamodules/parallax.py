@@ -1,0 +1,55 @@
+"""What a homography leaves: near and far parts of the scene shift against each other when a camera walks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.readers import Pixels
+
+_GRID = (9, 16)  # cells (rows, columns), the whole frame
+_NEIGHBOURS = 5  # cells on a side over which the median is taken: a subject in fewer than half of them has no say
+_FARTHEST = 0.04  # of the frame's width; more is a subject, or a mistake
+
+
+def parallax(target: Pixels, registered: Pixels, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Smooth displacement that is left between a frame and another that was registered to it by a homography.
+
+    Dense flow (DIS, Kroeger et al. 2016), of which only medians are kept: of each cell of a coarse grid, then of the
+    cells around it, as in MeshFlow (Liu et al. 2016). What moves by itself and is small does not change them.
+
+    Args:
+        target: Grey, uint8, (H, W).
+        registered: Grey, uint8, (H, W).
+        seen: Where ``registered`` shows anything, (H, W).
+
+    Returns:
+        (H, W, 2): the scene at (x, y) of ``target`` lies at (x, y) plus this (dx, dy) in ``registered``, in pixels.
+    """
+    height, width = target.shape
+    flow = np.asarray(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(target, registered, None))
+    flow[~seen] = np.nan
+    rows, columns = (max(1, side // cells) for side, cells in zip((height, width), _GRID, strict=True))
+    cells = flow[: rows * (height // rows), : columns * (width // columns)]
+    blocks = cells.reshape(height // rows, rows, width // columns, columns, 2).swapaxes(1, 2)
+    blocks[np.isnan(blocks).all(axis=(2, 3, 4))] = 0  # a cell that is not seen at all
+    medians = np.nanmedian(blocks, axis=(2, 3)).astype(np.float32)
+    around = np.stack([cv2.medianBlur(medians[..., part].copy(), _NEIGHBOURS) for part in (0, 1)], axis=2)
+    bounded = np.clip(around, -_FARTHEST * width, _FARTHEST * width)
+    return np.asarray(cv2.resize(bounded, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+
+
+def shifted(image: Pixels, displacement: NDArray[np.float32]) -> Pixels:
+    """Look up each pixel where a displacement says.
+
+    Args:
+        image: uint8, (H, W) or (H, W, 3).
+        displacement: (H, W, 2), in pixels.
+
+    Returns:
+        Of the same shape; 0 outside the frame.
+    """
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
+    found = cv2.remap(image, x + displacement[..., 0], y + displacement[..., 1], cv2.INTER_LINEAR)
+    return np.asarray(found, dtype=np.uint8)
