@@ -18,6 +18,7 @@ HELD_OUT ?=
 STEPS ?=
 EPOCHS ?=
 ARGS ?=
+INPAINT_ARGS ?=
 INPUT ?=
 OUTPUT ?=
 
@@ -105,9 +106,10 @@ train-seg: $(STAMP) need-root ## stage 2: detector and segmenter, over the paint
 
 davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),temporal)
-davis: $(STAMP) need-root ## a model for each clip of ROOT (or CLIPS), one table; ARGS go to stage 2; call it again to go on
+davis: $(STAMP) need-root ## a model for each clip of ROOT (or CLIPS), one table; ARGS go to stage 2, INPAINT_ARGS to stage 1
 	@$(PY) -m experiments davis '$(RUN)' --root '$(ROOT)' $(if $(strip $(CLIPS)),--clips $(CLIPS)) --profile $(PROFILE) \
-		--background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) -- $(if $(STEPS),--trainer.max_steps $(STEPS)) $(ARGS)
+		--background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
+		$(if $(INPAINT_ARGS),--inpaint-options '$(INPAINT_ARGS)') -- $(if $(STEPS),--trainer.max_steps $(STEPS)) $(ARGS)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
 	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)

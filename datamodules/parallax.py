@@ -28,7 +28,7 @@ def parallax(target: Pixels, registered: Pixels, seen: NDArray[np.bool_]) -> NDA
         (H, W, 2): the scene at (x, y) of ``target`` lies at (x, y) plus this (dx, dy) in ``registered``, in pixels.
     """
     height, width = target.shape
-    flow = np.asarray(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(target, registered, None))
+    flow = np.asarray(cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(target, registered, None))
     flow[~seen] = np.nan
     rows, columns = (max(1, side // cells) for side, cells in zip((height, width), _GRID, strict=True))
     cells = flow[: rows * (height // rows), : columns * (width // columns)]
