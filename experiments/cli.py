@@ -15,7 +15,6 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger
-from pytorch_lightning.utilities import rank_zero_only
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
@@ -23,8 +22,8 @@ import lightning_modules  # noqa: F401
 from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
-from experiments.errors import RunError, UsageError, one_line, report
-from experiments.folders import Progress, StageFolder, differences, sha256, write_atomically
+from experiments.errors import RunError, UsageError, one_line, report, warn
+from experiments.folders import PAINTER_CHANGED, Progress, StageFolder, differences, sha256, write_atomically
 from experiments.loggers import build_loggers, new_run_id
 from experiments.progress import progress_bar
 from experiments.settings import RunSettings
@@ -145,10 +144,9 @@ class ExperimentCLI(LightningCLI):
             progress = stage1.progress()
             if path == stage1.last and progress and not progress.reached(trained.get("trainer") or {}):
                 again = make_command("train-inpaint", trained, made.path.parent)
-                rank_zero_only(print)(
-                    f"warning: the inpainter {path} stopped at step {progress.step}, before its end; "
-                    f"{again if stage1 == made else 'the command that began it'} goes on with it.",
-                    file=sys.stderr,
+                warn(
+                    f"the inpainter {path} stopped at step {progress.step}, before its end; "
+                    f"{again if stage1 == made else 'the command that began it'} goes on with it."
                 )
         config.run.inpainter_sha256 = sha256(path)
 
@@ -166,6 +164,11 @@ class ExperimentCLI(LightningCLI):
         new = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
         old = self.folder.config()
         changed = differences(old, new)
+        if changed == [PAINTER_CHANGED]:
+            raise RunError(
+                f"The painter {config.model.init_args.inpainter_ckpt} was trained further, or replaced, since "
+                f"{self.folder.path} was trained over it: stage 2 must start anew: delete {self.folder.path}."
+            )
         if changed:
             raise RunError(
                 f"{self.folder.path} holds a run with other settings ({'; '.join(changed[:3])}"

@@ -10,6 +10,7 @@ import traceback
 from typing import NoReturn
 
 from jsonargparse import ArgumentError
+from pytorch_lightning.utilities import rank_zero_only
 
 
 class RunError(Exception):
@@ -62,6 +63,16 @@ def settings_error(error: BaseException) -> str:
     key = re.search(r'Parser key "([^"]+)"', text)
     where = f"{key.group(1)}: " if key else ""
     return f"{where}{details[-1][0]}: {details[-1][1]}" if details else text
+
+
+@rank_zero_only
+def warn(message: str) -> None:
+    """Print a warning as one line on stderr, on rank zero only.
+
+    Args:
+        message: One sentence.
+    """
+    print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
 def report(error: BaseException) -> None:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from callbacks import MaskImages, MaskMetrics
 from experiments import provenance
-from experiments.errors import CommandParser, RunError
+from experiments.errors import CommandParser, RunError, warn
 from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
 from experiments.progress import progress_bar
 from experiments.restore import load_data, load_model, segment_folder
@@ -54,6 +54,7 @@ def evaluate(
     """
     folder = segment_folder(run)
     config = folder.config()
+    _warn_of_another_painter(run, folder, config)
     seed = int(config.get("seed_everything") or 0)
     pl.seed_everything(seed, workers=True, verbose=False)
     model = load_model(folder, checkpoint)
@@ -80,6 +81,16 @@ def evaluate(
     results = {**metrics.results, "made_by": _made_by(folder, config, checkpoint, command)}
     write_results(run / RESULTS[part], results)
     return results
+
+
+def _warn_of_another_painter(run: Path, folder: StageFolder, config: Mapping[str, Any]) -> None:
+    """Say so where stage 1 of the run is no longer what stage 2 was trained over."""
+    painter, known = StageFolder(run / "inpaint").last, (config.get("run") or {}).get("inpainter_sha256")
+    if known is not None and painter.is_file() and sha256(painter) != known:
+        warn(
+            f"{painter.parent.parent} and {folder.path} no longer belong together: the painter was trained further, or "
+            f"replaced, since; {folder.path.name} holds its own, so the numbers are those of the older one."
+        )
 
 
 def _of_part(config: Mapping[str, Any], part: Part) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,25 @@ def test_other_settings_are_refused(
 ) -> None:
     line = refusal(capsys, fit_arguments(trained, "inpaint", "--model.init_args.learning_rate=0.5"), 1)
     assert "model.init_args.learning_rate: 0.003 -> 0.5" in line and "choose another RUN" in line
+
+
+def test_a_painter_that_was_trained_further(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    for stage, steps in (("inpaint", 2), ("segment", 2), ("inpaint", 3)):
+        assert main(fit_arguments(tmp_path, stage, f"--trainer.max_steps={steps}")) == 0
+    line = refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
+    folder = tmp_path / "segment"
+    assert "was trained further, or replaced" in line and f"stage 2 must start anew: delete {folder}." in line
+    line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.learning_rate=0.5"), 1)
+    assert "-> 0.5; run.inpainter_sha256: another painter): choose another RUN" in line
+    assert main(["evaluate", str(tmp_path)]) == 0
+    (warning,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("warning: ")]
+    assert f"{tmp_path}/inpaint and {folder} no longer belong together" in warning and "the older one" in warning
+    shutil.rmtree(folder)
+    assert main(fit_arguments(tmp_path, "segment")) == 0
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert "belong together" not in capsys.readouterr().err
 
 
 def test_what_a_constructor_refuses_is_one_sentence(
