@@ -114,6 +114,13 @@ def test_the_right_level_of_the_tree_is_named(layout: str, root: Path) -> None:
         refused(on_disk(layout, wrong), str(wrong), f"give {root} as root")
 
 
+@pytest.mark.parametrize("layout", ["davis"])
+def test_davis_is_told_from_own_videos(layout: str, root: Path) -> None:
+    module = on_disk("videos", root)
+    module.setup("fit")
+    assert "looks like DAVIS" in module.problems()[0].reason and "DATA=davis" in module.problems()[0].reason
+
+
 def test_an_empty_clip_is_listed(layout: str, root: Path) -> None:
     image, clip, _ = IMAGES[layout]
     folder = (root / image).parent
