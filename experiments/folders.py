@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,10 +161,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """
     before, after = dict(_learnt(old)), dict(_learnt(new))
     changed = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
-    return [
-        PAINTER_CHANGED if PAINTER_CHANGED.startswith(f"{name}:") else f"{name}: {before.get(name)} -> {after.get(name)}"
-        for name in changed
-    ]
+    lines = [f"{name}: {before.get(name)} -> {after.get(name)}" for name in changed]
+    return [PAINTER_CHANGED if line.startswith("run.inpainter_sha256:") else line for line in lines]
 
 
 def _learnt(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -208,3 +207,21 @@ def write_atomically(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text)
     os.replace(part, path)
+
+
+def absent(folder: Path) -> list[Path]:
+    """A folder and those above it, as far as they are not there yet, the deepest first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders in which nothing is, or only folders in which nothing is; a failed call has made them in vain.
+
+    Args:
+        folders: What :func:`absent` has listed before the call.
+    """
+    for top in folders:
+        inside = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)  # the deepest first
+        for folder in (*inside, top):
+            with suppress(OSError):  # something is in it, or it was never made
+                folder.rmdir()
