@@ -57,6 +57,8 @@ AS_FIT = ("fit", "validate", "test", "prepare", "inspect")
 
 SOURCE = Path(__file__).resolve().parent.parent
 ROOMS = ("callbacks", "datamodules", "experiments", "lightning_modules")
+_format_of_libraries = warnings.formatwarning
+
 USAGE = """usage: python -m experiments COMMAND ...
 
   fit       train one stage:  --config base.yaml --config inpaint.yaml --config data/demo.yaml
@@ -313,16 +315,15 @@ def _quiet() -> None:
     ]
     for message in ignore:
         warnings.filterwarnings("ignore", message=message)
-    theirs = warnings.formatwarning
+    warnings.formatwarning = _plain_warning
 
-    def plain(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-    ) -> str:
-        """A warning of ours is for the user, whom its place in the source tells nothing."""
-        ours = any(Path(filename).is_relative_to(SOURCE / room) for room in ROOMS)
-        return f"warning: {message}\n" if ours else theirs(message, category, filename, lineno, line)
 
-    warnings.formatwarning = plain
+def _plain_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of ours is for the user, whom its place in the source tells nothing."""
+    ours = any(Path(filename).is_relative_to(SOURCE / room) for room in ROOMS)
+    return f"warning: {message}\n" if ours else _format_of_libraries(message, category, filename, lineno, line)
 
 
 @contextmanager
