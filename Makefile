@@ -29,6 +29,18 @@ STAMP := $(VENV)/.stamp
 CONSTRAINTS := .ci/constraints.txt
 PACKAGES := lightning_modules datamodules callbacks experiments
 
+# Names that DATA, PROFILE and BACKGROUND may have: the shipped configs, and those of the working directory.
+CONFIGS := experiments/configs
+named = $(sort $(notdir $(basename $(wildcard $(CONFIGS)/$(1)/*.yaml $(1)/*.yaml))))
+profiles = $(sort $(patsubst profiles/%/inpaint.yaml,%,$(patsubst $(CONFIGS)/%,%, \
+	$(wildcard $(CONFIGS)/profiles/*/inpaint.yaml profiles/*/inpaint.yaml))))
+# $(call one-of,VARIABLE,names): a shell command that refuses another value
+one-of = test -n "$(filter $(2),$($(1)))" || \
+	{ echo "error: $(1)=$($(1)) is unknown: choose $(subst $(space),$(comma)$(space),$(strip $(2)))" >&2; exit 1; }
+# $(call only-for,VARIABLE,data): a shell command that refuses it with other shipped data
+only-for = test -z "$($(1))" -o -z "$(filter-out $(2),$(filter $(call named,data),$(DATA)))" || \
+	{ echo "error: $(1) is for $(2), and DATA is $(DATA): leave it out, or give DATA=$(2)" >&2; exit 1; }
+
 comma := ,
 empty :=
 space := $(empty) $(empty)
@@ -47,7 +59,7 @@ fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
 .PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis evaluate predict flops \
-	benchmark gpu-check need-root
+	benchmark gpu-check known need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -61,7 +73,7 @@ help: ## print this help
 	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
-	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`python -m experiments fit --help\` lists"
+	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`$(PY) -m experiments fit --help\` lists"
 
 install: $(STAMP) ## build .venv (every target below does this by itself)
 
@@ -92,21 +104,21 @@ demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it a
 	@$(MAKE) --no-print-directory train-seg DATA=demo
 	@$(MAKE) --no-print-directory evaluate DATA=demo ARGS=
 
-inspect: $(STAMP) need-root ## what DATA holds, what is wrong with it, and a contact sheet in RUN
+inspect: known need-root $(STAMP) ## what DATA holds, what is wrong with it, and a contact sheet in RUN
 	@$(PY) -m experiments inspect $(call configs,inpaint) $(plates) $(data_args) --output '$(RUN)' $(ARGS)
 
-prepare: $(STAMP) need-root ## decode the frames of DATA into the store; the first training does it too
+prepare: known need-root $(STAMP) ## decode the frames of DATA into the store; the first training does it too
 	@$(PY) -m experiments prepare $(call configs,inpaint) $(plates) $(data_args) $(ARGS)
 
-train-inpaint: $(STAMP) need-root ## stage 1: the background painter
+train-inpaint: known need-root $(STAMP) ## stage 1: the background painter
 	@$(call fit,inpaint) $(ARGS)
 
-train-seg: $(STAMP) need-root ## stage 2: detector and segmenter, over the painter of the same RUN
+train-seg: known need-root $(STAMP) ## stage 2: detector and segmenter, over the painter of the same RUN
 	@$(call fit,segment) --model.init_args.inpainter_ckpt '$(RUN)/inpaint/checkpoints/last.ckpt' $(ARGS)
 
 davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),temporal)
-davis: $(STAMP) need-root ## a model for each clip of ROOT (or CLIPS), one table; ARGS go to stage 2, INPAINT_ARGS to stage 1
+davis: known need-root $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; ARGS go to stage 2, INPAINT_ARGS to stage 1
 	@$(PY) -m experiments davis '$(RUN)' --root '$(ROOT)' $(if $(strip $(CLIPS)),--clips $(CLIPS)) --profile $(PROFILE) \
 		--background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
 		$(if $(INPAINT_ARGS),--inpaint-options '$(INPAINT_ARGS)') -- $(if $(STEPS),--trainer.max_steps $(STEPS)) $(ARGS)
@@ -118,14 +130,21 @@ predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }
 	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
 
-flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
+flops: known $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
 	@$(PY) -m experiments flops --data $(DATA) $(ARGS)
 
-gpu-check: $(STAMP) ## on a machine with a GPU: does each precision train, plain and compiled, and how fast
+gpu-check: known $(STAMP) ## on a machine with a GPU: does each precision train, plain and compiled, and how fast
 	@$(PY) -m experiments gpu-check --profile $(PROFILE) --data $(DATA) $(ARGS)
 
 benchmark: $(STAMP) ## how fast frames are loaded, from the store and in other ways; ARGS=--long adds the memory
 	@$(PY) -m experiments benchmark data $(ARGS)
+
+known:
+	@$(call one-of,DATA,$(call named,data))
+	@$(call one-of,PROFILE,$(profiles))
+	@$(if $(BACKGROUND),$(call one-of,BACKGROUND,inpainting $(call named,background)))
+	@$(call only-for,CLIPS,davis)
+	@$(call only-for,PRESET,demo)
 
 need-root:
 	@test "$(DATA)" = demo -o -n "$(ROOT)" || \

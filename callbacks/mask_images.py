@@ -29,6 +29,8 @@ PANEL_WIDTH = 256
 HEADER = 22
 """Height of the line that names the columns, in pixels."""
 
+FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+
 MASK_LABELS = {0: "background", 1: "subject"}
 BLUE, GREEN, RED = (40, 90, 255), (40, 220, 60), (255, 60, 40)
 
@@ -41,8 +43,9 @@ class MaskImages(pl.Callback):
 
     A row is a frame: the frame with its box, a blue dot for every cell of the detector (its area is the cell's
     probability, as a share of the largest) and a green line from the most probable cell to the box's centre; the
-    painted background; the composite; the soft mask; the mask laid over the frame; the true mask. Columns that the step
-    output lacks are left out. The output of the painter (``hole``) becomes frame, frame with the hole, composite.
+    background where the batch brings plates of it, else what is painted; the composite; the soft mask; the mask laid
+    over the frame; the true mask. Columns that the step output lacks are left out. The output of the
+    painter (``hole``) becomes frame, frame with the hole, composite.
 
     The frames are the same in every epoch. In a test they lie evenly over the whole split, and so over its clips; in
     validation, of which often but the first batches are used, they come from the first, over which our data modules
@@ -125,6 +128,7 @@ class MaskImages(pl.Callback):
         for row in chosen_rows(batch_idx, size, max(batches, math.ceil(wanted / size)), wanted):
             frame: Frame = {"clip": batch["clip"][row], "index": int(batch["index"][row]), "image": batch["image"][row]}
             keys = ("mask", "box", "confidence", "probability", "composite", "background", "hole")
+            frame["plate"] = "plate" in batch
             frame.update({key: outputs[key][row] for key in keys if key in outputs})
             if "mask" in batch and ("annotated" not in batch or bool(batch["annotated"][row])):
                 frame["truth"] = batch["mask"][row]
@@ -201,7 +205,7 @@ def panels(frame: Frame) -> dict[str, Tensor]:
         }
     drawn = {"frame and box": _labelled(draw_detection(image, frame), label)}
     if "background" in frame:
-        drawn["background"] = _panel(frame["background"])
+        drawn["background" if frame.get("plate") else "painted"] = _panel(frame["background"])
     drawn["composite"] = _panel(frame["composite"])
     if "mask" in frame:
         soft = _panel(frame["mask"].expand(3, -1, -1))
@@ -316,15 +320,15 @@ def _panel(image: Tensor) -> Tensor:
 
 
 def _labelled(image: Tensor, text: str) -> Tensor:
-    """Write a line into the lower left corner of a picture (3, H, W), uint8."""
+    """Write a line onto a dark ground in the lower left corner of a picture (3, H, W), uint8."""
     picture = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        _write(picture, text, (4, picture.shape[0] - 6), colour, thickness)
+    bottom = picture.shape[0]
+    (width, height), below = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
+    cv2.rectangle(picture, (0, bottom - height - below - 6), (width + 7, bottom), (0, 0, 0), -1)
+    _write(picture, text, (4, bottom - below - 2), (255, 255, 255))
     return torch.from_numpy(picture).permute(2, 0, 1)
 
 
-def _write(
-    picture: NDArray[np.uint8], text: str, place: tuple[int, int], colour: tuple[int, int, int], width: int = 1
-) -> None:
+def _write(picture: NDArray[np.uint8], text: str, place: tuple[int, int], colour: tuple[int, int, int]) -> None:
     """Write text onto a picture (H, W, 3) in place."""
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA)
+    cv2.putText(picture, text, place, FONT, FONT_SCALE, colour, 1, cv2.LINE_AA)

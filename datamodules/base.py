@@ -24,7 +24,7 @@ from datamodules.entry import StoredClip
 from datamodules.memory import machine_memory
 from datamodules.parts import hold_out
 from datamodules.plates import PlateKind, plate_clip
-from datamodules.problems import Problem, read_table, summary, table
+from datamodules.problems import Problem, counted, read_table, summary, table
 from datamodules.progress import progress
 from datamodules.readers import FrameSource
 from datamodules.sampling import spread
@@ -193,7 +193,8 @@ class FramesDataModule(pl.LightningDataModule):
         clips = len({entry.name for entry in entries})  # frames to train on and to evaluate may be two entries
         frames, size = sum(len(entry) for entry in entries), sum(int(entry.offsets[-1]) for entry in entries)
         codecs = "/".join(sorted({entry.codec for entry in entries}))
-        line = f"{clips} clips, {frames} frames, {gigabytes(size)} ({codecs}) in {self.store.folder}"
+        counts = f"{counted(clips, 'clip')}, {counted(frames, 'frame')}"
+        line = f"{counts}, {gigabytes(size)} ({codecs}) in {self.store.folder}"
         return f"{line}; {skipped}" if (skipped := self.skipped()) else line
 
     def setup(self, stage: str | None = None) -> None:
@@ -224,11 +225,11 @@ class FramesDataModule(pl.LightningDataModule):
                 annotations = [self._annotations[clip.kept] for clip in usable[split]]
                 dataset = FrameDataset(frames, [a[0] for a in annotations], None, [a[1] for a in annotations], plates)
             self._datasets[split] = dataset
-            parts = [f"{type(self).__name__} {split}: {len(frames)} clips", f"{len(dataset)} frames"]
+            parts = [f"{type(self).__name__} {split}: {counted(len(frames), 'clip')}", counted(len(dataset), "frame")]
             parts += [f"{dataset.masked_frames} with a mask"] if dataset.masks is not None else []
             parts += [f"{dataset.boxed_frames} with a box"] if dataset.boxes is not None else []
             without = len(self._lists[split]) - len(used[split])
-            parts += [f"{without} clips without any annotation left out"] if without else []
+            parts += [f"{counted(without, 'clip')} without any annotation left out"] if without else []
             self.say(f"{', '.join(parts)}.")
         if wanted and (skipped := self.skipped()) and skipped not in self._said:
             self._said.add(skipped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from datamodules.dataset import FrameDataset
+from datamodules.problems import counted
 
 FEW_FRAMES = 300
 """Fewer distinct frames than this make a warning."""
@@ -16,18 +17,21 @@ _SAMPLES = 8
 _ALIKE = 1.0
 
 
-def frame_warnings(dataset: FrameDataset) -> list[str]:
+def frame_warnings(dataset: FrameDataset, held_out: int = 0) -> list[str]:
     """Look at training frames.
 
     Args:
         dataset: The training split.
+        held_out: Number of frames of the clips that only validate and test.
 
     Returns:
         One sentence for each problem: few frames, frames that hardly differ.
     """
     found = []
     if len(dataset) < FEW_FRAMES:
-        found.append(f"Only {len(dataset)} training frames: expect little below some {FEW_FRAMES}.")
+        few = f"Only {counted(len(dataset), 'training frame')}: expect little below some {FEW_FRAMES}"
+        more = f"; {held_out} more are held out for validation and test, which splits.json changes" if held_out else ""
+        found.append(f"{few}{more}.")
     clips = dataset.clips[:: max(1, len(dataset.clips) // _SAMPLES)]
     samples = [clip.read(range(0, len(clip), max(1, len(clip) // _SAMPLES))) for clip in clips]
     within = max(float(sample.std(axis=0, dtype=np.float32).mean()) for sample in samples)  # grey levels of 0 to 255

@@ -11,12 +11,17 @@ from datamodules.dataset import FrameDataset
 from datamodules.plates import unstacked
 from datamodules.readers import resize
 
+ROWS = 6
+"""Most clips on a sheet, unless another number is asked for."""
+
 _OUTLINE = (255, 230, 0)
 _BOX = (0, 220, 255)
 
 
-def contact_sheet(datamodule: FramesDataModule, rows: int = 6, columns: int = 6, width: int = 256) -> NDArray[np.uint8]:
-    """Draw frames of a data module, one clip per row, annotated subjects outlined (yellow) and boxed (blue).
+def contact_sheet(
+    datamodule: FramesDataModule, rows: int = ROWS, columns: int = 6, width: int = 256
+) -> NDArray[np.uint8]:
+    """Draw frames of a data module, one clip per row with its name, subjects outlined (yellow) and boxed (blue).
 
     Where the data module makes background plates, a row of these follows, black where they show nothing.
 
@@ -43,7 +48,9 @@ def contact_sheet(datamodule: FramesDataModule, rows: int = 6, columns: int = 6,
                 continue
             seen.add(clip.name)
             shown = np.linspace(0, len(clip) - 1, columns).round().astype(int).tolist()
-            strips.append(np.concatenate([_frame(dataset, number, position, size) for position in shown], axis=1))
+            strip = np.concatenate([_frame(dataset, number, position, size) for position in shown], axis=1)
+            _write(strip, clip.name)
+            strips.append(strip)
             if dataset.plates is not None:
                 plates = (unstacked(dataset.plate(number, position)) for position in shown)
                 cells = [resize(np.where(covered[..., None], plate, 0), size) for plate, covered in plates]
@@ -74,3 +81,11 @@ def _frame(dataset: FrameDataset, number: int, position: int, size: tuple[int, i
         last = (round((cx + sx + 1) / 2 * width) - 1, round((cy + sy + 1) / 2 * height) - 1)
         cv2.rectangle(cell, first, last, _BOX, 1)
     return cell
+
+
+def _write(strip: NDArray[np.uint8], name: str) -> None:
+    """Write a clip's name onto a dark ground in the upper left corner of its row, in place."""
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+    (width, height), below = cv2.getTextSize(name, font, scale, 1)
+    cv2.rectangle(strip, (0, 0), (width + 7, height + below + 5), (0, 0, 0), -1)
+    cv2.putText(strip, name, (4, height + 4), font, scale, (255, 255, 255), 1, cv2.LINE_AA)

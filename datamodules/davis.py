@@ -88,7 +88,9 @@ class DavisDataModule(FramesDataModule):
             listed = self._official(split)
             names, source = (available, "") if listed is None else listed
             if listed is None:
-                self.say(f"No split lists in {self.root / 'ImageSets'}: all clips train and test.")
+                missing = f"no official list in {self.root / 'ImageSets'}: all clips train and test"
+                self.notice(self.root.name, None, missing)
+                self.say(f"{missing[0].upper()}{missing[1:]}.")
         unknown = [name for name in names if name not in available]
         if unknown:
             raise ValueError(f"Clip '{unknown[0]}' of {source} is not in {folder}; available: {', '.join(available)}.")

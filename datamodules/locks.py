@@ -22,8 +22,11 @@ def flock(path: Path, wait: bool) -> Iterator[bool]:
     """
     try:
         handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    except PermissionError:
-        handle = os.open(path, os.O_RDONLY)  # another user's; that is enough for a lock
+    except PermissionError as refused:
+        try:
+            handle = os.open(path, os.O_RDONLY)  # another user's; that is enough for a lock
+        except FileNotFoundError:
+            raise refused from None  # the folder forbids making it, which is what the user must know
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -37,11 +37,11 @@ def summary(problems: Sequence[Problem], noticed: int = 0) -> str:
     clips = len({problem.clip for problem in problems if problem.frame is None})
     parts = []
     if frames:
-        parts.append(f"{_count(len(frames), 'frame')} skipped in {_count(len({p.clip for p in frames}), 'clip')}")
+        parts.append(f"{counted(len(frames), 'frame')} skipped in {counted(len({p.clip for p in frames}), 'clip')}")
     if clips:
-        parts.append(f"{_count(clips, 'clip')} skipped")
+        parts.append(f"{counted(clips, 'clip')} skipped")
     if noticed:
-        parts.append(_count(noticed, "other problem"))
+        parts.append(counted(noticed, "other problem"))
     return ", ".join(parts)
 
 
@@ -75,5 +75,14 @@ def read_table(text: str) -> list[Problem]:
     return [Problem(clip, int(frame) if frame else None, reason) for clip, frame, reason in good]
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Args:
+        number: How many.
+        noun: What, in the singular; the plural is made with an s.
+
+    Returns:
+        "1 frame", "2 frames".
+    """
     return f"{number} {noun}{'' if number == 1 else 's'}"

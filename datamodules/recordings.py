@@ -94,6 +94,8 @@ def level_hint(root: Path, clips: Iterable[str]) -> str | None:
     Returns:
         What to give instead, and why; None where all looks well.
     """
+    if all((root / part).is_dir() for part in ("JPEGImages", "Annotations")):
+        return f"{root} looks like DAVIS, whose masks and lists are not seen here: DATA=davis takes them"
     parts = ("masks", "boxes", "splits.json")
     if root.name == "clips" and (seen := [part for part in parts if (root.parent / part).exists()]):
         return f"{seen[0]} beside {root} is not used: give {root.parent} as root to use it"

@@ -67,7 +67,7 @@ class StoredClips:
             StoreError: If the store is full or must not be written.
             ValueError: If an annotation belongs to no frame.
         """
-        clips = [clip for clip in clips if clip.kept not in self._entries]
+        clips = list({clip.kept: clip for clip in clips if clip.kept not in self._entries}.values())  # each once
         if not clips:
             return False
         names = {clip.kept: entry_name(clip, self.size, codec) for clip in clips}

@@ -112,8 +112,15 @@ class VideosDataModule(FramesDataModule):
         for split in SPLITS:
             if split in self._datasets and split not in before:
                 dataset = self.dataset(split)
-                for warning in frame_warnings(dataset) if split == "train" else subject_warnings(dataset):
+                train = split == "train"
+                for warning in frame_warnings(dataset, self._held_frames()) if train else subject_warnings(dataset):
                     rank_zero_warn(warning)
+
+    def _held_frames(self) -> int:
+        """Number of frames of the clips that only validate and test."""
+        train = {clip.name for clip in self.listed_clips("train")}
+        held = {clip.name: len(clip) for split in ("val", "test") for clip in self._lists.get(split, ())}
+        return sum(frames for name, frames in held.items() if name not in train)
 
     def split_clips(self, split: Split) -> list[Clip]:
         """The clips of one split.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -15,7 +18,6 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger
-from pytorch_lightning.utilities import rank_zero_only
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
@@ -23,8 +25,17 @@ import lightning_modules  # noqa: F401
 from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
-from experiments.errors import RunError, UsageError, one_line, report
-from experiments.folders import Progress, StageFolder, differences, sha256, write_atomically
+from experiments.errors import RunError, UsageError, one_line, report, warn
+from experiments.folders import (
+    PAINTER_CHANGED,
+    Progress,
+    StageFolder,
+    absent,
+    differences,
+    remove_empty,
+    sha256,
+    write_atomically,
+)
 from experiments.loggers import build_loggers, new_run_id
 from experiments.progress import progress_bar
 from experiments.settings import RunSettings
@@ -41,6 +52,13 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "estimators": estimators.main,
     "gpu-check": gpu_check.main,
 }
+AS_FIT = ("fit", "validate", "test", "prepare", "inspect")
+"""Commands that are configured as ``fit`` is."""
+
+SOURCE = Path(__file__).resolve().parent.parent
+ROOMS = ("callbacks", "datamodules", "experiments", "lightning_modules")
+_format_of_libraries = warnings.formatwarning
+
 USAGE = """usage: python -m experiments COMMAND ...
 
   fit       train one stage:  --config base.yaml --config inpaint.yaml --config data/demo.yaml
@@ -62,6 +80,10 @@ Configs are sought in the working directory, then in experiments/configs. COMMAN
 
 class StageFinished(Exception):
     """The stage has been trained to its end already; nothing to do."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler sends it, which ends a command as Ctrl-C does."""
 
 
 class SaveStageConfig(SaveConfigCallback):
@@ -109,6 +131,7 @@ class ExperimentCLI(LightningCLI):
         if config.trainer.default_root_dir is None:
             config.trainer.default_root_dir = f"runs/{config.run.data}/{config.run.stage}"
         self.folder = StageFolder(Path(config.trainer.default_root_dir))
+        self.absent = absent(self.folder.path)
         self._place_outputs()
         if self.subcommand == "fit" and not config.trainer.fast_dev_run:
             self._check_inpainter()
@@ -145,10 +168,9 @@ class ExperimentCLI(LightningCLI):
             progress = stage1.progress()
             if path == stage1.last and progress and not progress.reached(trained.get("trainer") or {}):
                 again = make_command("train-inpaint", trained, made.path.parent)
-                rank_zero_only(print)(
-                    f"warning: the inpainter {path} stopped at step {progress.step}, before its end; "
-                    f"{again if stage1 == made else 'the command that began it'} goes on with it.",
-                    file=sys.stderr,
+                warn(
+                    f"the inpainter {path} stopped at step {progress.step}, before its end; "
+                    f"{again if stage1 == made else 'the command that began it'} goes on with it."
                 )
         config.run.inpainter_sha256 = sha256(path)
 
@@ -166,6 +188,11 @@ class ExperimentCLI(LightningCLI):
         new = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
         old = self.folder.config()
         changed = differences(old, new)
+        if changed == [PAINTER_CHANGED]:
+            raise RunError(
+                f"The painter {config.model.init_args.inpainter_ckpt} was trained further, or replaced, since "
+                f"{self.folder.path} was trained over it: stage 2 must start anew: delete {self.folder.path}."
+            )
         if changed:
             raise RunError(
                 f"{self.folder.path} holds a run with other settings ({'; '.join(changed[:3])}"
@@ -222,13 +249,15 @@ class ExperimentCLI(LightningCLI):
         try:
             self.trainer.fit(**kwargs)
             self.artifact.after_fit(self.trainer)
-        except SystemExit:
+        except SystemExit as left:
             if self.trainer.interrupted:  # Lightning turns Ctrl-C into an exit and goes deaf to a second one
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-                raise KeyboardInterrupt(self._how_to_go_on()) from None
+                kind = Terminated if isinstance(left.__context__, Terminated) else KeyboardInterrupt
+                raise kind(self._how_to_go_on()) from None
             raise
         finally:
             _finish_wandb()
+            remove_empty(self.absent)
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
 
     def _how_to_go_on(self) -> str:
@@ -286,6 +315,33 @@ def _quiet() -> None:
     ]
     for message in ignore:
         warnings.filterwarnings("ignore", message=message)
+    warnings.formatwarning = _plain_warning
+
+
+def _plain_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of ours is for the user, whom its place in the source tells nothing."""
+    ours = any(Path(filename).is_relative_to(SOURCE / room) for room in ROOMS)
+    return f"warning: {message}\n" if ours else _format_of_libraries(message, category, filename, lineno, line)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise :class:`Terminated`, once; only the main thread can hear it."""
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # while things are brought to an end
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -295,7 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command-line arguments; None takes those of the process.
 
     Returns:
-        Exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
+        Exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted, 143 terminated.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -303,16 +359,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if arguments else 2
     _quiet()
     try:
-        if arguments[0] in COMMANDS:
-            return COMMANDS[arguments[0]](arguments[1:])
-        run_lightning(arguments)
+        with _terminable():
+            if arguments[0] in COMMANDS:
+                return COMMANDS[arguments[0]](arguments[1:])
+            run_lightning(arguments)
     except StageFinished as done:
         print(one_line(done), flush=True)
     except KeyboardInterrupt as interruption:
         print(f"interrupted{interruption}.", file=sys.stderr)
-        return 130
+        return 143 if isinstance(interruption, Terminated) else 130
     except (ArgumentError, UsageError) as error:
-        report(error)
+        report(error, arguments[0] if arguments[0] in AS_FIT else None)
         return 2
     except Exception as error:
         report(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,14 @@ from experiments.evaluate import RESULTS, evaluate, show, write_results
 COMMON = ("data", "profile", "scale", "mode", "steps", "training_precision", "evaluation_precision")
 
 
-def stage_arguments(stage: str, folder: Path, clip: str, options: Any) -> list[str]:  # noqa: ANN401  a Namespace
+def stage_arguments(stage: str, folder: Path, clip: str, options: Namespace) -> list[str]:
     """The command line of one stage of one clip.
 
     Args:
         stage: ``inpaint`` or ``segment``.
         folder: The clip's run folder.
         clip: Its name.
-        options: Those of :func:`argument_parser`.
+        options: Those of :func:`parse`.
 
     Returns:
         Arguments of ``python -m experiments``, the settings the same for every clip.
@@ -58,13 +59,13 @@ def train(arguments: Sequence[str]) -> int:
     return subprocess.run([sys.executable, "-m", "experiments", *arguments], check=False).returncode
 
 
-def train_clip(folder: Path, clip: str, options: Any) -> None:  # noqa: ANN401  a Namespace
+def train_clip(folder: Path, clip: str, options: Namespace) -> None:
     """Both stages of one clip; what is finished is skipped, what was interrupted goes on.
 
     Args:
         folder: The clip's run folder.
         clip: Its name.
-        options: Those of :func:`argument_parser`.
+        options: Those of :func:`parse`.
 
     Raises:
         KeyboardInterrupt: If a stage was interrupted.
@@ -112,6 +113,21 @@ def argument_parser() -> CommandParser:
     return parser
 
 
+def parse(arguments: Sequence[str]) -> Namespace:
+    """Understand the command line.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        The options; ``segment_options`` is what follows ``--``.
+    """
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    options = argument_parser().parse_args(arguments[:end])
+    options.segment_options = list(arguments[end + 1 :])
+    return options
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command ``davis``.
 
@@ -124,9 +140,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: If a clip failed; the others are trained and scored first.
     """
-    end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    options = argument_parser().parse_args(arguments[:end])
-    options.segment_options = list(arguments[end + 1 :])
+    options = parse(arguments)
     data = DavisDataModule(str(options.root), options.clips or None)
     names = options.clips or data.available_clips()
     data.split_clips("test")  # refuses unknown clips before the first is trained

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
+import inspect
 import os
 import re
 import sys
@@ -10,6 +13,14 @@ import traceback
 from typing import NoReturn
 
 from jsonargparse import ArgumentError
+from pytorch_lightning.utilities import rank_zero_only
+
+TYPES = {
+    "<class 'int'>": "a whole number",
+    "<class 'float'>": "a number",
+    "<class 'bool'>": "true or false",
+    "<class 'NoneType'>": "null",
+}
 
 
 class RunError(Exception):
@@ -60,15 +71,74 @@ def settings_error(error: BaseException) -> str:
     end = r"(?= - Expected a | Given value type|$)"
     details = re.findall(r"Problem with given class_path '([^']+)': ?(?:- )?(.*?)" + end, text)
     key = re.search(r'Parser key "([^"]+)"', text)
-    where = f"{key.group(1)}: " if key else ""
-    return f"{where}{details[-1][0]}: {details[-1][1]}" if details else text
+    if not details:
+        return _wrong_value(text) or f"{text}{_near_setting_of_the_trainer(text)}"
+    where = key.group(1) if key else ""
+    class_path, said = details[-1]
+    if said.startswith("Parser key ") and (wrong := _wrong_value(text[text.rindex(said) :], f"{where}.init_args.")):
+        return wrong
+    option = re.search(r"Option '([^']+)' is not accepted", said)
+    near = _near(option.group(1), class_path) if option else ""
+    return f"{where}{': ' if where else ''}{class_path}: {said}{near}"
 
 
-def report(error: BaseException) -> None:
+def _wrong_value(text: str, above: str = "") -> str | None:
+    """Say in plain words that a value is of another type; None where the message says something else.
+
+    Args:
+        text: A message of jsonargparse.
+        above: What belongs before the name of the setting.
+    """
+    end = r"(?= - Expected | Given value|$)"
+    one = re.match(rf'Parser key "([^"]+)": (Expected an? .+?)\. Got value: (.*?){end}', text)
+    union = r"Does not validate .*? Errors: - (.+?) Given value type: .+? Given value: "
+    several = re.match(rf'Parser key "([^"]+)": {union}(.*?){end}', text)
+    if not (found := one or several):
+        return None
+    name, expected, value = found.groups()
+    kinds = [re.sub("^Expected an? ", "", kind) for kind in expected.split(" - ")]
+    words = [_in_words(kind) for kind in kinds]
+    return f"{above}{name} is {value}, expected {' or '.join(map(str, words))}" if None not in words else None
+
+
+def _in_words(kind: str) -> str | None:
+    """A type as jsonargparse names it, for a user; None where it has no plain name."""
+    if kind.startswith("typing.Literal["):
+        return f"one of {', '.join(map(str, ast.literal_eval(kind.removeprefix('typing.Literal'))))}"
+    return TYPES.get(kind)
+
+
+def _near_setting_of_the_trainer(text: str) -> str:
+    """The setting of the trainer that an unknown one looks like."""
+    option = re.search(r"unrecognized arguments: --trainer\.(\w+)", text)
+    return _near(option.group(1), "pytorch_lightning.Trainer") if option else ""
+
+
+def _near(option: str, class_path: str) -> str:
+    """The parameter of a class that a misspelt one looks like, as the end of a sentence; empty where none does."""
+    module, _, name = class_path.rpartition(".")
+    kinds = getattr(getattr(sys.modules.get(module), name, None), "__mro__", ())
+    names = {parameter for kind in kinds for parameter in inspect.signature(kind.__init__).parameters}
+    close = difflib.get_close_matches(option, names - {"self", "args", "kwargs"}, 1)
+    return f": did you mean {close[0]}?" if close else ""
+
+
+@rank_zero_only
+def warn(message: str) -> None:
+    """Print a warning as one line on stderr, on rank zero only.
+
+    Args:
+        message: One sentence.
+    """
+    print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
+def report(error: BaseException, command: str | None = None) -> None:
     """Print an exception as one line on stderr, and its traceback too where ``BACKDROP_DEBUG=1``.
 
     Args:
         error: The exception that ended the command.
+        command: The command whose help says more; None where the message says enough.
     """
     if os.environ.get("BACKDROP_DEBUG", "") not in ("", "0"):
         traceback.print_exception(error)
@@ -76,4 +146,5 @@ def report(error: BaseException) -> None:
     hint = "" if expected else f" ({type(error).__name__}; BACKDROP_DEBUG=1 shows where)"
     wrapped = isinstance(error, ArgumentError) or str(error).startswith("Does not validate against")
     message = settings_error(error) if wrapped else one_line(error)
+    hint += f" (see python -m experiments {command} --help)" if command is not None else ""
     print(f"error: {message}{hint}", file=sys.stderr, flush=True)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from callbacks import MaskImages, MaskMetrics
 from experiments import provenance
-from experiments.errors import CommandParser, RunError
+from experiments.errors import CommandParser, RunError, one_line, warn
 from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
 from experiments.progress import progress_bar
 from experiments.restore import load_data, load_model, segment_folder
@@ -28,6 +28,10 @@ COLUMNS = ("j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate
 TITLES = dict(zip(COLUMNS, ("J", "F", "P", "R", "boundary F", "hit rate"), strict=True))
 LABELS_USED = "none in training; best_* uses test labels to choose a threshold"
 TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
+
+
+class NothingToScore(RunError):
+    """The test clips have no annotation; pictures of them are drawn all the same."""
 
 
 def evaluate(
@@ -50,10 +54,12 @@ def evaluate(
         What was written: the numbers of :class:`callbacks.MaskMetrics`, and ``made_by``.
 
     Raises:
-        RunError: If the run is not complete, or its test split has no annotation.
+        NothingToScore: If its test split has no annotation; the pictures are drawn before.
+        RunError: If the run is not complete.
     """
     folder = segment_folder(run)
     config = folder.config()
+    _warn_of_another_painter(run, folder, config)
     seed = int(config.get("seed_everything") or 0)
     pl.seed_everything(seed, workers=True, verbose=False)
     model = load_model(folder, checkpoint)
@@ -71,7 +77,7 @@ def evaluate(
     )
     trainer.test(model, datamodule=data, verbose=False)
     if not metrics.results:
-        raise RunError(
+        raise NothingToScore(
             f"The test clips of {run} have no masks or boxes: nothing to score; pictures of them are in "
             f"{folder.images / 'test_sheet.png'}."
         )
@@ -80,6 +86,16 @@ def evaluate(
     results = {**metrics.results, "made_by": _made_by(folder, config, checkpoint, command)}
     write_results(run / RESULTS[part], results)
     return results
+
+
+def _warn_of_another_painter(run: Path, folder: StageFolder, config: Mapping[str, Any]) -> None:
+    """Say so where stage 1 of the run is no longer what stage 2 was trained over."""
+    painter, known = StageFolder(run / "inpaint").last, (config.get("run") or {}).get("inpainter_sha256")
+    if known is not None and painter.is_file() and sha256(painter) != known:
+        warn(
+            f"{painter.parent.parent} and {folder.path} no longer belong together: the painter was trained further, or "
+            f"replaced, since; {folder.path.name} holds its own, so the numbers are those of the older one."
+        )
 
 
 def _of_part(config: Mapping[str, Any], part: Part) -> dict[str, Any]:
@@ -218,7 +234,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = argument_parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "experiments", "evaluate", *arguments])
-    results = evaluate(options.run, options.checkpoint, command, part=options.part)
+    try:
+        results = evaluate(options.run, options.checkpoint, command, part=options.part)
+    except NothingToScore as reason:
+        print(one_line(reason))
+        return 0
     show(options.run / RESULTS[options.part], results)
     sheet = options.run / "segment" / "images" / "test_sheet.png"
     if sheet.is_file():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ FIXED_TRAINER_SETTINGS = (
     "overfit_batches",
 )
 PATH_SETTINGS = ("data.init_args.root",)
+PAINTER_CHANGED = "run.inpainter_sha256: another painter"
+"""Stage 2 was trained over another stage-1 checkpoint, as :func:`differences` puts it: check sums say nothing."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +160,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         One ``name: old -> new`` per difference, sorted.
     """
     before, after = dict(_learnt(old)), dict(_learnt(new))
-    names = sorted(before.keys() | after.keys())
-    return [
-        f"{name}: {before.get(name)} -> {after.get(name)}" for name in names if before.get(name) != after.get(name)
-    ]
+    changed = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    lines = [f"{name}: {before.get(name)} -> {after.get(name)}" for name in changed]
+    return [PAINTER_CHANGED if line.startswith("run.inpainter_sha256:") else line for line in lines]
 
 
 def _learnt(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -205,3 +207,21 @@ def write_atomically(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text)
     os.replace(part, path)
+
+
+def absent(folder: Path) -> list[Path]:
+    """A folder and those above it, as far as they are not there yet, the deepest first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders in which nothing is, or only folders in which nothing is; a failed call has made them in vain.
+
+    Args:
+        folders: What :func:`absent` has listed before the call.
+    """
+    for top in folders:
+        inside = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)  # the deepest first
+        for folder in (*inside, top):
+            with suppress(OSError):  # something is in it, or it was never made
+                folder.rmdir()

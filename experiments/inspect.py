@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from pytorch_lightning.cli import LightningArgumentParser
@@ -13,7 +14,8 @@ from rich.table import Table
 from callbacks.png import save_png
 from datamodules import FramesDataModule
 from datamodules.base import SPLITS, Split
-from datamodules.contact_sheet import contact_sheet
+from datamodules.contact_sheet import ROWS, contact_sheet
+from datamodules.problems import Problem, counted
 from experiments.composition import data_parser, find_configs
 from experiments.errors import RunError
 
@@ -49,7 +51,7 @@ def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
     total = [str(sum(column)) for column in zip(*counts, strict=True)]
     concerned = sum(problems.count(name) for name in dataset.clip_names)
     shown.add_section()
-    shown.add_row(split, f"{len(counts)} clips", total[0], "", *total[1:], str(concerned), style="bold")
+    shown.add_row(split, counted(len(counts), "clip"), total[0], "", *total[1:], str(concerned), style="bold")
     for name, (frames, masks, boxes) in list(zip(dataset.clip_names, counts, strict=True))[:MOST_CLIPS]:
         height, width = sources[name].original_size()
         row = (str(frames), f"{width}x{height}", str(masks), str(boxes), str(problems.count(name)))
@@ -59,7 +61,9 @@ def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
 
 
 def problem_lines(data: FramesDataModule) -> list[str]:
-    """The problems of a data module, one line each; the last one counts those that are not shown.
+    """The problems of a data module; neighbouring frames with the same one, and alike in all else, share a line.
+
+    The last line counts the problems that are not shown.
 
     Args:
         data: A data module after ``setup``.
@@ -67,12 +71,31 @@ def problem_lines(data: FramesDataModule) -> list[str]:
     Returns:
         Lines of text.
     """
-    found = data.problems()
-    lines = [
-        f"{problem.clip}{'' if problem.frame is None else f', frame {problem.frame}'}: {problem.reason}"
-        for problem in found[:MOST_PROBLEMS]
-    ]
-    return lines + ([f"... and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else [])
+    alike = groupby(data.problems(), key=lambda problem: (problem.clip, problem.frame is None, problem.reason))
+    groups = [list(members) for _, members in alike]
+    more = sum(map(len, groups[MOST_PROBLEMS:]))
+    return [*map(_line, groups[:MOST_PROBLEMS]), *([f"... and {more} more"] if more else [])]
+
+
+def _line(alike: Sequence[Problem]) -> str:
+    """One line for a problem, or for the same one of several frames."""
+    clip, first, last = alike[0].clip, alike[0].frame, alike[-1].frame
+    frames = f", frame {first}" if first == last else f", frames {first} to {last} ({len(alike)})"
+    return f"{clip}{'' if first is None else frames}: {alike[0].reason}"
+
+
+def sheet_line(data: FramesDataModule, sheet: Path) -> str:
+    """Where the contact sheet is, and whether all clips are on it.
+
+    Args:
+        data: A data module after ``setup``.
+        sheet: The file.
+
+    Returns:
+        One line.
+    """
+    clips = len({name for split in SPLITS for name in data.dataset(split).clip_names})
+    return f"pictures: {sheet}" + (f" ({ROWS} of {clips} clips)" if clips > ROWS else "")
 
 
 def argument_parser() -> LightningArgumentParser:
@@ -107,5 +130,5 @@ def main(arguments: Sequence[str]) -> int:
     print("\n".join([f"problems: {data.skipped()}", *lines]) if lines else "problems: none")
     sheet = Path(options.output or f"runs/{name}") / f"inspect_{name}.png"
     save_png(sheet, contact_sheet(data))
-    print(f"pictures: {sheet}")
+    print(sheet_line(data, sheet))
     return 0

@@ -6,8 +6,8 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,16 +27,27 @@ from torch.nn import functional
 
 from callbacks.metrics import corner_boxes
 from callbacks.png import save_png
-from datamodules.readers import ImageFrames, VideoFrames, is_image, open_frames, resize, video_rate
-from experiments.errors import CommandParser, RunError
-from experiments.folders import write_atomically
+from datamodules.problems import counted
+from datamodules.readers import (
+    ImageFrames,
+    VideoFrames,
+    is_image,
+    is_video,
+    natural_key,
+    open_frames,
+    resize,
+    video_rate,
+)
+from experiments.errors import CommandParser, RunError, warn
+from experiments.folders import absent, remove_empty, write_atomically
 from experiments.restore import load_data, load_model, segment_folder
 
 Pixels = NDArray[np.uint8]
 TINT = (255, 64, 64)
 EDGE = (255, 255, 255)
 BATCH = 16
-HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence"]
+HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
+MOST_NAMED = 10
 PARTS = ("overlays", "overlay.mp4", "masks", "boxes.csv")
 
 
@@ -72,6 +83,9 @@ def open_input(path: Path) -> ImageFrames | VideoFrames:
             return ImageFrames(path.parent, [path.name])
         return open_frames(path)
     except (FileNotFoundError, ValueError) as error:
+        videos = sorted(filter(is_video, path.iterdir()), key=natural_key) if path.is_dir() else []
+        if videos:
+            raise RunError(f"{path} holds videos: give one of them, such as {videos[0]}.") from error
         raise RunError(f"Cannot read the input: {error}") from error
 
 
@@ -182,28 +196,6 @@ class VideoWriter(AbstractContextManager["VideoWriter"]):
             self.part.unlink(missing_ok=True)
 
 
-class OverlayFolder(AbstractContextManager["OverlayFolder"]):
-    """Write overlays as one PNG per frame.
-
-    Args:
-        folder: Where to.
-        names: File stem per frame number.
-    """
-
-    def __init__(self, folder: Path, names: dict[int, str]) -> None:
-        self.folder, self.names = folder, iter(names.values())
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def write(self, image: Pixels) -> None:
-        """Add one frame, RGB, (H, W, 3)."""
-        save_png(self.folder / f"{next(self.names)}.png", image)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is left to do."""
-
-
 def batches(frames: Iterator[tuple[int, Pixels]], size: int) -> Iterator[tuple[list[int], list[Pixels]]]:
     """Group frames, so that the model sees several at once and a long video never fills the memory."""
     numbers: list[int] = []
@@ -232,11 +224,11 @@ def replacing(output: Path) -> Iterator[Path]:
         RunError: If ``output`` holds files under the names of a prediction's that are none.
     """
     table = output / "boxes.csv"
-    former = table.is_file() and table.read_text(errors="replace").partition("\n")[0] == ",".join(HEADER)
+    former = table.is_file() and table.read_text(errors="replace").startswith(",".join(HEADER[:-1]))
     taken = [name for name in PARTS if (output / name).exists()]
     if taken and not former:
         raise RunError(f"{output / taken[0]} is there already and was made by no prediction: choose another OUTPUT.")
-    part = output / ".part"
+    part, before = output / ".part", absent(output)
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
     part.mkdir(parents=True)
     try:
@@ -248,8 +240,7 @@ def replacing(output: Path) -> Iterator[Path]:
             os.replace(new, output / new.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        if not any(output.iterdir()):
-            output.rmdir()
+        remove_empty(before)
 
 
 def predict(
@@ -272,10 +263,11 @@ def predict(
         soft: Write masks as grey values (0 to 255) instead of 0 and 255.
 
     Returns:
-        Number of frames.
+        Number of frames; those that cannot be read are left out, and a warning says which.
 
     Raises:
         RunError: If the run or the input cannot be read.
+        ValueError: If no frame of the input can be read.
     """
     if not 0 < threshold < 1:
         raise RunError(f"The threshold is {threshold}, expected a number between 0 and 1.")
@@ -285,8 +277,40 @@ def predict(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     predictor = Predictor(load_model(folder, checkpoint), size, device)
     rate = None if isinstance(frames, ImageFrames) else video_rate(source)
+    left_out: dict[int, str] = {}
     with replacing(output) as part:
-        return _write(predictor, frames, rate, part, threshold, soft)
+        count = _write(predictor, frames, rate, part, threshold, soft, left_out)
+    if left_out:
+        warn(left_out_line(frames, count, left_out))
+    return count
+
+
+def left_out_line(frames: ImageFrames | VideoFrames, count: int, left_out: Mapping[int, str]) -> str:
+    """What could not be predicted, in one sentence.
+
+    Args:
+        frames: The input.
+        count: Frames that were predicted.
+        left_out: Why the others were not, by frame number, not empty.
+
+    Returns:
+        How many of how many images, and their names; of a video, the first and last number and the first reason.
+    """
+    numbers = sorted(left_out)
+    if isinstance(frames, VideoFrames):
+        which = f"frame {numbers[0]}" if len(numbers) == 1 else f"between {numbers[0]} and {numbers[-1]}"
+        what = f"{len(numbers)} of {counted(count + len(numbers), 'frame')} of {frames.path.name} missing or broken"
+        return f"{what} ({which}): {left_out[numbers[0]]}"
+    names = _file_names(frames)
+    named = ", ".join(names[number] for number in numbers[:MOST_NAMED])
+    more = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
+    what = f"{len(numbers)} of {counted(len(frames), 'image')} cannot be read and left out"
+    return f"{what}: {named}{more}; replace or delete them."
+
+
+def _file_names(frames: ImageFrames) -> dict[int, str]:
+    """File name of every image by frame number."""
+    return dict(zip(frames.indices, frames.names, strict=True))
 
 
 def _write(
@@ -296,30 +320,36 @@ def _write(
     output: Path,
     threshold: float,
     soft: bool,
+    left_out: dict[int, str],
 ) -> int:
-    """Predict every frame and write what is found; ``rate`` is a video's frames per second."""
-    masks = output / "masks"
-    if isinstance(frames, ImageFrames):
-        names = dict(zip(frames.indices, frames.stems(), strict=True))
-        writer: VideoWriter | OverlayFolder = OverlayFolder(output / "overlays", names)
-    else:
-        names = {}
-        assert rate is not None
-        writer = VideoWriter(output / "overlay.mp4", rate)
+    """Predict every frame and write what is found; ``rate`` is a video's frames per second.
+
+    Frames that cannot be read are entered in ``left_out``; the only frame there is raises instead, with its own reason.
+    """
+    names = _file_names(frames) if isinstance(frames, ImageFrames) else {}
+    video = None if rate is None else VideoWriter(output / "overlay.mp4", rate)
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(HEADER)
     count = 0
     columns = (TextColumn("Predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar, writer:
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    broken = left_out.__setitem__ if len(frames) > 1 else None
+    with progress as bar, video or nullcontext():
         task = bar.add_task("", total=len(frames) or None)
-        for numbers, images in batches(frames.frames(), BATCH):
+        for numbers, images in batches(frames.frames(broken=broken), BATCH):
             for number, image, found in zip(numbers, images, predictor(images), strict=True):
-                writer.write(draw(image, found, threshold))
+                file = names[number] if isinstance(frames, ImageFrames) else frames.path.name
+                stem = Path(file).stem if number in names else f"{number:06d}"
+                overlay = draw(image, found, threshold)
+                if video is None:
+                    save_png(output / "overlays" / f"{stem}.png", overlay)
+                else:
+                    video.write(overlay)
                 values = found.mask if soft else (found.mask >= threshold).astype(np.float32)
-                save_png(masks / f"{names.get(number, f'{number:06d}')}.png", (values * 255).round().astype(np.uint8))
-                rows.writerow([number, *(f"{value:.1f}" for value in found.box), f"{found.confidence:.4f}"])
+                save_png(output / "masks" / f"{stem}.png", (values * 255).round().astype(np.uint8))
+                rows.writerow([number, *(f"{value:.1f}" for value in found.box), f"{found.confidence:.4f}", file])
                 count += 1
             bar.advance(task, len(images))
     write_atomically(output / "boxes.csv", table.getvalue())
@@ -352,7 +382,7 @@ def main(arguments: Sequence[str]) -> int:
     options = argument_parser().parse_args(arguments)
     output = options.output or options.run / "predictions" / options.input.resolve().name
     count = predict(options.run, options.input, output, options.threshold, options.checkpoint, options.soft)
-    print(f"{count} frames")
+    print(counted(count, "frame"))
     print(f"overlays: {next(output / name for name in PARTS[:2] if (output / name).exists())}")
     print(f"masks: {output / 'masks'}")
     print(f"boxes: {output / 'boxes.csv'}")

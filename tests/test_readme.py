@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import benchmark, evaluate, flops, gpu_check, inspect, predict
+from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict
 from experiments.cli import ExperimentCLI, run_lightning
 from experiments.composition import CONFIGS, data_parser, find_configs
 
@@ -20,6 +20,7 @@ PARSERS = {
     "predict": predict.argument_parser,
     "flops": flops.argument_parser,
     "benchmark": benchmark.argument_parser,
+    "estimators": estimators.argument_parser,
     "gpu-check": gpu_check.argument_parser,
 }
 
@@ -56,6 +57,11 @@ def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     command, *arguments = words
     if command == "inspect":
         inspect.argument_parser().parse_args(find_configs(arguments))
+        return
+    if command == "davis":
+        options = davis.parse(arguments)
+        for stage in ("inpaint", "segment"):
+            check_python(davis.stage_arguments(stage, Path("runs"), "clip", options), monkeypatch)
         return
     if command in PARSERS:
         PARSERS[command]().parse_args(arguments)

@@ -116,6 +116,23 @@ def test_detection_is_drawn_in_place() -> None:
     assert not untouched.any()
 
 
+def test_labels_can_be_read() -> None:
+    """Every letter is as bright as on a black ground, whatever the frame, and no shadow lies over it."""
+    frames = [toy_frame(), {**toy_frame(), "image": torch.ones(3, 64, 128)}, {**toy_frame(), "clip": "bean"}]
+    for frame in frames:
+        del frame["box"]
+    black, white, other = (panels(frame)["frame and box"][:, -13:, 4:40] for frame in frames)
+    assert torch.equal(black, white) and (black == 0).sum() > (black > 150).sum() > 30
+    assert not torch.equal(black, other)
+
+
+def test_the_background_is_named_after_its_maker() -> None:
+    """Plates are the background; without them it is painted."""
+    frame = {**toy_frame(), "background": torch.zeros(3, 64, 128)}
+    assert "painted" in panels(frame) and "background" not in panels(frame)
+    assert "background" in panels({**frame, "plate": True}) and "painted" not in panels({**frame, "plate": True})
+
+
 def test_panels_follow_the_output() -> None:
     """Columns that the output lacks are left out; a row without truth leaves its place black."""
     frame = toy_frame()

@@ -114,6 +114,14 @@ def test_the_right_level_of_the_tree_is_named(layout: str, root: Path) -> None:
         refused(on_disk(layout, wrong), str(wrong), f"give {root} as root")
 
 
+@pytest.mark.parametrize("layout", ["davis"])
+def test_davis_is_told_from_own_videos(layout: str, root: Path) -> None:
+    module = on_disk("videos", root)
+    module.setup("fit")
+    hints = [problem.reason for problem in module.problems() if "looks like DAVIS" in problem.reason]
+    assert len(hints) == 1 and "DATA=davis" in hints[0]
+
+
 def test_an_empty_clip_is_listed(layout: str, root: Path) -> None:
     image, clip, _ = IMAGES[layout]
     folder = (root / image).parent

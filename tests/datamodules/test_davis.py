@@ -38,6 +38,14 @@ def test_lists_by_year_hold_names(tmp_path: Path, year: str) -> None:
     assert module.dataset("test").clip_names == ["bear", "camel"]
 
 
+def test_missing_lists_are_noticed(tmp_path: Path) -> None:
+    module = davis(write_davis(tmp_path, lists=False))
+    with pytest.warns(UserWarning, match="1 other problem"):
+        module.setup()
+    (problem,) = module.problems()
+    assert problem.reason == f"no official list in {tmp_path / 'ImageSets'}: all clips train and test"
+
+
 def test_without_lists_all_clips_serve_for_all(tmp_path: Path) -> None:
     module = davis(write_davis(tmp_path, lists=False))
     module.setup()

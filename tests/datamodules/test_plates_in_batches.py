@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from datamodules.plates import PlateKind
+from datamodules.store import FrameStore
 from datamodules.transforms import FrameAugmentation
 from tests.layouts import factory
 
@@ -36,3 +37,11 @@ def test_a_frame_is_mirrored_with_its_plate(tmp_path: Path) -> None:
     for n, key in enumerate(zip(mirrored["clip"], mirrored["index"].tolist(), strict=True)):
         for name in ("image", "plate", "covered"):
             assert torch.equal(mirrored[name][n], plain[name][by_number[key]].flip(-1)), name
+
+
+def test_plates_that_two_splits_share_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    whole = FrameStore.write
+    monkeypatch.setattr(FrameStore, "write", lambda *args, **kw: made.append(args[1].name) or whole(*args, **kw))
+    factory("davis", tmp_path)(plates="temporal", clips=["camel"], store_dir=str(tmp_path / "store")).prepare()
+    assert made == ["camel", "camel plates"]

@@ -182,7 +182,7 @@ def test_a_source_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
 def test_nothing_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = write_video(tmp_path / "run.mp4")
     module = videos(video, tmp_path / "store")
-    assert re.fullmatch(r"1 clips, 6 frames, 0\.1 MB \(raw\) in .*store", module.prepare())
+    assert re.fullmatch(r"1 clip, 6 frames, 0\.1 MB \(raw\) in .*store", module.prepare())
     before = content(tmp_path / "store")
     monkeypatch.setattr(FrameStore, "write", lambda *_, **__: pytest.fail("decoded again"))
     again = videos(video, tmp_path / "store")
@@ -738,3 +738,17 @@ def test_problems_are_counted_and_quoted() -> None:
     assert summary(problems[:1]) == "1 frame skipped in 1 clip" and summary([]) == ""
     assert table(problems).splitlines() == ["clip,frame,reason", 'a,1,"no ""x"", y"', "a,2,z", "b,0,z", "c,,w"]
     assert read_table(table(problems)) == problems and read_table("clip,frame,reason\nx,y,z\nw\n") == []
+
+
+def test_a_folder_that_forbids_new_files_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:  # as in a folder that is immutable
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
+        return whole(path, flags, mode)
+
+    store = FrameStore(tmp_path)
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(StoreError, match=r"Cannot write into .*Operation not permitted.*set store_dir"):
+        store.open()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
+import signal
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,8 +48,23 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict"], "required"),
         (["evaluate"], "required"),
         (["flops", "--profile", "huge"], "huge"),
-        (["fit", "--config", "base.yaml", "--trainer.max_steps", "many"], "max_steps"),
-        (["fit", "--config", "base.yaml", "--trainer.max_stepz", "1"], "max_stepz"),
+        (
+            ["fit", "--config", "base.yaml", "--trainer.max_steps", "many"],
+            "trainer.max_steps is many, expected a whole number (see python -m experiments fit --help)",
+        ),
+        (
+            ["fit", "--config", "base.yaml", "--trainer.max_epochs", "few"],
+            "trainer.max_epochs is few, expected a whole number or null",
+        ),
+        (
+            ["fit", "--config", "base.yaml", "--trainer.max_stepz", "1"],
+            "--trainer.max_stepz 1: did you mean max_steps? (see python -m experiments fit --help)",
+        ),
+        (
+            ["prepare", "--config", "data/demo.yaml", "--data.init_args.preset", "drone"],
+            "preset is drone, expected one of static, ptz, handheld (see python -m experiments prepare --help)",
+        ),
+        (["inspect", "--config", "data/demo.yaml", "--data.init_args.presett", "ptz"], "did you mean preset?"),
     ],
 )
 def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:
@@ -61,7 +80,8 @@ def test_a_misspelt_setting_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
 ) -> None:
     line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.epsilom=1"), 2)
-    assert "SegmentationModule" in line and "'epsilom' is not accepted" in line and "NoneType" not in line
+    assert "SegmentationModule" in line and "'epsilom' is not accepted: did you mean epsilon?" in line
+    assert "NoneType" not in line
 
 
 def test_stage_2_before_stage_1_says_what_to_run(
@@ -93,6 +113,16 @@ def test_missing_data_are_named(
 ) -> None:
     line = refusal(capsys, fit_arguments(tmp_path, "inpaint", f"--data.init_args.root={tmp_path}/nowhere"), 1)
     assert f"{tmp_path}/nowhere" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_call_leaves_no_empty_folder(
+    tmp_path: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")  # whose logger makes the folder
+    run = tmp_path / "runs" / "mine"
+    assert main(fit_arguments(run, "inpaint", f"--data.init_args.root={tmp_path}/nowhere")) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_saved_config_is_whole(trained: Path) -> None:
@@ -119,6 +149,25 @@ def test_other_settings_are_refused(
 ) -> None:
     line = refusal(capsys, fit_arguments(trained, "inpaint", "--model.init_args.learning_rate=0.5"), 1)
     assert "model.init_args.learning_rate: 0.003 -> 0.5" in line and "choose another RUN" in line
+
+
+def test_a_painter_that_was_trained_further(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    for stage, steps in (("inpaint", 2), ("segment", 2), ("inpaint", 3)):
+        assert main(fit_arguments(tmp_path, stage, f"--trainer.max_steps={steps}")) == 0
+    line = refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
+    folder = tmp_path / "segment"
+    assert "was trained further, or replaced" in line and f"stage 2 must start anew: delete {folder}." in line
+    line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.learning_rate=0.5"), 1)
+    assert "-> 0.5; run.inpainter_sha256: another painter): choose another RUN" in line
+    assert main(["evaluate", str(tmp_path)]) == 0
+    (warning,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("warning: ")]
+    assert f"{tmp_path}/inpaint and {folder} no longer belong together" in warning and "the older one" in warning
+    shutil.rmtree(folder)
+    assert main(fit_arguments(tmp_path, "segment")) == 0
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert "belong together" not in capsys.readouterr().err
 
 
 def test_what_a_constructor_refuses_is_one_sentence(
@@ -188,6 +237,39 @@ def test_an_interrupted_stage_is_resumed(
     assert logged_steps(folder, "val/loss") == [1, 3, 5, 7]  # counted from 0; every second step
     optimizer = torch.load(folder.last, weights_only=True)["optimizer_states"][0]["state"]
     assert {int(state["step"]) for state in optimizer.values()} == {9}
+
+
+def test_sigterm_ends_a_training_as_ctrl_c_does(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = InpaintingModule.training_step
+
+    def training_step(self: InpaintingModule, batch: Any, batch_idx: int) -> Any:  # noqa: ANN401
+        if self.trainer.global_step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(self, batch, batch_idx)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(InpaintingModule, "training_step", training_step)
+    assert main(fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=9")) == 143
+    assert "interrupted: the same command goes on from step 3.\n" in capsys.readouterr().err
+    progress = StageFolder(tmp_path / "inpaint").progress()
+    assert progress is not None and progress.step == 3
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_our_warnings_name_no_place_in_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    def warn(_: object) -> int:
+        for file in (provenance.__file__, "/elsewhere/library.py"):
+            shown.append(warnings.formatwarning("Only 4 frames.", UserWarning, file, 3))
+        return 0
+
+    monkeypatch.setitem(COMMANDS, "flops", warn)
+    assert main(["flops"]) == 0
+    ours, theirs = shown
+    assert ours == "warning: Only 4 frames.\n" and theirs.startswith("/elsewhere/library.py:3: ")
 
 
 @pytest.mark.parametrize("why", ["dry run", "before the first step", "from a checkpoint of choice"])

@@ -57,7 +57,7 @@ def test_lengths_and_places_may_differ(changes: dict[str, Any]) -> None:
         ({"model__class_path": "N"}, "model.class_path: M -> N"),
         ({"seed_everything": 1}, "seed_everything: 0 -> 1"),
         ({"trainer__precision": "bf16-mixed"}, "trainer.precision: 32-true -> bf16-mixed"),
-        ({"run__inpainter_sha256": "abd"}, "run.inpainter_sha256: abc -> abd"),
+        ({"run__inpainter_sha256": "abd"}, "run.inpainter_sha256: another painter"),
         ({"data__init_args__new": 1}, "data.init_args.new: None -> 1"),
     ],
 )

@@ -14,7 +14,7 @@ from PIL import Image
 from datamodules import DavisDataModule
 from datamodules.readers import ImageFrames
 from experiments.cli import main
-from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS
+from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
 from tests import fake_data
 
 SMALL = ["--data.init_args.image_size=[48, 64]", "--data.init_args.num_workers=0"]
@@ -70,9 +70,10 @@ def test_problems_are_listed_and_long_lists_are_cut(
     for number in range(MOST_PROBLEMS + 3):
         fake_data.write_masks(root / "masks" / f"walk{number:02d}", frames=[0])
     arguments = ["--config=data/videos.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
-    with pytest.warns(UserWarning, match="Only 19 training frames"):
+    with pytest.warns(UserWarning, match="Only 19 training frames: .* 300; 5 more are held out .* splits.json changes"):
         assert main(["inspect", *arguments, "--data.init_args.val_fraction=0.2"]) == 0
     shown = capsys.readouterr().out
+    assert f"pictures: {tmp_path}/inspect_videos.png (6 of 24 clips)" in shown
     assert "walk00: " in shown and "walk19: " in shown and "walk20" not in shown and "... and 3 more" in shown
 
 
@@ -89,7 +90,7 @@ def test_what_is_skipped_is_counted_and_listed(
         assert main(["inspect", *arguments, f"--output={tmp_path}", *SMALL]) == 0
     shown = capsys.readouterr().out
     (problems,) = store.glob("problems-davis-*.csv")
-    assert ["train", "1 clips", "5", "", "0", "0", "1"] in rows(shown)
+    assert ["train", "1 clip", "5", "", "0", "0", "1"] in rows(shown)
     assert f"problems: 1 frame skipped in 1 clip, 1 clip skipped: see {problems}" in shown
     assert "\nbear, frame 2: Cannot read the image" in shown and "\nboat: No image in" in shown
 
@@ -112,6 +113,20 @@ def test_clips_beyond_the_first_are_counted(
     assert set(sized) == set(names[:MOST_CLIPS])
     found = rows(capsys.readouterr().out)
     assert ["", "... and 3 more", "", "", "", "", ""] in found and not any("run20" in row for row in found)
+
+
+def test_frames_lost_together_share_a_line(davis: Path) -> None:
+    module = DavisDataModule(str(davis))
+    for frame in (3, 4, 6):
+        module.notice("run1", frame, "it ends before")
+    for clip, frame, reason in (("run1", 9, "damaged"), ("run2", 9, "damaged"), ("run2", None, "short")):
+        module.notice(clip, frame, reason)
+    assert problem_lines(module) == [
+        "run1, frames 3 to 6 (3): it ends before",
+        "run1, frame 9: damaged",
+        "run2, frame 9: damaged",
+        "run2: short",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -137,5 +152,5 @@ def test_plates_are_drawn_below_their_frames(davis: Path, tmp_path: Path) -> Non
     assert main(["inspect", *arguments, f"--output={tmp_path}"]) == 0
     sheet = np.asarray(Image.open(tmp_path / "inspect_davis.png"))
     assert sheet.shape == (2 * 192, 6 * 256, 3)
-    frames, plates = sheet[:192].astype(int), sheet[192:].astype(int)
+    frames, plates = sheet[30:192].astype(int), sheet[222:].astype(int)  # below the clip's name
     assert plates.max() > 0 and np.abs(frames - plates).max() > 100  # the subject is gone

@@ -112,6 +112,12 @@ def test_sizes_are_those_of_the_data_set_asked_for(make: Make) -> None:
         (["inspect", "DATA=h36m"], "add ROOT="),
         (["prepare", "DATA=videos"], "add ROOT="),
         (["predict", "RUN=runs/x"], "INPUT="),
+        (["train-inpaint", "DATA=davos", "ROOT=/x"], "DATA=davos is unknown: choose davis, demo, h36m, "),
+        (["inspect", "PROFILE=huge"], "PROFILE=huge is unknown: choose paper, small"),
+        (["train-seg", "BACKGROUND=plate"], "BACKGROUND=plate is unknown: choose inpainting, static, temporal"),
+        (["demo", "PROFILE=huge"], "PROFILE=huge is unknown"),
+        (["train-inpaint", "CLIPS=bear camel"], "CLIPS is for davis, and DATA is demo"),
+        (["train-seg", "DATA=ski", "ROOT=/x", "PRESET=ptz"], "PRESET is for demo"),
     ],
 )
 def test_what_is_missing_is_named(make: Make, words: list[str], expected: str) -> None:
@@ -122,11 +128,18 @@ def test_what_is_missing_is_named(make: Make, words: list[str], expected: str) -
     assert not [line for line in make.log if "experiments" in line]
 
 
+def test_known_names_pass(make: Make) -> None:
+    words = ["DATA=davis", "ROOT=/x", "CLIPS=bear camel", "PROFILE=paper"]
+    assert make("train-seg", *words, "BACKGROUND=inpainting").returncode == 0
+    assert make("davis", *words[1:]).returncode == 0  # which sets DATA itself
+    assert make("inspect", "PRESET=ptz", "BACKGROUND=static").returncode == 0
+
+
 def test_help_lists_every_target(root: Path, make: Make) -> None:
     shown = make().stdout
     makefile = (root / "Makefile").read_text().replace("\\\n", " ")
     phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
-    targets = set(" ".join(phony).split()) - {"need-root"}
+    targets = set(" ".join(phony).split()) - {"known", "need-root"}
     wanted = {"help", "install", "lint", "typecheck", "test", "test-full", "demo", "train-inpaint", "train-seg"}
     assert wanted | {"prepare", "inspect", "evaluate", "predict", "flops", "benchmark"} <= targets
     for target in targets:

@@ -17,7 +17,7 @@ from experiments.cli import main
 from experiments.predict import Found, VideoWriter, _at_full_size, draw
 from tests import fake_data
 
-HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence"]
+HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def boxes(output: Path) -> list[list[str]]:
 
 
 def check_boxes(rows: list[list[str]], size: tuple[int, int]) -> None:
-    for _, *corners, confidence in rows:
+    for _, *corners, confidence, _file in rows:
         x0, y0, x1, y1 = map(float, corners)
         assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
         assert 0 < float(confidence) <= 1
@@ -55,6 +55,7 @@ def test_a_folder_keeps_names_numbers_and_size(alone: Path, tmp_path: Path) -> N
     assert mask.shape == (50, 70) and set(np.unique(mask)) <= {0, 255}
     rows = boxes(tmp_path / "out")
     assert [int(row[0]) for row in rows] == list(range(98, 116))
+    assert [row[-1] for row in rows] == names
     check_boxes(rows, (50, 70))
 
 
@@ -130,6 +131,55 @@ def test_files_of_the_user_are_left_alone(
     assert main(["predict", str(alone), str(tmp_path / "clip"), "--output", str(tmp_path)]) == 1
     assert f"{tmp_path / 'masks'} is there already" in capsys.readouterr().err
     assert everything(tmp_path) == ["clip/00000.jpg", "masks/00000.png"]
+
+
+def test_broken_images_are_left_out_and_named(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=5)
+    for number in (1, 3):
+        (tmp_path / "in" / f"0000{number}.jpg").write_bytes(b"no image")
+    output = tmp_path / "out"
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]) == 0
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert "2 of 5 images cannot be read and left out: 00001.jpg, 00003.jpg; replace" in warning
+    assert [(row[0], row[-1]) for row in boxes(output)] == [("0", "00000.jpg"), ("2", "00002.jpg"), ("4", "00004.jpg")]
+    for folder in ("overlays", "masks"):
+        assert sorted(path.name for path in (output / folder).iterdir()) == ["00000.png", "00002.png", "00004.png"]
+    for path in (tmp_path / "in").iterdir():
+        path.write_bytes(b"no image")
+    before = sorted(alone.rglob("*"))
+    assert main(["predict", str(alone), str(tmp_path / "in")]) == 1
+    assert f"No image in {tmp_path / 'in'} can be read" in capsys.readouterr().err
+    assert sorted(alone.rglob("*")) == before  # no empty folder either
+
+
+def test_a_truncated_video_says_what_is_missing(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=60, options={"movflags": "faststart"})
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    assert main(["predict", str(alone), str(video), "--output", str(tmp_path / "out")]) == 0
+    found = boxes(tmp_path / "out")
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert 1 < len(found) < 59 and {row[-1] for row in found} == {"in.mp4"}
+    assert f"warning: {60 - len(found)} of 60 frames of in.mp4 missing or broken (between " in warning
+
+
+def test_a_folder_of_videos_is_told_from_one_of_images(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = fake_data.write_video(tmp_path / "in" / "a.mp4", frames=1)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 1
+    assert f"{tmp_path / 'in'} holds videos: give one of them, such as {video}." in capsys.readouterr().err
+
+
+def test_a_table_of_an_earlier_version_is_replaced(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "boxes.csv").write_text("frame,x0,y0,x1,y1,confidence\n7,0,0,1,1,0.5\n")
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    assert [row[0] for row in boxes(tmp_path / "out")] == ["0"]
 
 
 @pytest.mark.parametrize("size", [(48, 64), (48, 64)[::-1]])

@@ -125,6 +125,6 @@ def test_five_minutes_of_full_hd_survive_a_kill_in_constant_memory(tmp_path: Pat
     assert killed.wait() == -signal.SIGKILL and sums(store) == {}
 
     again = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    assert f"1 clips, {frames} frames, 1.3 GB (raw) in {store}" in again.stdout
+    assert f"1 clip, {frames} frames, 1.3 GB (raw) in {store}" in again.stdout
     assert sums(store) == sums(calm) and len(sums(store)) == 3
     assert not list(store.glob(".part-*"))
