@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -46,7 +47,8 @@ class GradientStatistics:
 
     Attributes:
         variance: Sum over cells of the variance, mean over frames.
-        bias: Norm of the difference of its mean from the exact gradient over the norm of that, mean over frames.
+        bias: Root mean square over frames of the difference of its mean from the exact gradient, over that of the exact
+            gradient; what the mean of so many draws is off by chance is taken out.
         passes: Passes of the inpainter per frame.
     """
 
@@ -79,9 +81,10 @@ def gradient_statistics(
         total += gradient
         square += gradient.square()
     mean = total / draws
-    variance = (square / draws - mean.square()).clamp_min(0).sum(dim=1).mean()
-    bias = ((mean - exact).norm(dim=1) / exact.norm(dim=1).clamp_min(1e-12)).mean()
-    return GradientStatistics(float(variance), float(bias), int(live.sum()) if estimator == "exact" else count)
+    variance = float((square / draws - mean.square()).clamp_min(0).sum(dim=1).mean())
+    off = float((mean - exact).square().sum(dim=1).mean()) - variance / draws
+    bias = math.sqrt(max(0.0, off) / max(float(exact.square().sum(dim=1).mean()), 1e-30))
+    return GradientStatistics(variance, bias, int(live.sum()) if estimator == "exact" else count)
 
 
 def _gradient(
