@@ -4,11 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from lightning_modules import InpaintingModule, SegmentationModule
 from lightning_modules.background import Scene
+from lightning_modules.contracts import StepOutput
 from lightning_modules.handover import HandoverError, read_inpainter
 from tests.tiny import SEGMENTATION
 
@@ -180,6 +183,38 @@ def test_a_mask_that_covers_all_evidence_leaves_no_foreground_error() -> None:
 def test_evidence_needs_plates_and_the_window_as_foreground(arguments: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="evidence_scale needs"):
         module(evidence_scale=4.0, **arguments)
+
+
+def test_while_it_is_warm_boxes_are_pulled_to_the_prior_size_and_not_to_their_masks() -> None:
+    net = module(skips=True, focal=False, box_fit_weight=2.0, box_prior_size=0.4)
+
+    def pull(warm: bool) -> Tensor:
+        torch.manual_seed(3)
+        return net.objectives(images(), warm=warm)[0]["box_fit"]
+
+    torch.manual_seed(3)
+    boxes = net.objectives(images())[1]["box"]
+    torch.testing.assert_close(pull(True), 2 * (boxes[:, 2:] - 0.4).square().sum(dim=1).mean())
+    assert not torch.isclose(pull(True), pull(False))
+
+
+def test_it_is_warm_for_the_share_that_is_asked_for() -> None:
+    net = module(skips=True, focal=False, box_fit_weight=2.0, box_warmup=0.25)
+    seen: list[bool] = []
+    objectives = net.objectives
+
+    def watched(image: Tensor, scene: Scene | None, warm: bool) -> tuple[dict[str, Tensor], StepOutput]:
+        seen.append(warm)
+        return objectives(image, scene, warm)
+
+    net.objectives = watched  # type: ignore[method-assign, assignment]
+    frames = [{"image": image} for image in images().repeat(3, 1, 1, 1)[:8]]
+    loader: DataLoader[dict[str, Tensor]] = DataLoader(frames, batch_size=1)  # type: ignore[arg-type]
+    net.inpainter_ready.fill_(True)
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = pl.Trainer(max_steps=8, accelerator="cpu", **quiet)  # type: ignore[arg-type]
+    trainer.fit(net, loader)
+    assert seen == [True] * 2 + [False] * 6
 
 
 def test_background_only_has_no_foreground_term() -> None:
