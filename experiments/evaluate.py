@@ -28,6 +28,7 @@ COLUMNS = ("j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate
 TITLES = dict(zip(COLUMNS, ("J", "F", "P", "R", "boundary F", "hit rate"), strict=True))
 LABELS_USED = "none in training; best_* uses test labels to choose a threshold"
 TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
+TUNED_PLATES = " and, against plates, tried on eight DAVIS-2016 clips with their labels"
 
 
 class NothingToScore(RunError):
@@ -148,8 +149,16 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
             "evaluation_precision": "32-true",
         },
         "versions": provenance.versions(),
-        "labels_used": LABELS_USED + (TUNED if run.get("profile") == "small" else ""),
+        "labels_used": LABELS_USED + _tuned(config),
     }
+
+
+def _tuned(config: Mapping[str, Any]) -> str:
+    """What labels the settings of a config were tuned with, in words."""
+    if (config.get("run") or {}).get("profile") != "small":
+        return ""
+    background = ((config.get("model") or {}).get("init_args") or {}).get("background")
+    return TUNED + (TUNED_PLATES if background in ("static", "temporal") else "")
 
 
 def table(results: Mapping[str, Any]) -> Table:

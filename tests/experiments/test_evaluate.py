@@ -10,7 +10,7 @@ import pytest
 
 from experiments import provenance
 from experiments.cli import main
-from experiments.evaluate import COLUMNS
+from experiments.evaluate import COLUMNS, _tuned
 from experiments.folders import StageFolder
 
 
@@ -111,3 +111,12 @@ def test_footage_without_masks_cannot_be_scored(
 def test_a_part_is_asked_for_where_nothing_was_held_out(scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(scored), "--part", "trained"]) == 1
     assert "Nothing was held out" in capsys.readouterr().err
+
+
+def test_labels_that_settings_were_tuned_with_are_named() -> None:
+    def config(profile: str, background: str) -> dict[str, object]:
+        return {"run": {"profile": profile}, "model": {"init_args": {"background": background}}}
+
+    assert _tuned(config("paper", "inpainting")) == ""
+    assert _tuned(config("small", "inpainting")).endswith("the demo's validation clips")
+    assert "DAVIS" in _tuned(config("small", "temporal"))
