@@ -446,7 +446,7 @@ class SegmentationScores(Metric):
 
 def _join(state: list[Tensor]) -> Tensor:
     """Join the rows of a state, gathered or not, on the CPU."""
-    return dim_zero_cat(state).cpu()
+    return dim_zero_cat([part.cpu() for part in state] if isinstance(state, list) else state).cpu()
 
 
 def _mean_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:

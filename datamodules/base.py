@@ -85,7 +85,7 @@ class FramesDataModule(pl.LightningDataModule):
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
-            each, is not trained on, nor is a plate made of it, and it alone is evaluated; 0 cuts none.
+            each, is not trained on, no plate of the other frames sees it, and it alone is evaluated; 0 cuts none.
         evaluated_part: ``trained`` evaluates the other part of the clips that ``held_out`` cuts.
 
     Raises:

@@ -27,6 +27,7 @@ SUBJECTS: dict[Split, tuple[str, ...]] = {
     "test": ("S9", "S11"),
 }
 _BOX, _CAMERA = "bounding_box_cam", "intrinsic"
+_BOXES_FORMAT = 1  # raise it with every change of what is found in a mask
 _PIXELS_FROM = 3.0  # no person is so small in pixels, nor so large in camera coordinates
 
 
@@ -166,15 +167,23 @@ def _kept_boxes(
 ) -> dict[int, Box | None]:
     """Boxes of some masks of a file by position: those that the store holds, else found and put there."""
     place = file.path.parts[-4:]  # subjects have files of one name
-    key = hashlib.sha256(json.dumps([place, file_identity(file.path), positions, size]).encode()).hexdigest()[:16]
+    found_in = json.dumps([_BOXES_FORMAT, place, file_identity(file.path), positions, size])
+    key = hashlib.sha256(found_in.encode()).hexdigest()[:16]
     name = f"boxes-{key}.json"
-    with suppress(OSError, ValueError):  # not there, or damaged
-        kept = json.loads((store.folder / name).read_text()).items()
-        return {int(position): None if box is None else (box[0], box[1], box[2], box[3]) for position, box in kept}
+    with suppress(OSError, ValueError, AttributeError, TypeError, KeyError):  # not there, or damaged
+        kept = json.loads((store.folder / name).read_text())
+        return {position: _four(kept[str(position)]) for position in positions}
     boxes = file.boxes(positions, size)
     with suppress(StoreError):  # somebody else's store may be read-only
         store.write_text(name, json.dumps(boxes))
     return boxes
+
+
+def _four(box: Sequence[float] | None) -> Box | None:
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return x0, y0, x1, y1
 
 
 def _frame_boxes(boxes: NDArray[np.float64] | None, camera: NDArray[np.float64] | None) -> list[Box] | None:

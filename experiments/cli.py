@@ -25,7 +25,7 @@ import lightning_modules  # noqa: F401
 from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
-from experiments.errors import RunError, UsageError, one_line, report, warn
+from experiments.errors import RunError, Terminated, UsageError, one_line, report, warn
 from experiments.folders import (
     PAINTER_CHANGED,
     Progress,
@@ -80,10 +80,6 @@ Configs are sought in the working directory, then in experiments/configs. COMMAN
 
 class StageFinished(Exception):
     """The stage has been trained to its end already; nothing to do."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, as a scheduler sends it, which ends a command as Ctrl-C does."""
 
 
 class SaveStageConfig(SaveConfigCallback):
@@ -368,6 +364,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interruption:
         print(f"interrupted{interruption}.", file=sys.stderr)
         return 143 if isinstance(interruption, Terminated) else 130
+    except SystemExit as left:
+        if not isinstance(left.__context__, KeyboardInterrupt):
+            raise
+        print("interrupted.", file=sys.stderr)  # Lightning turns the interruption of a test loop into an exit
+        return 143 if isinstance(left.__context__, Terminated) else 130
     except (ArgumentError, UsageError) as error:
         report(error, arguments[0] if arguments[0] in AS_FIT else None)
         return 2

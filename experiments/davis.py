@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
 from argparse import Namespace
@@ -14,9 +15,10 @@ from callbacks import MaskMetrics
 from datamodules import DavisDataModule
 from experiments import provenance
 from experiments.composition import CONFIGS
-from experiments.errors import CommandParser, RunError, one_line
+from experiments.errors import CommandParser, RunError, Terminated, one_line
 from experiments.evaluate import RESULTS, evaluate, show, write_results
 
+GO_ON = ": the same command goes on from here"
 COMMON = ("data", "profile", "scale", "mode", "steps", "training_precision", "evaluation_precision")
 
 
@@ -47,16 +49,29 @@ def stage_arguments(stage: str, folder: Path, clip: str, options: Namespace) -> 
     return ["fit", *(word for config in configs for word in ("--config", config)), *where, *data, *own]
 
 
-def train(arguments: Sequence[str]) -> int:
+def train(arguments: Sequence[str], command: Sequence[str] = (sys.executable, "-m", "experiments")) -> int:
     """Run one training in a process of its own, which leaves nothing behind in memory.
 
+    An interruption waits for it to save what it has done: Ctrl-C reaches it by itself, a SIGTERM is handed on.
+
     Args:
-        arguments: Arguments of ``python -m experiments``.
+        arguments: Arguments of ``command``.
+        command: The program.
 
     Returns:
         Its exit code.
+
+    Raises:
+        KeyboardInterrupt: If this process was interrupted.
     """
-    return subprocess.run([sys.executable, "-m", "experiments", *arguments], check=False).returncode
+    process = subprocess.Popen([*command, *arguments])
+    try:
+        return process.wait()
+    except KeyboardInterrupt as interruption:
+        if isinstance(interruption, Terminated):
+            process.terminate()
+        process.wait()
+        raise type(interruption)(GO_ON) from None
 
 
 def train_clip(folder: Path, clip: str, options: Namespace) -> None:
@@ -73,8 +88,10 @@ def train_clip(folder: Path, clip: str, options: Namespace) -> None:
     """
     for stage in ("inpaint", "segment"):
         code = train(stage_arguments(stage, folder, clip, options))
-        if code == 130:
-            raise KeyboardInterrupt(": the same command goes on from here")
+        if code in (130, -signal.SIGINT):
+            raise KeyboardInterrupt(GO_ON)
+        if code in (143, -signal.SIGTERM):
+            raise Terminated(GO_ON)
         if code:
             raise RunError(f"the {stage} stage of clip '{clip}' failed, see above")
 
@@ -141,9 +158,10 @@ def main(arguments: Sequence[str]) -> int:
         RunError: If a clip failed; the others are trained and scored first.
     """
     options = parse(arguments)
-    data = DavisDataModule(str(options.root), options.clips or None)
-    names = options.clips or data.available_clips()
-    data.split_clips("test")  # refuses unknown clips before the first is trained
+    names = options.clips or DavisDataModule(str(options.root)).available_clips()
+    for clip in DavisDataModule(str(options.root), names).split_clips("test"):  # refuses unknown clips
+        if not clip.annotated:
+            raise RunError(f"Clip '{clip.name}' has no masks to score it with: name the others with --clips.")
     command = shlex.join(["python", "-m", "experiments", "davis", *arguments])
     together, runs, failed = MaskMetrics(), dict[str, dict[str, Any]](), list[str]()
     for number, clip in enumerate(names, start=1):

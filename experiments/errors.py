@@ -27,6 +27,10 @@ class RunError(Exception):
     """Something about the run, its folder or its settings; the message is one sentence that says what to do."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler sends it, which ends a command as Ctrl-C does."""
+
+
 class UsageError(Exception):
     """The command line is not as expected."""
 

@@ -61,10 +61,11 @@ def evaluate(
     folder = segment_folder(run)
     config = folder.config()
     _warn_of_another_painter(run, folder, config)
+    config = _of_part(config, part)
     seed = int(config.get("seed_everything") or 0)
     pl.seed_everything(seed, workers=True, verbose=False)
     model = load_model(folder, checkpoint)
-    data = load_data(_of_part(config, part))
+    data = load_data(config)
     metrics = MaskMetrics()
     trainer = pl.Trainer(
         accelerator="auto",
@@ -92,7 +93,9 @@ def evaluate(
 def _warn_of_another_painter(run: Path, folder: StageFolder, config: Mapping[str, Any]) -> None:
     """Say so where stage 1 of the run is no longer what stage 2 was trained over."""
     painter, known = StageFolder(run / "inpaint").last, (config.get("run") or {}).get("inpainter_sha256")
-    if known is not None and painter.is_file() and sha256(painter) != known:
+    given = ((config.get("model") or {}).get("init_args") or {}).get("inpainter_ckpt")
+    its_own = given is None or (Path(given).name == painter.name and Path(given).parent.parent.name == "inpaint")
+    if known is not None and its_own and painter.is_file() and sha256(painter) != known:
         warn(
             f"{painter.parent.parent} and {folder.path} no longer belong together: the painter was trained further, or "
             f"replaced, since; {folder.path.name} holds its own, so the numbers are those of the older one."

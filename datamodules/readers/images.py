@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -61,7 +62,8 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
 class ImageFrames:
     """The images of one folder as a clip, in natural order.
 
-    A frame's number is the last number in its file name where every file has its own, else its position from 0.
+    A frame's number is the last number in its file name where every file has one and they ascend, else its position
+    from 0.
 
     Args:
         folder: Folder that holds the images directly.
@@ -79,8 +81,9 @@ class ImageFrames:
         if not self.names:
             raise FileNotFoundError(f"No image in {self.folder}: expected files such as 000001.jpg directly inside.")
         numbers = [frame_number(stem) for stem in self.stems()]
-        clear = None not in numbers and len(set(numbers)) == len(numbers)
-        self.indices = [int(n or 0) for n in numbers] if clear else list(range(len(self.names)))
+        known = [number for number in numbers if number is not None]
+        ascend = all(first < second for first, second in pairwise(known))
+        self.indices = known if len(known) == len(numbers) and ascend else list(range(len(self.names)))
 
     def __len__(self) -> int:
         """Number of frames."""

@@ -248,3 +248,9 @@ def test_a_video_cut_in_its_header_is_no_failing_disk(tmp_path: Path, suffix: st
         video.write_bytes(whole[:length])
         with pytest.raises(ValueError, match=rf"run\.{suffix}"):
             list(VideoFrames(video).frames())
+
+
+def test_numbers_that_do_not_ascend_are_no_frame_numbers(tmp_path: Path) -> None:
+    for name in ("a_1", "a_2", "b_10", "c_5"):
+        write_images(tmp_path, frames=1, pattern=name + ".jpg")
+    assert ImageFrames(tmp_path).indices == [0, 1, 2, 3]

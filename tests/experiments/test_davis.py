@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import pytest
 from experiments import cli, davis
 from experiments.cli import main
 from experiments.evaluate import COLUMNS
+from tests import fake_data
 
 FitArguments = Callable[..., list[str]]
 TINY = "--config debug.yaml --trainer.accelerator cpu"
@@ -73,6 +78,8 @@ def test_what_was_held_out_and_what_was_trained_on_are_scored_apart(tmp_path: Pa
     held, trained = (json.loads(file.read_text()) for file in files)
     assert list(held["clips"]) == [f"{names[0]} (last 34%)"] and list(trained["clips"]) == [f"{names[0]} (first 66%)"]
     assert (held["frames"], trained["frames"]) == (2, 4)
+    made = [one["made_by"]["settings"]["data_settings"]["init_args"]["evaluated_part"] for one in (held, trained)]
+    assert made == ["held_out", "trained"]
 
 
 def test_a_clip_that_fails_does_not_stop_the_others(
@@ -91,6 +98,60 @@ def test_an_interruption_ends_it(tmp_path: Path, davis: Path, monkeypatch: pytes
     monkeypatch.setattr("experiments.davis.train", lambda arguments: calls.append(arguments) or 130)
     assert main(command(tmp_path, davis)) == 130
     assert len(calls) == 1
+
+
+CHILD = """
+import signal, sys, time
+def save(*_):
+    time.sleep(1)  # longer than subprocess.run would wait
+    open(sys.argv[1], "w").write("saved")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+open(sys.argv[1], "w").write("ready")
+time.sleep(60)
+"""
+PARENT = """
+import signal, sys
+from experiments.davis import train
+from experiments.errors import Terminated
+def stop(*_):
+    raise Terminated
+signal.signal(signal.SIGTERM, stop)
+try:
+    train(sys.argv[1:], (sys.executable, "-c"))
+except Terminated as end:
+    print(end)
+"""
+
+
+def test_a_training_that_is_terminated_may_save_first(tmp_path: Path, root: Path) -> None:
+    file = tmp_path / "state"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD, str(file)], stdout=subprocess.PIPE, text=True, cwd=root
+    )
+    deadline = time.monotonic() + 120
+    while not file.exists() or file.read_text() != "ready":
+        assert parent.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    parent.terminate()
+    shown, _ = parent.communicate(timeout=60)
+    assert file.read_text() == "saved" and "goes on from here" in shown
+
+
+def test_a_terminated_stage_ends_it(tmp_path: Path, davis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = list[Sequence[str]]()
+    monkeypatch.setattr("experiments.davis.train", lambda arguments: calls.append(arguments) or 143)
+    assert main(command(tmp_path, davis)) == 143
+    assert len(calls) == 1
+
+
+def test_a_listed_clip_that_is_not_there_is_not_missed(
+    tmp_path: Path, in_this_process: list[list[str]]
+) -> None:
+    root = fake_data.write_davis(tmp_path / "data")
+    shutil.rmtree(root / "JPEGImages" / "480p" / "camel")
+    assert main(command(tmp_path / "run", root)) == 0
+    assert "camel" not in json.loads((tmp_path / "run" / "results.json").read_text())["clips"]
 
 
 def test_an_unknown_clip_is_refused_before_anything_is_trained(
