@@ -118,10 +118,10 @@ train-seg: known need-root $(STAMP) ## stage 2: detector and segmenter, over the
 
 davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),temporal)
-davis: known need-root $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; ARGS go to stage 2, INPAINT_ARGS to stage 1
+davis: known need-root $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
 	@$(PY) -m experiments davis '$(RUN)' --root '$(ROOT)' $(if $(strip $(CLIPS)),--clips $(CLIPS)) --profile $(PROFILE) \
 		--background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
-		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(if $(STEPS),--trainer.max_steps $(STEPS)) $(ARGS)
+		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(limit_args) $(ARGS)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
 	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)

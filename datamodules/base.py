@@ -389,7 +389,13 @@ class FramesDataModule(pl.LightningDataModule):
         others: Sequence[Split] = ("val", "test") if split == "train" else ("train",)
         shared = {clip.name for other in others for clip in self.split_clips(other)}
         at = 0 if split == "train" or self.evaluated_part == "trained" else 1
-        return [hold_out(clip, self.held_out)[at] if clip.name in shared else clip for clip in clips]
+        parts = []
+        for clip in clips:
+            try:
+                parts.append(hold_out(clip, self.held_out)[at] if clip.name in shared else clip)
+            except ValueError as error:
+                self.leave_out(clip.name, str(error))
+        return parts
 
     def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]], wanted: Sequence[Clip]) -> Codec:
         """The codec; "auto" is the one that holds the wanted clips already, as another machine may have stored them.
@@ -401,6 +407,7 @@ class FramesDataModule(pl.LightningDataModule):
         if self._codec is None:
             clips = {clip.kept: clip for members in used.values() for clip in members}
             total = sum(map(self._stored.bytes, clips.values()))
+            total *= 3 if self.plates == "temporal" else 1  # a plate and its coverage for every frame
             fits = total <= _MEMORY_SHARE * machine_memory() and total <= (self.store.limit or total)
             self._codec = "raw" if fits and self._stored.raw_fits(list(clips.values())) else "jpeg"
         return self._codec
@@ -431,7 +438,7 @@ class FramesDataModule(pl.LightningDataModule):
         """Write the list of what is left out; in a store of somebody else, unless strict, that may be impossible."""
         listed = {clip.name for members in self._lists.values() for clip in members}
         try:
-            before = read_table(self._problems_file.read_text())
+            before = read_table(self._problems_file.read_text(encoding="utf-8", errors="surrogateescape"))
         except OSError:
             before = None
         if self.problems() or before is not None:

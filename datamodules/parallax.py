@@ -10,6 +10,7 @@ from datamodules.readers import Pixels
 
 _GRID = (9, 16)  # cells (rows, columns), the whole frame
 _NEIGHBOURS = 5  # cells on a side over which the median is taken: a subject in fewer than half of them has no say
+_SMALLEST = 48  # pixels; on smaller frames OpenCV's flow crashes, and a homography is as good
 _FARTHEST = 0.04  # of the frame's width; more is a subject, or a mistake
 
 
@@ -28,6 +29,8 @@ def parallax(target: Pixels, registered: Pixels, seen: NDArray[np.bool_]) -> NDA
         (H, W, 2): the scene at (x, y) of ``target`` lies at (x, y) plus this (dx, dy) in ``registered``, in pixels.
     """
     height, width = target.shape
+    if min(height, width) < _SMALLEST:
+        return np.zeros((height, width, 2), dtype=np.float32)
     flow = np.asarray(cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(target, registered, None))
     flow[~seen] = np.nan
     rows, columns = (max(1, side // cells) for side, cells in zip((height, width), _GRID, strict=True))

@@ -80,7 +80,8 @@ def hold_out(clip: Clip, share: float) -> tuple[Clip, Clip]:
             f"Clip '{clip.name}' has {len(numbers)} frames, too few to hold out {share:.0%} of them: change held_out."
         )
     cut = numbers[kept]
-    first, last = Part(clip.source, numbers[0], cut), Part(clip.source, cut, numbers[-1] + 1)
+    begin, end = min([*numbers, *clip.annotated]), max([*numbers, *clip.annotated]) + 1  # annotated frames are kept too
+    first, last = Part(clip.source, begin, cut), Part(clip.source, cut, end)
     return _part(clip, first, f"first {1 - share:.0%}"), _part(clip, last, f"last {share:.0%}")
 
 

@@ -218,10 +218,10 @@ class FrameStore:
         """
         path, part = self.folder / name, self.folder / f".{name}.part"
         with self.writing(), self._locked():
-            if path.exists() and path.read_text() == text:
+            if path.exists() and path.read_text(encoding="utf-8", errors="surrogateescape") == text:
                 return
             try:
-                part.write_text(text)
+                part.write_text(text, encoding="utf-8", errors="surrogateescape")
                 os.replace(part, path)
             finally:
                 part.unlink(missing_ok=True)

@@ -145,7 +145,10 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: If the run holds no segmentation model.
     """
-    options = argument_parser().parse_args(arguments)
+    parser = argument_parser()
+    options = parser.parse_args(arguments)
+    if min(options.draws, options.batches) < 1 or options.flatten <= 0:
+        parser.error("--draws, --batches and --flatten must be positive")
     pl.seed_everything(options.seed, verbose=False)
     folder = segment_folder(options.run)
     model = load_model(folder, options.checkpoint)

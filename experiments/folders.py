@@ -205,7 +205,7 @@ def write_atomically(path: Path, text: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files are bytes
     os.replace(part, path)
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -313,6 +314,12 @@ def _file_names(frames: ImageFrames) -> dict[int, str]:
     return dict(zip(frames.indices, frames.names, strict=True))
 
 
+def _output_names(names: Mapping[int, str]) -> dict[int, str]:
+    """Names of the results by frame number: those of the images, with the suffix where two differ by it alone."""
+    stems = Counter(Path(name).stem for name in names.values())
+    return {number: Path(name).stem if stems[Path(name).stem] == 1 else name for number, name in names.items()}
+
+
 def _write(
     predictor: Predictor,
     frames: ImageFrames | VideoFrames,
@@ -327,6 +334,7 @@ def _write(
     Frames that cannot be read are entered in ``left_out``; the only frame there is raises instead, with its own reason.
     """
     names = _file_names(frames) if isinstance(frames, ImageFrames) else {}
+    stems = _output_names(names)
     video = None if rate is None else VideoWriter(output / "overlay.mp4", rate)
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
@@ -341,7 +349,7 @@ def _write(
         for numbers, images in batches(frames.frames(broken=broken), BATCH):
             for number, image, found in zip(numbers, images, predictor(images), strict=True):
                 file = names[number] if isinstance(frames, ImageFrames) else frames.path.name
-                stem = Path(file).stem if number in names else f"{number:06d}"
+                stem = stems.get(number, f"{number:06d}")
                 overlay = draw(image, found, threshold)
                 if video is None:
                     save_png(output / "overlays" / f"{stem}.png", overlay)

@@ -68,7 +68,8 @@ class SegmentationModule(pl.LightningModule):
             ``temporal``, with ``I`` where a plate shows nothing (beyond the paper).
         plate_tolerance: By how many pixels a plate may be registered wrong without counting as the subject.
         evidence_scale: Against plates, take the evidence of :func:`plate_evidence` with this scale for the error of the
-            background, in both objectives; what no plate shows is then left out. 0 takes the error (paper).
+            background, in both objectives; what no plate shows is then left out, and so is the perceptual term. 0 takes
+            the error (paper).
         mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
         estimator: Estimator of O: ``importance``, ``uniform``, ``exact``, ``leave_one_out`` or ``gumbel``.
         samples: Draws per frame for O.
@@ -102,7 +103,7 @@ class SegmentationModule(pl.LightningModule):
     Raises:
         HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
         ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, or ``evidence_scale`` without
-            ``skips`` or without plates.
+            ``skips`` or without plates; if ``evidence_scale`` or ``box_warmup`` is out of range.
     """
 
     inpainter_ready: Tensor
@@ -163,6 +164,8 @@ class SegmentationModule(pl.LightningModule):
         super().__init__()
         if evidence_scale > 0 and (background == "inpainting" or not skips):
             raise ValueError("evidence_scale needs background temporal or static, and skips.")
+        if evidence_scale < 0 or not 0 <= box_warmup <= 1 or (box_warmup > 0 and box_fit_weight == 0):
+            raise ValueError("evidence_scale must not be negative, box_warmup in [0, 1] and 0 without box_fit_weight.")
         weights = None
         if inpainter_ckpt is not None:
             found, weights = read_inpainter(inpainter_ckpt)

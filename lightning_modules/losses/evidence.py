@@ -26,7 +26,7 @@ def plate_evidence(plate: Tensor, image: Tensor, covered: Tensor, scale: float) 
     Returns:
         (B, 1, H, W) in [0, 1), float32, a constant.
     """
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
         error = squared_error(plate, image).sqrt() * covered
         smooth = gaussian_blur2d(error, (7, 7), (1.5, 1.5))
         usual = smooth.masked_fill(~covered, torch.nan).flatten(1).nanmedian(dim=1).values

@@ -40,5 +40,10 @@ def test_a_small_thing_that_moves_by_itself_has_no_say() -> None:
     assert np.abs(parallax(first, second, np.ones(SIZE, dtype=bool))).max() < 0.5
 
 
+def test_a_tiny_frame_has_no_parallax() -> None:
+    tiny = two_layers(0)[:24, :200].copy()
+    assert np.abs(parallax(tiny, tiny, np.ones(tiny.shape, dtype=bool))).max() == 0
+
+
 def test_what_is_not_seen_has_no_parallax() -> None:
     assert np.abs(parallax(two_layers(0), two_layers(4), np.zeros(SIZE, dtype=bool))).max() == 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules import DavisDataModule
+from datamodules import DavisDataModule, VideosDataModule
 from datamodules.clips import Clip
 from datamodules.parts import hold_out
 from datamodules.plates import plate_clip
@@ -52,6 +53,22 @@ def test_a_plate_of_one_part_has_seen_nothing_of_the_other(clip: Clip, tmp_path:
 def test_the_share_is_of_the_frames_that_are_chosen(clip: Clip) -> None:
     first, last = hold_out(Clip("run", clip.source, chosen=frozenset({2, 3, 4, 5})), 0.5)
     assert (first.chosen, last.chosen) == ({2, 3}, {4, 5})
+
+
+def test_annotated_frames_beside_the_chosen_ones_are_not_lost(clip: Clip) -> None:
+    sampled = Clip("run", clip.source, {0: mask, 9: mask}, chosen=frozenset({2, 4, 6, 7}))
+    first, last = hold_out(sampled, 0.5)
+    assert (list(first.masks), list(last.masks)) == ([0], [9])
+
+
+def test_a_clip_too_short_to_be_cut_is_left_out_and_listed(tmp_path: Path) -> None:
+    for number, frames in enumerate((1, 10)):
+        write_images(tmp_path / "data" / f"run{number}", number, frames)
+    (tmp_path / "data" / "splits.json").write_text(json.dumps({s: ["run0", "run1"] for s in ("train", "val", "test")}))
+    data = VideosDataModule(str(tmp_path / "data"), held_out=0.2, image_size=(24, 32), num_workers=0)
+    data.setup()
+    assert [clip.name for clip in data.dataset("test").clips] == ["run1 (last 20%)"]
+    assert any(problem.clip == "run0" and "too few to hold out" in problem.reason for problem in data.problems())
 
 
 def test_too_few_frames_are_refused(clip: Clip) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from pathlib import Path
 
@@ -70,6 +71,22 @@ def test_one_image(
     shown = capsys.readouterr().out
     for name in ("overlays", "masks", "boxes.csv"):
         assert str(tmp_path / "out" / name) in shown
+
+
+def test_images_that_differ_by_their_suffix_alone_have_results_of_their_own(alone: Path, tmp_path: Path) -> None:
+    for pattern in ("a{:d}.jpg", "a{:d}.png", "b{:d}.png"):
+        fake_data.write_images(tmp_path / "in", frames=1, pattern=pattern)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    for folder in ("overlays", "masks"):
+        found = {path.name for path in (tmp_path / "out" / folder).iterdir()}
+        assert found == {"a0.jpg.png", "a0.png.png", "b0.png"}
+
+
+def test_a_name_that_is_no_utf8_is_kept(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    os.rename(tmp_path / "in" / "00001.jpg", os.fsencode(tmp_path / "in") + b"/caf\xe9.jpg")
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    assert b"caf\xe9.jpg" in (tmp_path / "out" / "boxes.csv").read_bytes()
 
 
 def everything(folder: Path) -> list[str]:

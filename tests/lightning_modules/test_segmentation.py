@@ -185,6 +185,12 @@ def test_evidence_needs_plates_and_the_window_as_foreground(arguments: dict[str,
         module(evidence_scale=4.0, **arguments)
 
 
+@pytest.mark.parametrize("arguments", [{"box_warmup": 0.5}, {"box_warmup": 1.5, "box_fit_weight": 1.0}])
+def test_an_impossible_warm_up_is_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="box_warmup in"):
+        module(**arguments)
+
+
 def test_while_it_is_warm_boxes_are_pulled_to_the_prior_size_and_not_to_their_masks() -> None:
     net = module(skips=True, focal=False, box_fit_weight=2.0, box_prior_size=0.4)
 
