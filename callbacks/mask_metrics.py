@@ -113,12 +113,12 @@ class MaskMetrics(pl.Callback):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the test's numbers and keep them in :attr:`results`."""
-        self._compute_results()
+        self.compute_results()
         numbers = {f"test/{name}": float(v) for name, v in self.results.items() if name not in ("clips", "floors")}
         pl_module.log_dict(numbers, sync_dist=True)
 
     def merge(self, other: MaskMetrics) -> None:
-        """Add the test frames of another measure, such as that of a model of another clip, and compute anew.
+        """Add the test frames of another measure, for :meth:`compute_results`.
 
         Args:
             other: One of the same settings, after its test.
@@ -126,9 +126,9 @@ class MaskMetrics(pl.Callback):
         self.test.merge_state(other.test)
         for name, scores in self.floors.items():
             scores.merge_state(other.floors[name])
-        self._compute_results()
 
-    def _compute_results(self) -> None:
+    def compute_results(self) -> None:
+        """Make :attr:`results` of all test frames so far."""
         results = _compute(self.test)
         floors = {name: _compute(scores) for name, scores in self.floors.items()}
         for floor in floors.values():

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import cv2
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -19,7 +18,7 @@ from torch.utils.data import DataLoader, Subset
 
 from datamodules.clips import Clip, ClipMasks, read_boxes, read_masks
 from datamodules.codecs import Codec
-from datamodules.dataset import FrameDataset, finished
+from datamodules.dataset import FrameDataset, finished, single_thread
 from datamodules.entry import StoredClip
 from datamodules.memory import machine_memory
 from datamodules.parts import hold_out
@@ -356,7 +355,7 @@ class FramesDataModule(pl.LightningDataModule):
             collate_fn=finished,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_single_thread,
+            worker_init_fn=single_thread,
         )
 
     def _open(self, splits: Sequence[Split]) -> dict[Split, list[Clip]]:
@@ -468,11 +467,6 @@ class FramesDataModule(pl.LightningDataModule):
             return f"The {what} of {type(self).__name__} is empty: give it at least one clip."
         first = f"clip '{clips[0].clip}': {clips[0].reason}"
         return f"Nothing that can be read is left in the {what} of {type(self).__name__} ({summary(clips)}); {first}"
-
-
-def _single_thread(_worker: int) -> None:
-    """Keep OpenCV from starting threads of its own in every loader worker."""
-    cv2.setNumThreads(0)
 
 
 def _silent() -> None:

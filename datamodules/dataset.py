@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -174,6 +175,11 @@ class FrameDataset(Dataset[dict[str, Any]]):
 def finished(batch: Any) -> Any:  # noqa: ANN401  the loader expects a list here, which it gets only without us
     """The loader's ``collate_fn``: :meth:`FrameDataset.__getitems__` has made the batch already."""
     return batch
+
+
+def single_thread(_worker: int) -> None:
+    """Keep OpenCV from starting threads of its own in every loader worker."""
+    cv2.setNumThreads(0)
 
 
 def _empty(shape: tuple[int, ...]) -> Tensor:

@@ -107,6 +107,7 @@ def combine(together: MaskMetrics, runs: dict[str, dict[str, Any]], command: str
     Returns:
         The numbers, means over clips, the best threshold one for all; ``made_by`` has one entry for each ``model``.
     """
+    together.compute_results()
     made = {clip: results["made_by"] for clip, results in runs.items()}
     first = next(iter(made.values()))
     settings = {name: first["settings"][name] for name in COMMON}

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.dataset import single_thread
 from datamodules.readers import Pixels
 from experiments.decoding import Missing, Size
-from experiments.loading import shuffled, single_thread
+from experiments.loading import shuffled
 
 _CHUNK_BYTES = 64 * 2**20  # litdata's own default
 _TAR_FRAMES, _SHUFFLED_FRAMES = 100, 200

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from datamodules.clips import Clip
 from datamodules.codecs import Codec, encode
-from datamodules.dataset import FrameDataset, finished
+from datamodules.dataset import FrameDataset, finished, single_thread
 from datamodules.entry import StoredClip
 from datamodules.readers import FrameSource
 from datamodules.store import FrameStore
@@ -94,11 +94,6 @@ def shuffled(
         collate_fn=collate,
         worker_init_fn=single_thread,
     )
-
-
-def single_thread(_worker: int) -> None:
-    """Keep OpenCV from starting threads of its own in every loader worker."""
-    cv2.setNumThreads(0)
 
 
 def epoch_rate(loader: DataLoader[Any]) -> float:

@@ -298,16 +298,12 @@ class SegmentationModule(pl.LightningModule):
 
         if h["background_estimator"] is None:
             seen, area = drawn, box_area(box)
-            error = self._background_error(background, repeated, flat, behind).view(-1, draws)
+            error = self._background_error(repeated, flat, behind, background).view(-1, draws)
         else:
             name, count = h["background_estimator"], h["background_samples"]
             seen = sample_cells(proposals.probability, live, name, count, **settings)
             area_box = proposals.at(seen.cell)
-            errors = (
-                self._background_error(self._predict_background(image, b, scene), image, b, scene)
-                for b in area_box.unbind(1)
-            )
-            error = torch.stack(list(errors), dim=1)
+            error = torch.stack([self._background_error(image, b, scene) for b in area_box.unbind(1)], dim=1)
             area = box_area(area_box)
         free_area = h["mode"] != "separate"
         terms["background"] = h["background_weight"] * background_objective(seen, error, area, free_area).mean()
@@ -334,9 +330,7 @@ class SegmentationModule(pl.LightningModule):
             (B,).
         """
         image = batch["image"]
-        scene = self._scene(batch, image)
-        background = self._predict_background(image, box, scene)
-        return self._background_error(background, image, box, scene) / box_area(box)
+        return self._background_error(image, box, self._scene(batch, image)) / box_area(box)
 
     def _evaluate(self, batch: Batch, stage: Literal["val", "test"]) -> StepOutput:
         image = batch["image"].contiguous(memory_format=torch.channels_last)
@@ -346,7 +340,7 @@ class SegmentationModule(pl.LightningModule):
         scene = self._scene(batch, image)
         background = self._predict_background(image, box, scene)
         composite = torch.lerp(background, foreground, mask)
-        density = self._background_error(background, image, box, scene) / box_area(box)
+        density = self._background_error(image, box, scene, background) / box_area(box)
         terms = {"background": -self.hparams["background_weight"] * density.mean()}
         if self.hparams["mode"] != "background_only":
             terms["foreground"] = self._foreground_error(composite, mask, image, box, scene).mean()
@@ -385,11 +379,13 @@ class SegmentationModule(pl.LightningModule):
         return painted if scene is None else scene.laid_into(painted, hole)
 
     @torch.no_grad()
-    def _background_error(self, background: Tensor, image: Tensor, box: Tensor, scene: Scene | None) -> Tensor:
-        """The pixel loss of Eq. (6), or the evidence in the hole; mean over the frame, (B,)."""
-        if scene is None or scene.evidence is None:
-            return pixel_distance(background, image)
-        return (self._hole(image, box) * scene.evidence).mean(dim=(1, 2, 3))
+    def _background_error(
+        self, image: Tensor, box: Tensor, scene: Scene | None, background: Tensor | None = None
+    ) -> Tensor:
+        """The pixel loss of Eq. (6), or the evidence in the hole, mean over the frame, (B,); predicts if not given."""
+        if scene is not None and scene.evidence is not None:
+            return (self._hole(image, box) * scene.evidence).mean(dim=(1, 2, 3))
+        return pixel_distance(self._predict_background(image, box, scene) if background is None else background, image)
 
     def _foreground_error(
         self, composite: Tensor, mask: Tensor, image: Tensor, box: Tensor, scene: Scene | None
