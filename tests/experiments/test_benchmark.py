@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import json
-import gc
 import os
 from pathlib import Path
 from types import ModuleType
