@@ -26,11 +26,12 @@ def parallax(target: Pixels, registered: Pixels, seen: NDArray[np.bool_]) -> NDA
         seen: Where ``registered`` shows anything, (H, W).
 
     Returns:
-        (H, W, 2): the scene at (x, y) of ``target`` lies at (x, y) plus this (dx, dy) in ``registered``, in pixels.
+        A coarse grid over the frame, (rows, columns, 2), see :func:`enlarged`: the scene at (x, y) of ``target`` lies at
+        (x, y) plus this (dx, dy) in ``registered``, in pixels.
     """
     height, width = target.shape
     if min(height, width) < _SMALLEST:
-        return np.zeros((height, width, 2), dtype=np.float32)
+        return np.zeros((*_GRID, 2), dtype=np.float32)
     flow = np.asarray(cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(target, registered, None))
     flow[~seen] = np.nan
     rows, columns = (max(1, side // cells) for side, cells in zip((height, width), _GRID, strict=True))
@@ -39,20 +40,17 @@ def parallax(target: Pixels, registered: Pixels, seen: NDArray[np.bool_]) -> NDA
     blocks[np.isnan(blocks).all(axis=(2, 3, 4))] = 0  # a cell that is not seen at all
     medians = np.nanmedian(blocks, axis=(2, 3)).astype(np.float32)
     around = np.stack([cv2.medianBlur(medians[..., part].copy(), _NEIGHBOURS) for part in (0, 1)], axis=2)
-    bounded = np.clip(around, -_FARTHEST * width, _FARTHEST * width)
-    return np.asarray(cv2.resize(bounded, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+    return np.asarray(np.clip(around, -_FARTHEST * width, _FARTHEST * width), dtype=np.float32)
 
 
-def shifted(image: Pixels, displacement: NDArray[np.float32]) -> Pixels:
-    """Look up each pixel where a displacement says.
+def enlarged(grid: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """The displacement of every pixel.
 
     Args:
-        image: uint8, (H, W) or (H, W, 3).
-        displacement: (H, W, 2), in pixels.
+        grid: (rows, columns, 2), over the whole frame.
+        size: (height, width) in pixels.
 
     Returns:
-        Of the same shape; 0 outside the frame.
+        (height, width, 2), in the units of the grid.
     """
-    y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
-    found = cv2.remap(image, x + displacement[..., 0], y + displacement[..., 1], cv2.INTER_LINEAR)
-    return np.asarray(found, dtype=np.uint8)
+    return np.asarray(cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_CUBIC), dtype=np.float32)

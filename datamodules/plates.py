@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,21 +12,49 @@ from numpy.typing import NDArray
 
 from datamodules.camera_motion import Homography, camera_motion, rescaled
 from datamodules.clips import Clip
-from datamodules.parallax import parallax, shifted
+from datamodules.moving import moving_blob
+from datamodules.parallax import enlarged, parallax
 from datamodules.readers import Broken, FrameSource, Keep, Pixels, resize
+from datamodules.windows import windows
 
 PlateKind = Literal["static", "temporal"]
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """One frame in the window around the one whose plate is made."""
+class _Read:
+    """A frame as it was read."""
 
     position: int
     number: int
     image: Pixels  # at the working size
     grey: Pixels  # at the size of registration
     to_first: Homography  # camera motion to the clip's first frame, at the size of registration
+
+
+@dataclass(frozen=True)
+class _Neighbour:
+    """Where the scene of a frame lies in one of its neighbours."""
+
+    offset: int  # of the neighbour, in frames that could be read
+    motion: Homography  # from the frame to the neighbour, at the working size
+    parallax: NDArray[np.float32]  # what that leaves, a coarse grid of displacements at the working size
+
+    def places(self, size: tuple[int, int]) -> NDArray[np.float32]:
+        """For each pixel (x, y) of the frame where to look in the neighbour, (h, w, 2)."""
+        y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+        moved = np.stack([x, y], axis=2) + enlarged(self.parallax, size)
+        return cv2.perspectiveTransform(moved, self.motion)
+
+
+@dataclass(frozen=True)
+class _Registered:
+    """A frame and where its scene is found again."""
+
+    position: int
+    number: int
+    image: Pixels
+    neighbours: tuple[_Neighbour, ...]
+    moving: NDArray[np.uint8]  # 255 where the subject seems to be, (h, w); all 0 before the first round
 
 
 def plate_clip(clip: Clip, kind: PlateKind) -> Clip:
@@ -142,19 +169,23 @@ class TemporalPlates:
 
     Neighbours at ``step``, ``2 * step``, … up to ``reach`` frames before and after are registered to the frame by the
     camera's motion and the smooth parallax that it leaves, and the median of each pixel is taken: what moves is in
-    another place in most of them. Only the frames within reach are in memory.
+    another place in most of them. Where it is not, because a subject is large or slow, its ghost stays in the plate; so
+    the plates are made again, ``rounds`` times, of what in the neighbours does not stand out from their own plates.
+    Only the frames within reach, once for every round, are in memory.
 
     Attributes:
         source: The clip's frames.
         reach: Farthest neighbour, in frames.
         step: Distance between neighbours, in frames.
         registration_scale: Size at which the camera's motion is found, over the working size.
+        rounds: How often the plates are made again.
     """
 
     source: FrameSource
     reach: int = 40
     step: int = 5
     registration_scale: float = 2.0
+    rounds: int = 2
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -174,78 +205,85 @@ class TemporalPlates:
             ValueError: As the source does.
             OSError: As the source does.
         """
-        if size is None:
-            height, width = self.source.original_size()
-        else:
-            height, width = size[0] // 2, size[1]
-        large = (round(height * self.registration_scale), round(width * self.registration_scale))
-        window: deque[_Frame] = deque(maxlen=2 * self.reach + 1)
-        positions: dict[int, int] = {}  # of frames that are not read yet, by number; a broken frame has one too
-        arrived = made = 0
-
-        def note(position: int, number: int) -> bool:
-            positions[number] = position
-            return True
-
-        def plates(until: int) -> Iterator[tuple[int, Pixels]]:
-            nonlocal made
-            while made < until:
-                at = made - (arrived - len(window))
-                frame = window[at]
-                if keep is None or keep(frame.position, frame.number):
-                    yield frame.number, self._plate(list(window), at)
-                made += 1
-
-        for number, image in self.source.frames(large, note, broken):
-            grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-            to_first = np.eye(3)
-            if window:
-                step = camera_motion(grey, window[-1].grey)
-                to_first = window[-1].to_first @ (np.eye(3) if step is None else step)
-            to_first /= to_first[2, 2]
-            small = resize(image, (height, width))
-            window.append(_Frame(positions.pop(number), number, small, grey, to_first))
-            arrived += 1
-            yield from plates(arrived - self.reach)
-        yield from plates(arrived)
+        height, width = self.source.original_size() if size is None else (size[0] // 2, size[1])
+        frames = self._registered(self._read((height, width), broken))
+        for _ in range(self.rounds):
+            frames = self._round(frames)
+        for window, at in windows(frames, self.reach):
+            if keep is None or keep(window[at].position, window[at].number):
+                yield window[at].number, stacked(*self._plate(window, at))
 
     def identity(self) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from self.source.identity()
-        yield f"temporal plates with parallax {self.reach} {self.step} {self.registration_scale}"
+        yield f"temporal plates in {self.rounds} rounds {self.reach} {self.step} {self.registration_scale}"
 
     def original_size(self) -> tuple[int, int]:
         """(2h, w) of the first picture in pixels."""
         height, width = self.source.original_size()
         return 2 * height, width
 
-    def _plate(self, window: list[_Frame], at: int) -> Pixels:
-        frame = window[at]
-        height, width = frame.image.shape[:2]
-        images, seen = [], []
-        for other in range(at % self.step, len(window), self.step):
-            distance = abs(other - at)
-            if not 0 < distance <= self.reach:
-                continue
-            neighbour = window[other]
-            guess = np.linalg.inv(frame.to_first) @ neighbour.to_first
-            guess /= guess[2, 2]
-            motion = camera_motion(neighbour.grey, frame.grey, guess)
-            motion = guess if motion is None else motion
-            left = cv2.resize(self._parallax(neighbour.grey, frame.grey, motion), (width, height))
-            left = left / np.float32(self.registration_scale)
-            motion = rescaled(motion, 1 / self.registration_scale)
-            images.append(shifted(_warped(neighbour.image, motion), left))
-            seen.append(shifted(_warped(np.full((height, width), 255, np.uint8), motion), left) == 255)
-        if not images:
-            return stacked(np.zeros_like(frame.image), np.zeros((height, width), dtype=bool))
-        return stacked(*median_plate(np.stack(images), np.stack(seen)))
+    def _read(self, size: tuple[int, int], broken: Broken | None) -> Iterator[_Read]:
+        """The frames, and the camera's motion since the first."""
+        large = (round(size[0] * self.registration_scale), round(size[1] * self.registration_scale))
+        positions: dict[int, int] = {}  # of frames that are not read yet, by number; a broken frame has one too
+        before: _Read | None = None
+
+        def note(position: int, number: int) -> bool:
+            positions[number] = position
+            return True
+
+        for number, image in self.source.frames(large, note, broken):
+            grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            to_first = np.eye(3)
+            if before is not None:
+                step = camera_motion(grey, before.grey)
+                to_first = before.to_first @ (np.eye(3) if step is None else step)
+            to_first /= to_first[2, 2]
+            before = _Read(positions.pop(number), number, resize(image, size), grey, to_first)
+            yield before
+
+    def _registered(self, frames: Iterator[_Read]) -> Iterator[_Registered]:
+        """The frames with what is known of their neighbours, registered pair by pair."""
+        for window, at in windows(frames, self.reach):
+            frame = window[at]
+            others = [other for other in range(at % self.step, len(window), self.step) if other != at]
+            neighbours = tuple(self._neighbour(frame, window[other], other - at) for other in others)
+            nothing = np.zeros(frame.image.shape[:2], np.uint8)
+            yield _Registered(frame.position, frame.number, frame.image, neighbours, nothing)
+
+    def _neighbour(self, frame: _Read, other: _Read, offset: int) -> _Neighbour:
+        guess = np.linalg.inv(frame.to_first) @ other.to_first
+        guess /= guess[2, 2]
+        found = camera_motion(other.grey, frame.grey, guess)
+        motion = guess if found is None else found
+        inside = _warped(np.full(frame.grey.shape, 255, np.uint8), motion) == 255
+        left = parallax(frame.grey, _warped(other.grey, motion), inside) / np.float32(self.registration_scale)
+        return _Neighbour(offset, np.linalg.inv(rescaled(motion, 1 / self.registration_scale)), left)
+
+    def _round(self, frames: Iterator[_Registered]) -> Iterator[_Registered]:
+        """The frames with what stands out from their plates."""
+        for window, at in windows(frames, self.reach):
+            yield replace(window[at], moving=moving_blob(window[at].image, *self._plate(window, at)))
 
     @staticmethod
-    def _parallax(neighbour: Pixels, frame: Pixels, motion: Homography) -> NDArray[np.float32]:
-        """What registration by a homography leaves, (H, W, 2), at the size of registration."""
-        inside = _warped(np.full(frame.shape, 255, np.uint8), motion) == 255
-        return parallax(frame, _warped(neighbour, motion), inside)
+    def _plate(window: list[_Registered], at: int) -> tuple[Pixels, NDArray[np.bool_]]:
+        """Median of what of a frame's neighbours does not move, or else of all they show; and where they show any."""
+        frame = window[at]
+        height, width = frame.image.shape[:2]
+        if not frame.neighbours:
+            return np.zeros_like(frame.image), np.zeros((height, width), dtype=bool)
+        images, seen, moving = [], [], []
+        whole = np.full((height, width), 255, np.uint8)
+        for neighbour in frame.neighbours:
+            other, places = window[at + neighbour.offset], neighbour.places((height, width))
+            images.append(cv2.remap(other.image, places, None, cv2.INTER_LINEAR))
+            seen.append(cv2.remap(whole, places, None, cv2.INTER_LINEAR) == 255)
+            moving.append(cv2.remap(other.moving, places, None, cv2.INTER_LINEAR) > 0)
+        shown = np.stack(seen)
+        still = shown & ~np.stack(moving)
+        still |= shown & ~still.any(axis=0)
+        return median_plate(np.stack(images), still)
 
 
 def _warped(image: Pixels, motion: Homography) -> Pixels:

@@ -1,0 +1,34 @@
+"""Items of a stream with those around them, in constant memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def windows(items: Iterable[T], reach: int) -> Iterator[tuple[list[T], int]]:
+    """Each item of a stream, in order, with those up to ``reach`` before and after it.
+
+    Args:
+        items: The stream; it is read ``reach`` items ahead.
+        reach: How far the window goes, in items.
+
+    Yields:
+        The window, and the position of the item in it.
+    """
+    held: deque[T] = deque(maxlen=2 * reach + 1)
+    arrived = made = 0
+    for item in items:
+        held.append(item)
+        arrived += 1
+        if arrived > reach:
+            first = max(0, made - reach)
+            yield list(held)[first - (arrived - len(held)) :], made - first
+            made += 1
+    while made < arrived:
+        first = max(0, made - reach)
+        yield list(held)[first - (arrived - len(held)) :], made - first
+        made += 1
