@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from datamodules.parallax import parallax, shifted
+from datamodules.parallax import enlarged, parallax
 from datamodules.readers import Pixels
 
 SIZE = (180, 320)
@@ -24,11 +24,13 @@ def two_layers(shift: int) -> Pixels:
 
 def test_the_near_half_is_found_where_it_went() -> None:
     everywhere = np.ones(SIZE, dtype=bool)
-    found = parallax(two_layers(0), two_layers(4), everywhere)
+    found = enlarged(parallax(two_layers(0), two_layers(4), everywhere), SIZE)
     assert found.shape == (*SIZE, 2)
     assert np.abs(found[:60]).max() < 0.3
     assert np.abs(found[120:, 20:-20, 0] + 4).max() < 0.5 and np.abs(found[120:, :, 1]).max() < 0.5
-    error = np.abs(shifted(two_layers(4), found).astype(int) - two_layers(0))
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
+    brought_back = cv2.remap(two_layers(4), np.stack([x, y], axis=2) + found, None, cv2.INTER_LINEAR)
+    error = np.abs(brought_back.astype(int) - two_layers(0))
     before = np.abs(two_layers(4).astype(int) - two_layers(0))
     assert error[120:, 20:-20].mean() < 0.2 * before[120:, 20:-20].mean()
 

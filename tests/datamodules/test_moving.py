@@ -1,0 +1,50 @@
+"""The region that stands out most from a plate: one blob, no rails, no flicker."""
+
+import cv2
+import numpy as np
+
+from datamodules.moving import moving_blob
+from datamodules.readers import Pixels
+
+SIZE = (90, 160)
+EVERYWHERE = np.ones(SIZE, dtype=bool)
+
+
+def plate() -> Pixels:
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(60, 160, (18, 32, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (160, 90), interpolation=cv2.INTER_CUBIC)
+
+
+def noisy(image: Pixels) -> Pixels:
+    noise = np.random.default_rng(1).normal(0, 2, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def test_the_larger_of_two_blobs_is_found_and_a_rail_is_not() -> None:
+    frame = plate()
+    frame[30:60, 40:60] = 250  # the subject
+    frame[10:18, 100:108] = 250  # a mistake of the plate
+    frame[70, :] = 250  # a rail
+    found = moving_blob(noisy(frame), plate(), EVERYWHERE) == 255
+    assert found[30:60, 40:60].all()
+    assert not found[:20, 90:].any() and not found[68:73, 80:].any()
+    assert not found[:, :34].any() and not found[:24].any() and not found[66:].any()
+
+
+def test_a_plate_that_is_off_by_a_pixel_is_forgiven() -> None:
+    shifted = np.roll(plate(), 1, axis=1)
+    frame = plate()
+    frame[30:60, 40:60] = 250
+    found = moving_blob(noisy(frame), shifted, EVERYWHERE) == 255
+    assert found[30:60, 40:60].all() and found.mean() < 0.1
+
+
+def test_where_nothing_stands_out_or_nothing_is_covered_there_is_no_blob() -> None:
+    frame = plate()
+    assert not moving_blob(noisy(frame), plate(), EVERYWHERE).any()
+    frame[30:60, 40:60] = 250
+    covered = EVERYWHERE.copy()
+    covered[20:70, 30:70] = False
+    assert not moving_blob(noisy(frame), plate(), covered).any()
+    assert not moving_blob(noisy(frame), plate(), ~EVERYWHERE).any()
