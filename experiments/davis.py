@@ -19,7 +19,7 @@ from experiments.errors import CommandParser, RunError, Terminated, one_line
 from experiments.evaluate import RESULTS, evaluate, show, write_results
 
 GO_ON = ": the same command goes on from here"
-COMMON = ("data", "profile", "scale", "mode", "steps", "training_precision", "evaluation_precision")
+COMMON = ("data", "profile", "scale", "mode", "transductive", "steps", "training_precision", "evaluation_precision")
 
 
 def stage_arguments(stage: str, folder: Path, clip: str, options: Namespace) -> list[str]:

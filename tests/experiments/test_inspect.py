@@ -91,6 +91,7 @@ def test_what_is_skipped_is_counted_and_listed(
     shown = capsys.readouterr().out
     (problems,) = store.glob("problems-davis-*.csv")
     assert ["train", "1 clip", "5", "", "0", "0", "1"] in rows(shown)
+    assert ["val", "0 clips", "0", "", "0", "0", "0"] in rows(shown)
     assert f"problems: 1 frame skipped in 1 clip, 1 clip skipped: see {problems}" in shown
     assert "\nbear, frame 2: Cannot read the image" in shown and "\nboat: No image in" in shown
 
@@ -103,6 +104,7 @@ def test_clips_beyond_the_first_are_counted(
     for name in names:
         fake_data.write_images(root / "JPEGImages" / "480p" / name, frames=1)
     arguments = ["--config=data/davis.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    arguments += [f"--data.init_args.clips=[{','.join(names)}]"]
     listed: list[str] = []
     sized: list[str] = []
     real_list, real_size = DavisDataModule.split_clips, ImageFrames.original_size
