@@ -370,12 +370,14 @@ class FramesDataModule(pl.LightningDataModule):
         """
         names = list(dict.fromkeys(recordings))
         drawn = set_aside(names, self.val_share)
-        if names and not drawn:
+        if drawn:  # a broken recording must not keep the others from being trained on
+            self.go_without_validation(f"{', '.join(sorted(drawn))} cannot be used")
+        elif names:
             self.go_without_validation(f"{counted(len(names), 'training recording')}, val_share {self.val_share:g}")
         return drawn
 
     def go_without_validation(self, reason: str) -> None:
-        """Let the validation split be empty; :meth:`setup` says so.
+        """Let the validation split be empty, where it is; :meth:`setup` then says so.
 
         Args:
             reason: Why there is nothing to validate on.

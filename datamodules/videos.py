@@ -241,16 +241,23 @@ class VideosDataModule(FramesDataModule):
 
         How many frames are left of a clip that is sampled by time is not looked at here.
         """
-        return [name for name, path in paths.items() if self._is_usable(name, path)]
+        names = []
+        for name, path in paths.items():
+            source = self._source(name, path)
+            shortage = None if source is None else self._shortage(name, source)
+            if shortage is not None:
+                self.leave_out(name, shortage)
+            elif source is not None:
+                names.append(name)
+        return names
 
-    def _is_usable(self, name: str, path: Path) -> bool:
-        source, least = self._source(name, path), self._stored.min_frames
-        if source is None or least == 1:  # whose first frame has been read
-            return source is not None
+    def _shortage(self, name: str, source: ImageFrames | VideoFrames) -> str | None:
+        """Why a clip has too few frames, as far as is known before they are read; None where it has enough."""
+        least = self._stored.min_frames
+        if least == 1:  # and the first frame has been read
+            return None
         most = len(source) if self._is_annotated(name) else -(-len(source) // self.every_nth)
-        if most < least:
-            self.leave_out(name, too_short(most, least))
-        return most >= least
+        return too_short(most, least) if most < least else None
 
     def _held_out(self, names: list[str]) -> dict[Split, list[str]]:
         """Clip names of every split where the user has listed none."""
@@ -293,7 +300,9 @@ class VideosDataModule(FramesDataModule):
             return {"train": train, "val": val or held or train, "test": held or train}
         if not test:
             self.say(f"{file} lists no test clips: those of val are tested on, and training clips validate.")
-        drawn = self.validation_part(self._recording(name) for name in train if self._is_usable(name, paths[name]))
+        sources = {name: self._source(name, paths[name]) for name in train}
+        usable = [name for name, source in sources.items() if source and self._shortage(name, source) is None]
+        drawn = self.validation_part(map(self._recording, usable))
         return {
             "train": [name for name in train if self._recording(name) not in drawn],
             "val": [name for name in train if self._recording(name) in drawn],

@@ -85,7 +85,7 @@ def test_every_year_keeps_its_list_of_problems(tmp_path: Path) -> None:
         return Path(davis(root, year=year, store_dir=str(store)).prepare().split(": see ")[1])
 
     newer, older = listed(2017), listed(2016)
-    clips = [[problem.clip for problem in read_table(file.read_text())] for file in (newer, older)]
+    clips = [sorted(problem.clip for problem in read_table(file.read_text())) for file in (newer, older)]
     assert clips == [["bear", "boat"], ["bear"]]
 
 
@@ -191,7 +191,7 @@ def test_objects_are_joined_or_kept_apart(tmp_path: Path) -> None:
     write_davis_2017(tmp_path)
     counts = {}
     for object_id in (None, 1, 2):
-        module = davis(tmp_path, year=2017, object_id=object_id)
+        module = davis(tmp_path, year=2017, object_id=object_id, val_share=0)
         module.setup("test")
         dataset = module.dataset("test")
         counts[object_id] = [int(dataset[n]["mask"].sum()) for n in range(len(dataset)) if dataset[n]["clip"] == "dogs"]

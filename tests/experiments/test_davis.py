@@ -85,6 +85,16 @@ def test_what_was_held_out_and_what_was_trained_on_are_scored_apart(tmp_path: Pa
     assert made == ["held_out", "trained"]
 
 
+def test_the_clips_of_another_resolution_are_trained_on(tmp_path: Path, in_this_process: list[list[str]]) -> None:
+    root = fake_data.write_davis(tmp_path / "data", train=["bear"], val=[])
+    for part in ("JPEGImages", "Annotations"):
+        (root / part / "480p").rename(root / part / "1080p")
+    arguments = command(tmp_path / "run", root)
+    arguments[2:2] = ["--resolution", "1080p"]
+    assert main(arguments) == 0
+    assert list(json.loads((tmp_path / "run" / "results.json").read_text())["clips"]) == ["bear"]
+
+
 def test_a_clip_that_fails_does_not_stop_the_others(
     tmp_path: Path, davis: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

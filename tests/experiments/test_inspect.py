@@ -12,10 +12,13 @@ import pytest
 from PIL import Image
 
 from datamodules import DavisDataModule
+from datamodules.dataset import FrameDataset
+from datamodules.plates import stacked
 from datamodules.readers import ImageFrames
 from experiments.cli import main
 from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
 from tests import fake_data
+from tests.fake_data import SIZE
 
 SMALL = ["--data.init_args.image_size=[48, 64]", "--data.init_args.num_workers=0"]
 
@@ -148,11 +151,22 @@ def test_mistakes_are_one_sentence(
     assert [line for line in lines if line.startswith("error: ") and message in line]
 
 
-def test_plates_are_drawn_below_their_frames(davis: Path, tmp_path: Path) -> None:
+def test_plates_are_drawn_below_their_frames(
+    davis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plate(_: FrameDataset, number: int, position: int) -> np.ndarray:
+        picture, covered = np.full((*SIZE, 3), (40 * position, 0, 200), np.uint8), np.zeros(SIZE, dtype=bool)
+        covered[:, : SIZE[1] // 2] = True
+        return stacked(picture, covered)
+
+    options = [f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL]
+    assert main(["inspect", "--config=data/davis.yaml", *options, f"--output={tmp_path / 'without'}"]) == 0
+    monkeypatch.setattr(FrameDataset, "plate", plate)
     configs = ["--config=data/davis.yaml", "--config=background/temporal.yaml"]
-    arguments = [*configs, f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL]
-    assert main(["inspect", *arguments, f"--output={tmp_path}"]) == 0
+    assert main(["inspect", *configs, *options, f"--output={tmp_path}"]) == 0
     sheet = np.asarray(Image.open(tmp_path / "inspect_davis.png"))
     assert sheet.shape == (2 * 192, 6 * 256, 3)
-    frames, plates = sheet[30:192].astype(int), sheet[222:].astype(int)  # below the clip's name
-    assert plates.max() > 0 and np.abs(frames - plates).max() > 100  # the subject is gone
+    assert np.array_equal(sheet[:192], np.asarray(Image.open(tmp_path / "without" / "inspect_davis.png")))
+    for position in range(6):  # all six frames of the clip are on the sheet
+        cell = sheet[192:, 256 * position : 256 * (position + 1)]
+        assert (cell[:, :124] == (40 * position, 0, 200)).all() and (cell[:, 132:] == 0).all()
