@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,7 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader, Subset
 
 from datamodules.clips import Clip, ClipMasks, read_boxes, read_masks
@@ -392,7 +393,7 @@ class FramesDataModule(pl.LightningDataModule):
         """
         if message not in self._said:
             self._said.add(message)
-            rank_zero_info(message)
+            _tell(message)
 
     def _loader(self, split: Split) -> DataLoader[dict[str, Any]]:
         dataset = self.dataset(split)
@@ -550,6 +551,11 @@ def _shared_names(clips: Sequence[Clip], others: Sequence[Clip]) -> list[str]:
     """Names of the clips that are in both lists, in the order of the first."""
     names = {clip.name for clip in others}
     return [clip.name for clip in clips if clip.name in names]
+
+
+@rank_zero_only
+def _tell(message: str) -> None:
+    logging.getLogger("datamodules").info(message)  # Lightning's own logger is silenced by the command line
 
 
 def _silent() -> None:

@@ -194,13 +194,12 @@ def test_chosen_clips_are_in_all_splits_unless_they_are_cut_in_time(
     ],
 )
 def test_clips_in_all_splits_are_announced(
-    clips: list[str] | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: list[str] | None, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = list[str]()
-    monkeypatch.setattr("datamodules.base.rank_zero_info", heard.append)
     factory("davis", tmp_path)
-    ready(partial(on_disk, "davis", tmp_path), clips=clips)
-    found = [line for line in heard if "ransductive" in line]
+    with caplog.at_level("INFO", "datamodules"):
+        ready(partial(on_disk, "davis", tmp_path), clips=clips)
+    found = [line for line in caplog.messages if "ransductive" in line]
     assert len(found) == (1 if said else 0) and all(line.startswith(said) for line in found)
 
 

@@ -151,6 +151,14 @@ def test_mistakes_are_one_sentence(
     assert [line for line in lines if line.startswith("error: ") and message in line]
 
 
+def test_what_the_data_module_says_is_heard(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL, f"--output={tmp_path}"]
+    for _ in range(2):  # in one process too
+        assert main(["inspect", "--config=data/davis.yaml", *options]) == 0
+        said = capsys.readouterr().err
+        assert said.count("Transductive: clip 'camel' both trains") == 1 and "test: 1 clip, 6 frames" in said
+
+
 def test_plates_are_drawn_below_their_frames(
     davis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
