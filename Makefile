@@ -12,6 +12,7 @@ RUN ?= runs/$(DATA)
 SEED ?= 0
 ROOT ?=
 CLIPS ?=
+RESOLUTION ?=
 PRESET ?=
 BACKGROUND ?=
 HELD_OUT ?=
@@ -52,6 +53,7 @@ configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --con
 	$(if $(filter segment,$(1)),$(plates) $(if $(plates),$(own_plates)))
 data_args = $(if $(ROOT),--data.init_args.root '$(ROOT)') \
 	$(if $(CLIPS),--data.init_args.clips '[$(subst $(space),$(comma),$(strip $(CLIPS)))]') \
+	$(if $(RESOLUTION),--data.init_args.resolution '$(RESOLUTION)') \
 	$(if $(PRESET),--data.init_args.preset '$(PRESET)') $(if $(HELD_OUT),--data.init_args.held_out $(HELD_OUT))
 limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 	$(if $(EPOCHS),--trainer.max_epochs $(EPOCHS) --trainer.max_steps -1)
@@ -69,7 +71,8 @@ help: ## print this help
 	@echo "Variables (default):"
 	@echo "  DATA=demo|davis|videos|h36m|ski|handheld (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
-	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
+	@echo "  RESOLUTION=1080p|Full-Resolution|..., for davis (480p)     PRESET=static|ptz|handheld, for demo"
+	@echo "  STEPS=number or EPOCHS=number: how long to train"
 	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
@@ -120,7 +123,7 @@ davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),temporal)
 davis: known need-root $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
 	@$(PY) -m experiments davis '$(RUN)' --root '$(ROOT)' $(if $(strip $(CLIPS)),--clips $(CLIPS)) --profile $(PROFILE) \
-		--background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
+		$(if $(RESOLUTION),--resolution '$(RESOLUTION)') --background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
 		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(limit_args) $(ARGS)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
@@ -144,6 +147,7 @@ known:
 	@$(call one-of,PROFILE,$(profiles))
 	@$(if $(BACKGROUND),$(call one-of,BACKGROUND,inpainting $(call named,background)))
 	@$(call only-for,CLIPS,davis)
+	@$(call only-for,RESOLUTION,davis)
 	@$(call only-for,PRESET,demo)
 
 need-root:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader, Subset
 
 from datamodules.clips import Clip, ClipMasks, read_boxes, read_masks
@@ -30,6 +31,7 @@ from datamodules.sampling import spread
 from datamodules.store import FrameStore, StoreError, default_folder, gigabytes
 from datamodules.stored_clips import StoredClips
 from datamodules.transforms import DeviceAugmentation, FrameAugmentation
+from datamodules.validation import set_aside
 
 Split = Literal["train", "val", "test"]
 Source = TypeVar("Source", bound=FrameSource)
@@ -54,8 +56,11 @@ class FramesDataModule(pl.LightningDataModule):
     False the mask is all False and must be ignored), and, if it has any box, ``box`` (float32 (B, 4), (cx, cy, sx, sy)
     in [-1, 1]; NaN where the frame has none). A split that has annotation yields its annotated frames only; one
     without yields them all. Training yields all frames, and never sees a mask or a box.
-    Where a protocol lists one set of held-out clips only, as the official splits of DAVIS do, "val" and "test" are the
-    same clips; validation then chooses checkpoints by a loss without labels only.
+
+    No frame of a clip is in two splits. Where a protocol knows a training and a test part only, as the official lists
+    of DAVIS do, some recordings of the training part validate instead of training (:meth:`validation_part`); the test
+    part stays whole. The one exception are clips that the user has chosen for both, and a single recording: they train
+    and are evaluated (:attr:`transductive`), which is said; ``held_out`` cuts such clips in time.
 
     With ``plates``, training and validation batches bring ``plate`` (float32 (B, 3, h, w), what the frame would show
     without its subject) and ``covered`` (bool (B, 1, h, w), where that is known); see datamodules/plates.py.
@@ -84,12 +89,15 @@ class FramesDataModule(pl.LightningDataModule):
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
-            each, is not trained on, no plate of the other frames sees it, and it alone is evaluated; 0 cuts none.
-        evaluated_part: ``trained`` evaluates the other part of the clips that ``held_out`` cuts.
+            each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
+            before, the last ``val_share`` validate. 0 cuts none.
+        evaluated_part: ``trained`` tests on the training part of the clips that ``held_out`` cuts.
+        val_share: Share of the training recordings that validate where the protocol has no validation part of its own:
+            at least one, never all. 0, like a single recording, leaves nothing to validate on.
 
     Raises:
         ValueError: If a size, the scale, the batch size, the limit or ``min_frames`` is not positive, the codec is
-            unknown, or ``held_out`` is not in [0, 1).
+            unknown, or ``held_out`` or ``val_share`` is not in [0, 1).
     """
 
     def __init__(
@@ -107,6 +115,7 @@ class FramesDataModule(pl.LightningDataModule):
         plates: PlateKind | None = None,
         held_out: float = 0.0,
         evaluated_part: Literal["held_out", "trained"] = "held_out",
+        val_share: float = 0.1,
     ) -> None:
         super().__init__()
         if min(image_size) < 1 or scale <= 0 or batch_size < 1:
@@ -128,13 +137,18 @@ class FramesDataModule(pl.LightningDataModule):
         self._codec: Codec | None = None if store_codec == "auto" else store_codec
         if not 0 <= held_out < 1:
             raise ValueError(f"held_out is a share of the frames in [0, 1), got {held_out}.")
+        if not 0 <= val_share < 1:
+            raise ValueError(f"val_share is a share of the training recordings in [0, 1), got {val_share}.")
         self.held_out = held_out
+        self.val_share = val_share
         self.evaluated_part = evaluated_part
         self.plates = plates
         height, width = self.working_size
         self._stored = StoredClips(self.store, (height, width), min_frames)
         self._stored_plates = StoredClips(self.store, (2 * height, width), 1, "Making background plates (once)")
+        self._whole: dict[Split, list[Clip]] = {}
         self._lists: dict[Split, list[Clip]] = {}
+        self._unvalidated: str | None = None
         self._datasets: dict[Split, FrameDataset] = {}
         self._annotations: dict[Hashable, tuple[ClipMasks, NDArray[np.float32]]] = {}
         self._said: set[str] = set()
@@ -211,7 +225,9 @@ class FramesDataModule(pl.LightningDataModule):
         used = self._open(wanted)
         usable = {split: self._stored.usable(used[split]) for split in wanted}
         for split in wanted:
-            if not usable[split]:
+            if not usable[split] and split == "val" and self._unvalidated and stage != "validate":
+                self.say(f"Nothing to validate on ({self._unvalidated}): best.ckpt is not written.")
+            elif not usable[split]:
                 raise ValueError(self._nothing_left(f"{split} split"))
         self._annotate([clip for split in wanted if split != "train" for clip in usable[split]])
         for split in wanted:
@@ -282,9 +298,12 @@ class FramesDataModule(pl.LightningDataModule):
         """Shuffled, augmented frames; a short last batch is dropped unless it is the only one."""
         return self._loader("train")
 
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """All validation frames, every batch spread over all clips: ``limit_val_batches`` then misses none of them."""
-        return self._loader("val")
+    def val_dataloader(self) -> DataLoader[dict[str, Any]] | list[Any]:
+        """All validation frames, every batch spread over all clips: ``limit_val_batches`` then misses none of them.
+
+        No loader where there is nothing to validate on.
+        """
+        return self._loader("val") if len(self.dataset("val")) else []
 
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """All test frames in order."""
@@ -333,6 +352,39 @@ class FramesDataModule(pl.LightningDataModule):
         """
         return self._list([split])[split]
 
+    @property
+    def transductive(self) -> bool | None:
+        """Whether clips are tested on that were trained on, without their masks; None if a split cannot be listed."""
+        lists = self._list([])
+        known = "train" in lists and "test" in lists
+        return bool(_shared_names(lists["train"], lists["test"])) if known else None
+
+    def validation_part(self, recordings: Iterable[str]) -> frozenset[str]:
+        """The recordings of a training part that validate, for :meth:`split_clips` of data without a validation part.
+
+        Args:
+            recordings: Names of the recordings to train on; what several cameras saw at once is one recording.
+
+        Returns:
+            Those to validate on instead; none if there is only one, or if ``val_share`` is 0: then training goes
+            without validation.
+        """
+        names = list(dict.fromkeys(recordings))
+        drawn = set_aside(names, self.val_share)
+        if drawn:  # a broken recording must not keep the others from being trained on
+            self.go_without_validation(f"{', '.join(sorted(drawn))} cannot be used")
+        elif names:
+            self.go_without_validation(f"{counted(len(names), 'training recording')}, val_share {self.val_share:g}")
+        return drawn
+
+    def go_without_validation(self, reason: str) -> None:
+        """Let the validation split be empty, where it is; :meth:`setup` then says so.
+
+        Args:
+            reason: Why there is nothing to validate on.
+        """
+        self._unvalidated = reason
+
     def say(self, message: str) -> None:
         """Tell the user something, once per data module and on one process only.
 
@@ -341,7 +393,7 @@ class FramesDataModule(pl.LightningDataModule):
         """
         if message not in self._said:
             self._said.add(message)
-            rank_zero_info(message)
+            _tell(message)
 
     def _loader(self, split: Split) -> DataLoader[dict[str, Any]]:
         dataset = self.dataset(split)
@@ -378,23 +430,49 @@ class FramesDataModule(pl.LightningDataModule):
                 except (OSError, ValueError):
                     if split in splits:
                         raise
+        if splits:
+            self._announce_shared()
         return self._lists
 
+    def _announce_shared(self) -> None:
+        """Say which clips are in two splits; nobody but the user can have put them there."""
+        train, val, test = (self._lists.get(split, []) for split in SPLITS)
+        if shared := _shared_names(train, [*val, *test]):
+            first = f"clip '{shared[0]}'" + (f" and {len(shared) - 1} more" if len(shared) > 1 else "")
+            cut = "." if self.held_out else ", or cut it in time with held_out."
+            self.say(f"Transductive: {first} both trains, without its masks, and tests; say so beside any figure{cut}")
+        elif shared := _shared_names(val, test):
+            self.say(f"Clip '{shared[0]}' both validates and tests, as the splits were chosen.")
+
     def _split(self, split: Split) -> list[Clip]:
-        """The clips of one split; of those that are both trained on and evaluated, the part that is held out or not."""
-        clips = self.split_clips(split)
+        """The clips of one split; those that are both trained on and evaluated are cut in time if so asked."""
+        clips = self._uncut(split)
         if not self.held_out:
             return clips
-        others: Sequence[Split] = ("val", "test") if split == "train" else ("train",)
-        shared = {clip.name for other in others for clip in self.split_clips(other)}
-        at = 0 if split == "train" or self.evaluated_part == "trained" else 1
+        train, val, test = ({clip.name for clip in self._uncut(other)} for other in SPLITS)
         parts = []
         for clip in clips:
+            if clip.name not in train & (val | test):
+                parts.append(clip)
+                continue
             try:
-                parts.append(hold_out(clip, self.held_out)[at] if clip.name in shared else clip)
+                first, middle, last = hold_out(clip, self.held_out, self.val_share if clip.name in val & test else 0.0)
             except ValueError as error:
                 self.leave_out(clip.name, str(error))
+                continue
+            tested = first if self.evaluated_part == "trained" else last
+            validated = middle if clip.name in test else last
+            part = {"train": first, "val": validated, "test": tested}[split]
+            parts += [part] if part is not None else []
+        if split == "val" and clips and not parts:
+            self.go_without_validation(f"too few frames, or val_share 0: {self.val_share:g}")
         return parts
+
+    def _uncut(self, split: Split) -> list[Clip]:
+        """The clips of one split as the data set lists them, asked for once."""
+        if split not in self._whole:
+            self._whole[split] = self.split_clips(split)
+        return self._whole[split]
 
     def _chosen_codec(self, used: Mapping[Split, Sequence[Clip]], wanted: Sequence[Clip]) -> Codec:
         """The codec; "auto" is the one that holds the wanted clips already, as another machine may have stored them.
@@ -467,6 +545,17 @@ class FramesDataModule(pl.LightningDataModule):
             return f"The {what} of {type(self).__name__} is empty: give it at least one clip."
         first = f"clip '{clips[0].clip}': {clips[0].reason}"
         return f"Nothing that can be read is left in the {what} of {type(self).__name__} ({summary(clips)}); {first}"
+
+
+def _shared_names(clips: Sequence[Clip], others: Sequence[Clip]) -> list[str]:
+    """Names of the clips that are in both lists, in the order of the first."""
+    names = {clip.name for clip in others}
+    return [clip.name for clip in clips if clip.name in names]
+
+
+@rank_zero_only
+def _tell(message: str) -> None:
+    logging.getLogger("datamodules").info(message)  # Lightning's own logger is silenced by the command line
 
 
 def _silent() -> None:

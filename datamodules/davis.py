@@ -28,10 +28,10 @@ class DavisDataModule(FramesDataModule):
         ROOT/Annotations_unsupervised/480p/...         2017 only: all salient objects, 255 = ignored
         ROOT/ImageSets/480p/train.txt  val.txt         2016; 2017: ImageSets/2016 and ImageSets/2017
 
-    Without ``clips`` the official lists split the data: training clips train, validation clips serve for both
-    validation and testing. Where there is no list, all clips serve for all three. With ``clips`` these clips serve
-    for all three: the model sees the test frames (never their masks) in training, which must be stated beside any
-    figure (transductive; usual for label-free methods on DAVIS).
+    Without ``clips`` the official lists split the data: the clips of val.txt test, all of them; those of train.txt
+    train, but for a share that validates (``val_share``). With ``clips`` these clips serve for all three: the model
+    sees the test frames (never their masks) in training, which must be stated beside any figure (transductive; usual
+    for label-free methods on DAVIS); ``held_out`` cuts them in time.
 
     Args:
         root: The folder that holds JPEGImages.
@@ -78,24 +78,21 @@ class DavisDataModule(FramesDataModule):
             Its clips, not read yet.
 
         Raises:
-            FileNotFoundError: If the folders are not as expected.
+            FileNotFoundError: If the folders are not as expected, or neither lists nor clips are given.
             ValueError: If a named clip does not exist.
         """
         folder, available = self._frames_folder(), self.available_clips()
-        if self.clips is not None:
-            names, source = self.clips, "the argument clips"
-        else:
-            listed = self._official(split)
-            names, source = (available, "") if listed is None else listed
-            if listed is None:
-                missing = f"no official list in {self.root / 'ImageSets'}: all clips train and test"
-                self.notice(self.root.name, None, missing)
-                self.say(f"{missing[0].upper()}{missing[1:]}.")
+        names, listed_in = (self.clips, "the argument clips") if self.clips is not None else self._official(split)
         unknown = [name for name in names if name not in available]
         if unknown:
-            raise ValueError(f"Clip '{unknown[0]}' of {source} is not in {folder}; available: {', '.join(available)}.")
-        clips = (self._clip(folder / name, annotated=split != "train") for name in names)
-        return [clip for clip in clips if clip is not None]
+            there = ", ".join(available)
+            raise ValueError(f"Clip '{unknown[0]}' of {listed_in} is not in {folder}; available: {there}.")
+        sources = {name: self.open_source(name, partial(ImageFrames, folder / name)) for name in names}
+        found = {name: source for name, source in sources.items() if source is not None}
+        if self.clips is None and split != "test":
+            validated = self.validation_part(found)
+            found = {name: source for name, source in found.items() if (name in validated) == (split == "val")}
+        return [self._clip(name, source, annotated=split != "train") for name, source in found.items()]
 
     def available_clips(self) -> list[str]:
         """Names of all clips that are there, whatever the lists say, in natural order.
@@ -114,18 +111,15 @@ class DavisDataModule(FramesDataModule):
         meant = (self.year, self.resolution, self.clips, self.object_id, self.unsupervised)
         return f"{super()._data_set()} {meant}"
 
-    def _clip(self, folder: Path, annotated: bool) -> Clip | None:
-        source = self.open_source(folder.name, partial(ImageFrames, folder))
-        if source is None:
-            return None
-        annotations = self._annotations_folder() / folder.name
+    def _clip(self, name: str, source: ImageFrames, annotated: bool) -> Clip:
+        annotations = self._annotations_folder() / name
         stems = zip(source.indices, source.stems(), strict=True)
         paths = {index: annotations / f"{stem}.png" for index, stem in stems}
         paths = {index: path for index, path in paths.items() if path.is_file()}
         if annotated and self.object_id is not None and paths and not self._shows_object(paths):
-            self.notice(folder.name, None, f"no object {self.object_id} in its masks: not evaluated")
+            self.notice(name, None, f"no object {self.object_id} in its masks: not evaluated")
             paths = {}
-        return Clip(folder.name, source, {index: self._reader(path) for index, path in paths.items()})
+        return Clip(name, source, {index: self._reader(path) for index, path in paths.items()})
 
     def _reader(self, path: Path) -> Callable[[], NDArray[np.bool_]]:
         """The function that reads one mask."""
@@ -154,19 +148,21 @@ class DavisDataModule(FramesDataModule):
             raise FileNotFoundError(f"No {self.resolution} in {images}: set resolution to one of {found}.")
         raise wrong_root(self.root, lambda path: (path / "JPEGImages").is_dir(), "JPEGImages")
 
-    def _official(self, split: Split) -> tuple[list[str], str] | None:
-        """Clip names of the official list for a split, and the list's path; None without lists."""
-        name = "train.txt" if split == "train" else "val.txt"
+    def _official(self, split: Split) -> tuple[list[str], Path]:
+        """Clip names of the official list for a split, and the list's path."""
+        name = "val.txt" if split == "test" else "train.txt"
         subsets = {2016: (self.resolution, "2016"), 2017: ("2017",), None: (self.resolution, "2016", "2017")}[self.year]
         for subset in subsets:
             path = self.root / "ImageSets" / subset / name
             if path.is_file():
                 lines = [line.split() for line in path.read_text().splitlines()]
-                return list(dict.fromkeys(_clip_name(line[0]) for line in lines if line)), str(path)
-        if self.year is not None:
-            folders = " or ".join(str(self.root / "ImageSets" / subset) for subset in subsets)
-            raise FileNotFoundError(f"No {name} of {self.year} in {folders}: fetch the lists, or name clips.")
-        return None
+                return list(dict.fromkeys(_clip_name(line[0]) for line in lines if line)), path
+        folders = " or ".join(str(self.root / "ImageSets" / subset) for subset in subsets)
+        which = name if self.year is None else f"{name} of {self.year}"
+        raise FileNotFoundError(
+            f"No {which} in {folders}: fetch the lists, or name clips to train and test on (CLIPS, or "
+            f"--data.init_args.clips): {', '.join(self.available_clips())}."
+        )
 
 
 def _read_subject(path: Path, object_id: int | None, ignore: int | None) -> NDArray[np.bool_]:

@@ -21,11 +21,9 @@ from datamodules.readers import ImageFrames, file_identity, natural_key, readabl
 from datamodules.roots import wrong_root
 from datamodules.store import FrameStore, StoreError
 
-SUBJECTS: dict[Split, tuple[str, ...]] = {
-    "train": ("S1", "S5", "S6", "S7", "S8"),
-    "val": ("S9", "S11"),
-    "test": ("S9", "S11"),
-}
+TRAINED, TESTED = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
+"""Subjects of the protocol's two parts."""
+
 _BOX, _CAMERA = "bounding_box_cam", "intrinsic"
 _BOXES_FORMAT = 1  # raise it with every change of what is found in a mask
 _PIXELS_FROM = 3.0  # no person is so small in pixels, nor so large in camera coordinates
@@ -44,9 +42,10 @@ class H36mDataModule(FramesDataModule):
         ROOT/h36m-train/seq_000/cam_00/img_000000.jpg
         ROOT/h36m-test/...
 
-    Subjects S1, S5, S6, S7 and S8 train, S9 and S11 serve for validation and test (the preprocessed layout comes
-    split). Boxes and silhouettes are read for evaluation only, and may be absent. Finding a box takes unpacking its
-    mask; the boxes of a take are therefore kept beside the frames in the store once they are found.
+    Subjects S9 and S11 test, S1, S5, S6, S7 and S8 train (the preprocessed layout comes split), but for a share of
+    their takes, or sequences, that validates, all cameras of each (``val_share``). Boxes and silhouettes are read for
+    evaluation only, and may be absent. Finding a box takes unpacking its mask; the boxes of a take are therefore kept
+    beside the frames in the store once they are found.
 
     Not checked on the real files: that frame n of a folder is mask n of its file; that a box mask's ones are tight;
     that ``bounding_box_cam`` is left, top, width, height, in pixels of the frame or else, where no side reaches
@@ -95,23 +94,28 @@ class H36mDataModule(FramesDataModule):
         """
         if labels_folders(self.root):
             self.say(f"{self.root} is Human3.6M in the preprocessed layout ({FILE}).")
-            return self._labelled(both_folders(self.root)[0 if split == "train" else 1], annotated=split != "train")
+            return self._labelled(split)
         if not _is_original(self.root):
             raise wrong_root(self.root, _is_root, f"S1/<action>/imageSequence, or ...-train/{FILE},")
         self.say(f"{self.root} is Human3.6M in the unpacked original layout.")
-        missing = [subject for subject in SUBJECTS[split] if not (self.root / subject).is_dir()]
+        subjects = TESTED if split == "test" else TRAINED
+        missing = [subject for subject in subjects if not (self.root / subject).is_dir()]
         if missing:
-            self.say(f"No {', '.join(missing)} in {self.root}: the {split} split goes without.")
-        clips = []
-        for subject in SUBJECTS[split]:
-            for folder in sorted((self.root / subject).glob("*/imageSequence/*"), key=_take_key):
-                clip = self._clip(subject, folder, annotated=split != "train") if folder.is_dir() else None
-                clips += [clip] if clip is not None else []
-        return clips
+            part = "test" if split == "test" else "training"
+            self.say(f"No {', '.join(missing)} in {self.root}: the {part} part goes without.")
+        found = (sorted((self.root / name).glob("*/imageSequence/*"), key=_take_key) for name in subjects)
+        folders = [folder for of_subject in found for folder in of_subject if folder.is_dir()]
+        if split != "test":
+            takes = [folder.relative_to(self.root).parts[:2] for folder in folders]
+            validated = self.validation_part("/".join(take) for take in takes)
+            split_of = ["val" if "/".join(take) in validated else "train" for take in takes]
+            folders = [folder for folder, its in zip(folders, split_of, strict=True) if its == split]
+        clips = (self._clip(folder, annotated=split != "train") for folder in folders)
+        return [clip for clip in clips if clip is not None]
 
-    def _clip(self, subject: str, folder: Path, annotated: bool) -> Clip | None:
+    def _clip(self, folder: Path, annotated: bool) -> Clip | None:
         """Frames of one camera, with the boxes and silhouettes of the kept ones."""
-        take, camera = folder.parents[1].name, folder.name
+        subject, take, camera = folder.parents[2].name, folder.parents[1].name, folder.name
         name = f"{subject}_{take}_{camera}".replace(" ", "-")
         every = self.open_source(name, partial(ImageFrames, folder))
         if every is None:
@@ -137,9 +141,13 @@ class H36mDataModule(FramesDataModule):
             self.notice(name, None, f"no file of its action and length ({numbers[-1]} frames) in {folder}: not used")
         return found
 
-    def _labelled(self, folder: Path, annotated: bool) -> list[Clip]:
+    def _labelled(self, split: Split) -> list[Clip]:
         """Clips of the preprocessed layout."""
+        folder, annotated = both_folders(self.root)[split == "test"], split != "train"
         found, labels = labelled_clips(self, folder, "img", (_BOX, _CAMERA) if annotated else ())
+        if split != "test":
+            validated = self.validation_part(clip.sequence for clip in found)
+            found = [clip for clip in found if (clip.sequence in validated) == (split == "val")]
         given = _frame_boxes(labels.get(_BOX), labels.get(_CAMERA))
         if annotated and given is None:
             self.say(f"No usable {_BOX} in {folder / FILE} (in camera coordinates it needs {_CAMERA}): no boxes.")
@@ -213,8 +221,8 @@ def _take_key(folder: Path) -> tuple[list[int | str], str]:
 
 
 def _is_original(folder: Path) -> bool:
-    subjects = {subject for members in SUBJECTS.values() for subject in members}
-    return any(next((folder / subject).glob("*/imageSequence"), None) is not None for subject in subjects)
+    subjects = (folder / subject for subject in (*TRAINED, *TESTED))
+    return any(next(subject.glob("*/imageSequence"), None) is not None for subject in subjects)
 
 
 def _is_root(folder: Path) -> bool:

@@ -29,8 +29,12 @@ class HandheldDataModule(VideosDataModule):
         """All: a recording that cannot be read must not make another sequence the third."""
         return list(paths)
 
+    def _recording(self, name: str) -> str:
+        """The sequence: its cameras see the same scene at the same time."""
+        return name.split("/")[0]
+
     def _held_out(self, names: list[str]) -> dict[Split, list[str]]:
-        sequences = list(dict.fromkeys(name.split("/")[0] for name in names))
+        sequences = list(dict.fromkeys(map(self._recording, names)))
         if len(sequences) != _SEQUENCES:
             raise ValueError(
                 f"{self.root} holds {len(sequences)} sequences ({', '.join(sequences)}), not {_SEQUENCES}: put each "

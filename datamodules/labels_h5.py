@@ -25,12 +25,14 @@ class LabelledClip:
 
     Attributes:
         name: Part, sequence and camera, such as "train_seq_000_cam_00".
+        sequence: Name of the recording that it shares with the other cameras, such as "seq_000".
         source: The images.
         subject: Number of the person.
         rows: Original frame number -> row in ``labels.h5``.
     """
 
     name: str
+    sequence: str
     source: ImageFrames
     subject: int
     rows: dict[int, int]
@@ -132,7 +134,8 @@ def labelled_clips(
             module.notice(name, missing, f"no image {images}/{key}_{missing:06d}.jpg or .png: left out")
         source = module.open_source(name, partial(_open, images, [found[n] for n in sorted(found)]))
         if source is not None:
-            clips.append(LabelledClip(name, source, int(subject[members[0]]), {n: rows[n] for n in found}))
+            rows = {number: rows[number] for number in found}
+            clips.append(LabelledClip(name, images.parent.name, source, int(subject[members[0]]), rows))
     return clips, labels
 
 

@@ -1,4 +1,4 @@
-"""The first and the last part of a clip, for training on the one and testing on the other."""
+"""The parts of a clip in time, for training on the first and testing on the last."""
 
 from __future__ import annotations
 
@@ -60,29 +60,41 @@ def frame_numbers(source: FrameSource) -> Sequence[int]:
     return numbers
 
 
-def hold_out(clip: Clip, share: float) -> tuple[Clip, Clip]:
-    """Cut a clip in two, its annotation with it.
+def hold_out(clip: Clip, share: float, val_share: float = 0.0) -> tuple[Clip, Clip | None, Clip]:
+    """Cut a clip in time, its annotation with it; no frame is in two of the parts.
 
     Args:
         clip: The clip.
-        share: Share of its frames, at its end, that the second part holds; in (0, 1).
+        share: Share of its frames, at its end, that the last part holds; in (0, 1).
+        val_share: Share of the frames before, at their end, that the part between holds: at least one, but never all;
+            in [0, 1), 0 for no such part.
 
     Returns:
-        The first part, to train on, and the last.
+        The first part, to train on; what lies between, to validate on (its plates may look at the first part), or None;
+        and the last part, to test on.
 
     Raises:
-        ValueError: If one part would have no frame.
+        ValueError: If the first or the last part would have no frame.
     """
-    numbers = frame_numbers(clip.source) if clip.chosen is None else sorted(clip.chosen)
+    numbers = list(frame_numbers(clip.source))[:: clip.every_nth] if clip.chosen is None else sorted(clip.chosen)
     kept = len(numbers) - round(share * len(numbers))
     if not 0 < kept < len(numbers):
         raise ValueError(
             f"Clip '{clip.name}' has {len(numbers)} frames, too few to hold out {share:.0%} of them: change held_out."
         )
-    cut = numbers[kept]
+    validated = min(max(1, round(val_share * kept)), kept - 1) if val_share else 0
+    middle, cut = numbers[kept - validated], numbers[kept]
     begin, end = min([*numbers, *clip.annotated]), max([*numbers, *clip.annotated]) + 1  # annotated frames are kept too
-    first, last = Part(clip.source, begin, cut), Part(clip.source, cut, end)
-    return _part(clip, first, f"first {1 - share:.0%}"), _part(clip, last, f"last {share:.0%}")
+    trained = (1 - share) * (1 - val_share if validated else 1)
+    first = _part(clip, Part(clip.source, begin, middle), f"first {trained:.0%}")
+    last = _part(clip, Part(clip.source, cut, end), f"last {share:.0%}")
+    if not validated:
+        return first, None, last
+    between = Part(clip.source, middle, cut)
+    chosen = frozenset(filter(between.holds, numbers))
+    before = Part(clip.source, begin, cut)
+    second = replace(_part(clip, between, f"{trained:.0%} to {1 - share:.0%}"), source=before, chosen=chosen)
+    return first, second, last
 
 
 def _part(clip: Clip, part: Part, which: str) -> Clip:

@@ -139,7 +139,7 @@ class StaticPlate:
 
         Args:
             size: (2h, w) in pixels; None takes the frames' own size for (h, w).
-            keep: Not looked at: there is one picture.
+            keep: Asked before every frame, as it may raise to end this; whatever it answers, there is one picture.
             broken: Told of every frame that is broken among those that the median is taken of.
 
         Raises:
@@ -148,7 +148,13 @@ class StaticPlate:
         """
         every = max(1, -(-len(self.source) // self.most))
         half = None if size is None else (size[0] // 2, size[1])
-        chosen = self.source.frames(half, lambda position, number: position % every == 0, broken)
+
+        def chosen_one(position: int, number: int) -> bool:
+            if keep is not None:
+                keep(position, number)
+            return position % every == 0
+
+        chosen = self.source.frames(half, chosen_one, broken)
         images = np.stack([image for _, image in chosen])
         yield 0, stacked(*median_plate(images, np.ones(images.shape[:3], dtype=bool)))
 

@@ -40,7 +40,8 @@ class SkiDataModule(FramesDataModule):
         ROOT/train/labels.h5    ROOT/train/seq_000/cam_00/image_000000.png     256x256, centred on the skier
         ROOT/test/labels.h5     ROOT/test/...
 
-    Subjects 0 to 3 train, 4 validates, 5 tests (crops: ``train`` without and with subject 4, and ``test``). Boxes are
+    Subjects 0 to 3 train, 4 validates, 5 tests (crops: ``train`` without and with subject 4, and ``test``; without any
+    of subject 4, a share of the sequences validates, all cameras of each, see ``val_share``). Boxes are
     the tight rectangle of the 17 projected joints (body only), enlarged by 60 % and clipped to the frame; those of the
     crops are a proxy, made in the same way of their 2D joints. Cameras, markers and masks may be absent.
 
@@ -103,6 +104,10 @@ class SkiDataModule(FramesDataModule):
         # an empty choice: whole_skier, and the camera never sees the whole of it
         return [clip for clip in found if clip.chosen != frozenset()] if split == "train" else found
 
+    def _data_set(self) -> str:
+        """Both studies may share a root and a store."""
+        return f"{super()._data_set()} {sorted(set(self.studies))}"
+
     def _clip(self, trial: int, camera: int, folder: Path) -> Clip | None:
         """Frames of one trial and camera, with their masks and boxes."""
         source = self.open_source(folder.name, lambda: readable(ImageFrames(folder)))
@@ -144,12 +149,11 @@ class SkiDataModule(FramesDataModule):
         train, test = both_folders(self.root)
         found, labels = labelled_clips(self, test if split == "test" else train, "image", ("2D",))
         if split != "test":
-            held = SUBJECTS["val"]
-            chosen = [clip for clip in found if (clip.subject in held) == (split == "val")]
-            if split == "val" and not chosen:
-                self.say(f"No subject {held[0]} in {train}: the test clips serve for validation too.")
-                return self._crops("test")
-            found = chosen
+            validated = {clip.sequence for clip in found if clip.subject in SUBJECTS["val"]}
+            if not validated:
+                self.say(f"No subject {SUBJECTS['val'][0]} in {train}: training sequences validate instead.")
+                validated = set(self.validation_part(clip.sequence for clip in found))
+            found = [clip for clip in found if (clip.sequence in validated) == (split == "val")]
         return [self._crop_clip(clip, labels.get("2D")) for clip in found]
 
     def _crop_clip(self, clip: LabelledClip, joints: NDArray[np.float64] | None) -> Clip:

@@ -83,6 +83,7 @@ class FrameStore:
         codec: Codec,
         needed: Collection[str] = (),
         tick: Callable[[], object] = lambda: None,
+        check: Callable[[], object] = lambda: None,
     ) -> StoredClip:
         """Decode a clip into the store, one frame at a time.
 
@@ -94,7 +95,8 @@ class FrameStore:
             size: Working size (height, width) in pixels.
             codec: How frames are kept.
             needed: Names of entries that must not make room for it.
-            tick: Called after every frame; what it raises ends the writing.
+            tick: Called after every frame that is kept.
+            check: Called before every frame, kept or not; what it raises ends the writing.
 
         Returns:
             The entry.
@@ -105,10 +107,15 @@ class FrameStore:
         """
         name = entry_name(clip, size, codec)
         problems: list[tuple[int | None, str]] = []
+
+        def keep(position: int, number: int) -> bool:
+            check()
+            return clip.keeps(position, number)
+
         with self._part(clip.name) as part, self._writer(part, codec, clip.name) as writer:
             checked = 0
             try:
-                for index, image in clip.source.frames(size, clip.keeps, lambda *what: problems.append(what)):
+                for index, image in clip.source.frames(size, keep, lambda *what: problems.append(what)):
                     with self.writing(clip.name):
                         writer.add(index, image)
                         if writer.bytes - checked >= _CHECK_EVERY:

@@ -119,12 +119,11 @@ class StoredClips:
             ThreadPoolExecutor(_DECODERS) as pool,
         ):
 
-            def step() -> None:
+            def check() -> None:
                 if stop.is_set():
                     raise InterruptedError
-                tick()
 
-            tasks = [pool.submit(self.store.write, clip, self.size, codec, needed, step) for clip in clips]
+            tasks = [pool.submit(self.store.write, clip, self.size, codec, needed, tick, check) for clip in clips]
             try:
                 done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
             finally:

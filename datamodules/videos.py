@@ -19,7 +19,6 @@ from datamodules.readers import (
     VideoFrames,
     frame_number,
     list_images,
-    natural_key,
     open_frames,
     read_mask,
     readable,
@@ -51,10 +50,12 @@ class VideosDataModule(FramesDataModule):
 
     Without ``splits.json`` clips that cannot be opened, or are shorter than ``min_frames`` by their header, are left
     out first. A share of the others, annotated ones first, is held out, the rest trains. Where there are
-    three or more, every other one of them validates and the rest, the first of all among them, tests; of two clips the
-    one held out does both. A single clip serves for all three: the model then sees its test frames (never the masks)
-    in training, which must be stated beside any figure. A "val" or "test" missing from ``splits.json`` takes the
-    other's clips, or those of "train".
+    three or more, every other one of them validates and the rest, the first of all among them, tests; of two clips one
+    trains, the other tests and none validates. A single clip serves for all three: the model then sees its test frames
+    (never the masks) in training, which must be stated beside any figure (transductive); ``held_out`` cuts it in time.
+
+    Where ``splits.json`` lists one of "val" and "test" only, its clips test, and a share of the training clips
+    validates (``val_share``). Where it lists "train" only, or a clip twice, its word holds, and is repeated to you.
 
     Args:
         root: A video file or a folder, see above.
@@ -227,11 +228,11 @@ class VideosDataModule(FramesDataModule):
         """Clip names of every split."""
         file = self.root / "splits.json"
         if file.is_file():
-            return self._listed_splits(file, list(paths))
+            return self._listed_splits(file, paths)
         names = self._candidates(paths)
         if len(names) == 1:
             only = "Only one clip is" if len(paths) == 1 else f"Only one of {len(paths)} clips can be used"
-            self.say(f"{only} in {self.root}: it serves for training, validation and test (transductive).")
+            self.say(f"{only} in {self.root}: it serves for training, validation and test.")
             return {split: names for split in SPLITS}
         return self._held_out(names)
 
@@ -240,16 +241,23 @@ class VideosDataModule(FramesDataModule):
 
         How many frames are left of a clip that is sampled by time is not looked at here.
         """
-        return [name for name, path in paths.items() if self._is_usable(name, path)]
+        names = []
+        for name, path in paths.items():
+            source = self._source(name, path)
+            shortage = None if source is None else self._shortage(name, source)
+            if shortage is not None:
+                self.leave_out(name, shortage)
+            elif source is not None:
+                names.append(name)
+        return names
 
-    def _is_usable(self, name: str, path: Path) -> bool:
-        source, least = self._source(name, path), self._stored.min_frames
-        if source is None or least == 1:  # whose first frame has been read
-            return source is not None
+    def _shortage(self, name: str, source: ImageFrames | VideoFrames) -> str | None:
+        """Why a clip has too few frames, as far as is known before they are read; None where it has enough."""
+        least = self._stored.min_frames
+        if least == 1:  # and the first frame has been read
+            return None
         most = len(source) if self._is_annotated(name) else -(-len(source) // self.every_nth)
-        if most < least:
-            self.leave_out(name, too_short(most, least))
-        return most >= least
+        return too_short(most, least) if most < least else None
 
     def _held_out(self, names: list[str]) -> dict[Split, list[str]]:
         """Clip names of every split where the user has listed none."""
@@ -257,7 +265,9 @@ class VideosDataModule(FramesDataModule):
         order = annotated + [name for name in names if name not in annotated]
         least = 2 if len(names) > 2 else 1
         held = order[: min(max(least, round(self.val_fraction * len(names))), len(names) - 1)]
-        test, val = set(held[::2]), set(held[1::2] or held)  # an annotated clip, if there is one, is tested on
+        test, val = set(held[::2]), set(held[1::2])  # an annotated clip, if there is one, is tested on
+        if not val:
+            self.go_without_validation("two clips, one to train on and one to test on")
         return {
             "train": [name for name in names if name not in held],
             "val": [name for name in names if name in val],
@@ -267,7 +277,11 @@ class VideosDataModule(FramesDataModule):
     def _is_annotated(self, name: str) -> bool:
         return (self.root / "masks" / name).is_dir() or (self.root / "boxes" / f"{name}.csv").is_file()
 
-    def _listed_splits(self, file: Path, names: list[str]) -> dict[Split, list[str]]:
+    def _recording(self, name: str) -> str:
+        """What a clip is part of; its parts are never in two splits that are not listed by hand."""
+        return name
+
+    def _listed_splits(self, file: Path, paths: dict[str, Path]) -> dict[Split, list[str]]:
         """Read and check ``splits.json``."""
         try:
             listed = json.loads(file.read_text())
@@ -278,14 +292,22 @@ class VideosDataModule(FramesDataModule):
         wrong = [key for key in listed if key not in SPLITS]
         if wrong:
             raise ValueError(f"{file} has a split '{wrong[0]}': only train, val and test exist.")
+        names = list(paths)
         listed = {split: self._expand(members, names, f"split {split} in {file}") for split, members in listed.items()}
-        train = listed.get("train", [])
-        val = listed.get("val") or listed.get("test") or train
-        splits: dict[Split, list[str]] = {"train": train, "val": val, "test": listed.get("test") or val}
-        shared = sorted(set(train) & {*splits["val"], *splits["test"]}, key=natural_key)
-        if shared:
-            self.say(f"Clip '{shared[0]}' both trains and tests (transductive): say so beside any figure.")
-        return splits
+        train, val, test = (listed.get(split, []) for split in SPLITS)
+        held = test or val
+        if (val and test) or not held or set(held) & set(train):  # all of it was chosen
+            return {"train": train, "val": val or held or train, "test": held or train}
+        if not test:
+            self.say(f"{file} lists no test clips: those of val are tested on, and training clips validate.")
+        sources = {name: self._source(name, paths[name]) for name in train}
+        usable = [name for name, source in sources.items() if source and self._shortage(name, source) is None]
+        drawn = self.validation_part(map(self._recording, usable))
+        return {
+            "train": [name for name in train if self._recording(name) not in drawn],
+            "val": [name for name in train if self._recording(name) in drawn],
+            "test": held,
+        }
 
     def _expand(self, entries: Sequence[object], names: list[str], where: str) -> list[str]:
         """Clip names of a list of clips and folders of clips."""

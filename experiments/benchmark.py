@@ -144,7 +144,7 @@ def stores(folder: Path, size: Size, frames: int, batch: int, workers: int, roun
     missing: dict[str, str] = {}
     for name, write in (("WebDataset", formats.webdataset_loader), ("litdata", formats.litdata_loader)):
         try:
-            loaders[name] = write(folder / name, (path.read_bytes() for path in paths), batch, workers)
+            loaders[name] = write(folder / name, [path.read_bytes() for path in paths], batch, workers)
         except Missing as error:
             missing[name] = str(error)
     ways = [Way(name, partial(epoch_rate, loader)) for name, loader in loaders.items()]
@@ -266,8 +266,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argument_parser()
     options = parser.parse_args(arguments)
     numbers = (*options.size, options.batch, options.rounds, options.workers + 1)
-    if min(numbers) < 1 or options.frames < (options.workers + 2) * options.batch:
-        parser.error("sizes and numbers must be positive, and the frames two batches more than there are workers")
+    batches = options.workers + 2
+    if options.what == "stores":  # some formats give every worker frames of its own, and its first batch is not timed
+        batches = max(batches, 2 * options.workers)
+    if min(numbers) < 1 or options.frames < batches * options.batch:
+        parser.error(f"sizes and numbers must be positive, and the frames at least {batches} batches for the workers")
     size = (options.size[0], options.size[1])
     settings = {"size": size, "frames": options.frames, "batch": options.batch, "workers": options.workers}
     results: dict[str, Any] = {

@@ -295,7 +295,10 @@ def run_lightning(arguments: Sequence[str]) -> ExperimentCLI:
 
 
 def _quiet() -> None:
-    """Silence messages that tell a user of this program nothing, each with its reason."""
+    """Silence messages that tell a user of this program nothing, each with its reason; let the data modules speak."""
+    said = logging.getLogger("datamodules")
+    said.setLevel(logging.INFO)
+    said.handlers = [logging.StreamHandler()]  # the error output as it is now
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # device lists and advertisements
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # "Seed set to …"
     ignore = [

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from experiments.errors import CommandParser, RunError, Terminated, one_line
 from experiments.evaluate import RESULTS, evaluate, show, write_results
 
 GO_ON = ": the same command goes on from here"
-COMMON = ("data", "profile", "scale", "mode", "steps", "training_precision", "evaluation_precision")
+COMMON = ("data", "profile", "scale", "mode", "transductive", "steps", "training_precision", "evaluation_precision")
 
 
 def stage_arguments(stage: str, folder: Path, clip: str, options: Namespace) -> list[str]:
@@ -44,7 +45,7 @@ def stage_arguments(stage: str, folder: Path, clip: str, options: Namespace) -> 
         painter = folder / "inpaint" / "checkpoints" / "last.ckpt"
         own = ["--model.init_args.inpainter_ckpt", str(painter), *options.segment_options]
     data = ["--data.init_args.root", str(options.root), "--data.init_args.clips", f"[{clip}]"]
-    data += ["--data.init_args.held_out", str(options.held_out)]
+    data += ["--data.init_args.resolution", options.resolution, "--data.init_args.held_out", str(options.held_out)]
     where = ["--trainer.default_root_dir", str(folder / stage), "--seed_everything", str(options.seed)]
     return ["fit", *(word for config in configs for word in ("--config", config)), *where, *data, *own]
 
@@ -122,6 +123,7 @@ def argument_parser() -> CommandParser:
     parser.add_argument("run", type=Path, help="run folder, such as runs/davis; each clip has a folder in it")
     parser.add_argument("--root", type=Path, required=True, help="folder that holds JPEGImages and Annotations")
     parser.add_argument("--clips", nargs="+", metavar="CLIP", help="these clips instead of all")
+    parser.add_argument("--resolution", default="480p", help="subfolder of JPEGImages and Annotations (480p)")
     parser.add_argument("--profile", default="small")
     parser.add_argument("--background", default="temporal", choices=("temporal", "static", "inpainting"))
     parser.add_argument("--seed", type=int, default=0)
@@ -159,8 +161,9 @@ def main(arguments: Sequence[str]) -> int:
         RunError: If a clip failed; the others are trained and scored first.
     """
     options = parse(arguments)
-    names = options.clips or DavisDataModule(str(options.root)).available_clips()
-    for clip in DavisDataModule(str(options.root), names).split_clips("test"):  # refuses unknown clips
+    data = partial(DavisDataModule, str(options.root), resolution=options.resolution)
+    names = options.clips or data().available_clips()
+    for clip in data(clips=names).split_clips("test"):  # refuses unknown clips
         if not clip.annotated:
             raise RunError(f"Clip '{clip.name}' has no masks to score it with: name the others with --clips.")
     command = shlex.join(["python", "-m", "experiments", "davis", *arguments])

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from callbacks import MaskImages, MaskMetrics
+from datamodules import FramesDataModule
 from experiments import provenance
 from experiments.errors import CommandParser, RunError, one_line, warn
 from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
@@ -86,6 +87,7 @@ def evaluate(
     if together is not None:
         together.merge(metrics)
     results = {**metrics.results, "made_by": _made_by(folder, config, checkpoint, command)}
+    results["made_by"]["settings"]["transductive"] = data.transductive if isinstance(data, FramesDataModule) else None
     write_results(run / RESULTS[part], results)
     return results
 
@@ -198,6 +200,8 @@ def show(path: Path, results: Mapping[str, Any]) -> None:
     """
     Console(width=None if sys.stdout.isatty() else 120).print(table(results))
     print(f"best rows: {LABELS_USED.split('; ')[1]}")
+    if results["made_by"]["settings"]["transductive"]:
+        print("transductive: the model was trained on the frames that are scored, never on their masks")
     print(f"numbers: {path}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,15 +51,16 @@ def mapped_loader(path: Path, frames: Iterable[Pixels], size: Size, batch: int, 
     return shuffled(MappedFrames(path, size), batch, workers)
 
 
-def webdataset_loader(folder: Path, records: Iterable[bytes], batch: int, workers: int) -> DataLoader[Any]:
-    """Write JPEG records into tar files; batches of them, shuffled as far as a stream can be.
+def webdataset_loader(folder: Path, records: Sequence[bytes], batch: int, workers: int) -> DataLoader[Any]:
+    """Write JPEG records into tar files, as many for every worker; batches of them, shuffled as far as a stream can be.
 
     Raises:
         Missing: If it is not installed.
     """
     webdataset = _package("webdataset")
     folder.mkdir(parents=True)
-    with webdataset.ShardWriter(f"{folder}/%06d.tar", maxcount=_TAR_FRAMES, verbose=0) as writer:
+    tars = max(1, workers) * -(-len(records) // (_TAR_FRAMES * max(1, workers)))
+    with webdataset.ShardWriter(f"{folder}/%06d.tar", maxcount=-(-len(records) // tars), verbose=0) as writer:
         for number, record in enumerate(records):
             writer.write({"__key__": f"{number:06d}", "jpg": record})
     shards = sorted(map(str, folder.glob("*.tar")))
@@ -68,7 +69,7 @@ def webdataset_loader(folder: Path, records: Iterable[bytes], batch: int, worker
     return DataLoader(stream, batch, num_workers=min(workers, len(shards)), **settings)  # type: ignore[arg-type]
 
 
-def litdata_loader(folder: Path, records: Iterable[bytes], batch: int, workers: int) -> DataLoader[Any]:
+def litdata_loader(folder: Path, records: Sequence[bytes], batch: int, workers: int) -> DataLoader[Any]:
     """Write JPEG records into chunks; random batches of them.
 
     Raises:

@@ -48,7 +48,7 @@ def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
     sources = {clip.name: clip.source for clip in data.listed_clips(split)}
     problems = [problem.clip for problem in data.problems()]
     counts = [dataset.clip_counts(number) for number in range(len(dataset.clips))]
-    total = [str(sum(column)) for column in zip(*counts, strict=True)]
+    total = [str(sum(column)) for column in zip(*counts, strict=True)] or ["0", "0", "0"]
     concerned = sum(problems.count(name) for name in dataset.clip_names)
     shown.add_section()
     shown.add_row(split, counted(len(counts), "clip"), total[0], "", *total[1:], str(concerned), style="bold")

@@ -31,6 +31,7 @@ def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
         "DATA": name,
         "ROOT": data.get("root"),
         "CLIPS": " ".join(data.get("clips") or []),
+        "RESOLUTION": data.get("resolution"),
         "PRESET": data.get("preset"),
         "HELD_OUT": data.get("held_out") or None,
         "PROFILE": profile,
@@ -38,7 +39,7 @@ def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
         "SEED": config.get("seed_everything"),
         "RUN": run,
     }
-    usual = {"PROFILE": "small", "BACKGROUND": "inpainting", "SEED": 0}
+    usual = {"RESOLUTION": "480p", "PROFILE": "small", "BACKGROUND": "inpainting", "SEED": 0}
     words = [
         f"{variable}={shlex.quote(str(value).replace('$', '$$'))}"
         for variable, value in values.items()

@@ -97,6 +97,12 @@ def test_the_other_layout_trains_two_steps_of_both_stages(
         assert progress is not None and progress.step == 2
 
 
+def test_without_validation_both_stages_train(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:
+    for stage in STAGES:
+        assert main(fit_arguments(tmp_path, stage, "--data.init_args.val_share=0")) == 0
+        assert sorted(path.name for path in StageFolder(tmp_path / stage).checkpoints.iterdir()) == ["last.ckpt"]
+
+
 def test_debugging_is_one_config_more(tmp_path: Path) -> None:
     """The command of the README as a user types it: no other option is needed for a run of seconds."""
     names = ("base.yaml", "inpaint.yaml", "data/demo.yaml", "profiles/small/inpaint.yaml", "debug.yaml")

@@ -139,11 +139,11 @@ def test_an_empty_clip_is_listed(layout: str, root: Path) -> None:
 @pytest.mark.parametrize("damage", ["half", "text", "empty"])
 def test_a_corrupt_image_is_skipped_and_listed(layout: str, root: Path, damage: str) -> None:
     image, clip, number = IMAGES[layout]
-    whole = on_disk(layout, root)
+    whole = on_disk(layout, root, val_share=0)
     whole.setup("fit")
     data = (root / image).read_bytes()
     (root / image).write_bytes({"half": data[: len(data) // 2], "text": b"no image", "empty": b""}[damage])
-    module = left_out(layout, root, "1 frame skipped in 1 clip")
+    module = left_out(layout, root, "1 frame skipped in 1 clip", val_share=0)
     assert [(problem.clip, problem.frame) for problem in module.problems()] == [(clip, number)]
     assert str(root / image) in module.problems()[0].reason
     assert len(module.dataset("train")) == len(whole.dataset("train")) - 1
@@ -153,9 +153,24 @@ def test_a_clip_of_corrupt_images_is_skipped_and_listed(layout: str, root: Path)
     image, clip, _ = IMAGES[layout]
     for path in (root / image).parent.iterdir():
         path.write_bytes(b"no image")
-    module = left_out(layout, root, "1 clip skipped")
+    module = left_out(layout, root, "1 clip skipped", val_share=0)
     assert clip not in module.dataset("train").clip_names and module.dataset("train").clip_names
     assert [(problem.clip, problem.frame) for problem in module.problems()] == [(clip, None)]
+
+
+@pytest.mark.parametrize("layout", ["davis"])
+def test_where_what_was_drawn_for_validation_is_corrupt_training_goes_without(
+    layout: str, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drawn = on_disk(layout, root)
+    drawn.setup("fit")
+    (clip,) = drawn.dataset("val").clip_names
+    for path in (root / "JPEGImages" / "480p" / clip).iterdir():
+        path.write_bytes(b"no image")
+    with caplog.at_level("INFO", "datamodules"):
+        module = left_out(layout, root, "1 clip skipped")
+    assert list(module.val_dataloader()) == [] and len(module.dataset("train").clips) == 1
+    assert f"Nothing to validate on ({clip} cannot be used): best.ckpt is not written." in caplog.messages
 
 
 def test_a_clip_shorter_than_needed_is_skipped_and_listed(layout: str, root: Path) -> None:
@@ -164,7 +179,7 @@ def test_a_clip_shorter_than_needed_is_skipped_and_listed(layout: str, root: Pat
     for path in others:
         path.unlink()
     shutil.rmtree(root / "masks" / "run2", ignore_errors=True)
-    module = left_out(layout, root, "1 clip skipped", min_frames=2)
+    module = left_out(layout, root, "1 clip skipped", min_frames=2, val_share=0)
     assert clip not in module.dataset("train").clip_names and module.dataset("train").clip_names
     short = [problem.reason for problem in module.problems() if problem.frame is None]
     assert short == ["Only 1 of at least 2 frames can be read: add frames, or lower min_frames."] and first.exists()

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ import torch
 from torch.utils.data import RandomSampler, SequentialSampler
 
 from datamodules import FramesDataModule
-from datamodules.base import Split
+from datamodules.base import SPLITS, Split
 from datamodules.contact_sheet import contact_sheet
 from datamodules.entry import StoredClip
 from datamodules.sampling import spread
 from datamodules.store import FrameStore
 from tests.fake_data import LAYOUTS, SIZE, write_images
-from tests.layouts import Factory, ShortestDataModule, factory
+from tests.layouts import Factory, ShortestDataModule, factory, on_disk
 
 ANNOTATIONS = ("masks", "boxes", "Annotations", "MySegmentsMat", "Segmentation_masks", "Data")
 
@@ -149,13 +150,57 @@ def test_every_beginning_of_the_validation_order_is_even(count: int, batch_size:
         assert np.abs(seen - batches * batch_size / 4).max() <= 3
 
 
-def test_clips_of_training_and_test_differ(every: Factory) -> None:
-    module = ready(every)
-    train = module.dataset("train")
-    for split in ("val", "test"):
-        held = module.dataset(cast(Split, split))
-        assert not set(train.clip_names) & set(held.clip_names)
-        assert len(set(held.clip_names)) == len(held.clip_names)
+def recorded(module: FramesDataModule, split: Split) -> set[tuple[str, int]]:
+    """(clip, frame) of all that a split holds; the part of a clip that was cut in time counts as the clip."""
+    clips = module.dataset(split).clips
+    assert len({clip.name for clip in clips}) == len(clips)
+    return {(clip.name.split(" (")[0], number) for clip in clips for number in clip.indices.tolist()}
+
+
+@pytest.mark.parametrize("options", [{}, {"val_share": 0.5}, {"held_out": 0.34}], ids=str)
+def test_no_frame_of_a_clip_is_in_two_splits(every: Factory, options: dict[str, float]) -> None:
+    module = ready(every, **options)
+    train, val, test = (recorded(module, split) for split in SPLITS)
+    assert train and val and test
+    clips = [{clip for clip, _ in frames} for frames in (train, val, test)]
+    assert len(set.union(*clips)) == sum(map(len, clips))  # not even a clip
+    assert module.transductive is False
+
+
+@pytest.mark.parametrize(
+    ("layout", "below", "chosen"), [("davis", "", {"clips": ["camel", "bear"]}), ("videos", "clips/run1.mp4", {})]
+)
+def test_chosen_clips_are_in_all_splits_unless_they_are_cut_in_time(
+    layout: str, below: str, chosen: dict[str, list[str]], tmp_path: Path
+) -> None:
+    factory(layout, tmp_path)
+    build = partial(on_disk, layout, tmp_path / below, **chosen)
+    module, cut = (ready(build, held_out=share) for share in (0.0, 0.34))
+    assert recorded(module, "train") == recorded(module, "val") == recorded(module, "test")
+    assert module.transductive is True
+    train, val, test = (recorded(cut, split) for split in SPLITS)
+    assert train and val and test and not (train & val or train & test or val & test)
+    assert train | val | test == recorded(module, "train") and cut.transductive is False
+    again = ready(build, held_out=0.34, evaluated_part="trained")
+    assert recorded(again, "test") == train and again.transductive is True
+
+
+@pytest.mark.parametrize(
+    ("clips", "said"),
+    [
+        (["camel"], "Transductive: clip 'camel' both trains, without its masks, and tests; say so"),
+        (["bear", "camel", "boat"], "Transductive: clip 'bear' and 2 more both trains"),
+        (None, ""),
+    ],
+)
+def test_clips_in_all_splits_are_announced(
+    clips: list[str] | None, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    factory("davis", tmp_path)
+    with caplog.at_level("INFO", "datamodules"):
+        ready(partial(on_disk, "davis", tmp_path), clips=clips)
+    found = [line for line in caplog.messages if "ransductive" in line]
+    assert len(found) == (1 if said else 0) and all(line.startswith(said) for line in found)
 
 
 def test_training_needs_no_annotation(request: pytest.FixtureRequest, every: Factory, tmp_path: Path) -> None:

@@ -21,9 +21,39 @@ def davis(root: Path, **changes: object) -> DavisDataModule:
 def test_official_lists_split_the_clips(tmp_path: Path) -> None:
     module = davis(write_davis(tmp_path))
     module.setup()
-    assert module.dataset("train").clip_names == ["bear", "boat"]
-    assert module.dataset("val").clip_names == module.dataset("test").clip_names == ["camel"]
-    assert module.dataset("val").masked_frames == 6
+    assert sorted(module.dataset("train").clip_names + module.dataset("val").clip_names) == ["bear", "boat"]
+    assert module.dataset("test").clip_names == ["camel"]
+    assert module.dataset("val").masked_frames == module.dataset("test").masked_frames == 6
+
+
+@pytest.mark.parametrize(("share", "clips"), [(0.0, 0), (0.1, 1), (0.4, 2), (0.99, 4)])
+def test_a_share_of_the_training_list_validates_always_the_same(tmp_path: Path, share: float, clips: int) -> None:
+    write_davis(tmp_path, train="abcde", val=["y", "z"], frames=1)
+    modules = [davis(tmp_path, val_share=share) for _ in range(2)]
+    for module in modules:
+        module.setup()
+    train, val, test = ([m.dataset(split).clip_names for m in modules] for split in ("train", "val", "test"))  # type: ignore[arg-type]
+    assert val[0] == val[1] and len(val[0]) == clips
+    assert sorted(train[0] + val[0]) == list("abcde") and test[0] == ["y", "z"]
+    assert list(modules[0].val_dataloader()) == [] if share == 0 else next(iter(modules[0].val_dataloader()))
+
+
+def test_without_anything_to_validate_on_the_stage_of_that_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="val split of DavisDataModule is empty"):
+        davis(write_davis(tmp_path), val_share=0.0).setup("validate")
+    with pytest.raises(ValueError, match=r"val_share is a share of the training recordings in \[0, 1\), got 1"):
+        davis(tmp_path, val_share=1)
+
+
+def test_a_clip_that_cannot_be_opened_is_not_drawn_for_validation(tmp_path: Path) -> None:
+    for broken in ("bear", "boat", "cows"):
+        root = write_davis(tmp_path / broken, train=["bear", "boat", "cows"], frames=1)
+        (root / "JPEGImages" / "480p" / broken / "00000.jpg").unlink()
+        module = davis(root)
+        with pytest.warns(UserWarning, match="1 clip skipped"):
+            module.setup()
+        left = {name for split in ("train", "val") for name in module.dataset(split).clip_names}  # type: ignore[arg-type]
+        assert left == {"bear", "boat", "cows"} - {broken} and len(module.dataset("val").clips) == 1
 
 
 @pytest.mark.parametrize("year", ["2016", "2017"])
@@ -34,23 +64,16 @@ def test_lists_by_year_hold_names(tmp_path: Path, year: str) -> None:
     (tmp_path / "ImageSets" / year / "val.txt").write_text("bear\ncamel\n")
     module = davis(tmp_path)
     module.setup()
-    assert module.dataset("train").clip_names == ["boat"]
+    assert module.dataset("train").clip_names == ["boat"] and module.dataset("val").clip_names == []
     assert module.dataset("test").clip_names == ["bear", "camel"]
 
 
-def test_missing_lists_are_noticed(tmp_path: Path) -> None:
-    module = davis(write_davis(tmp_path, lists=False))
-    with pytest.warns(UserWarning, match="1 other problem"):
-        module.setup()
-    (problem,) = module.problems()
-    assert problem.reason == f"no official list in {tmp_path / 'ImageSets'}: all clips train and test"
-
-
-def test_without_lists_all_clips_serve_for_all(tmp_path: Path) -> None:
-    module = davis(write_davis(tmp_path, lists=False))
-    module.setup()
-    assert all(module.dataset(split).clip_names == ["bear", "boat", "camel"] for split in ("train", "val", "test"))
-    assert module.dataset("train").clips[0] is module.dataset("test").clips[0]  # read once
+@pytest.mark.parametrize("gone", ["train.txt", "val.txt"])
+def test_without_official_lists_clips_must_be_named(tmp_path: Path, gone: str) -> None:
+    root = write_davis(tmp_path)
+    (root / "ImageSets" / "480p" / gone).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"No {gone} in .*or name clips .*CLIPS.*: bear, boat, camel\."):
+        davis(root).setup()
 
 
 def test_every_year_keeps_its_list_of_problems(tmp_path: Path) -> None:
@@ -62,7 +85,7 @@ def test_every_year_keeps_its_list_of_problems(tmp_path: Path) -> None:
         return Path(davis(root, year=year, store_dir=str(store)).prepare().split(": see ")[1])
 
     newer, older = listed(2017), listed(2016)
-    clips = [[problem.clip for problem in read_table(file.read_text())] for file in (newer, older)]
+    clips = [sorted(problem.clip for problem in read_table(file.read_text())) for file in (newer, older)]
     assert clips == [["bear", "boat"], ["bear"]]
 
 
@@ -71,6 +94,7 @@ def test_named_clips_train_and_test(tmp_path: Path) -> None:
     module.setup()
     assert all(module.dataset(split).clip_names == ["camel"] for split in ("train", "val", "test"))
     assert "mask" not in module.dataset("train")[0]
+    assert module.dataset("train").clips[0] is module.dataset("test").clips[0]  # read once
 
 
 def test_frames_and_masks_are_the_drawn_ones(tmp_path: Path) -> None:
@@ -167,7 +191,7 @@ def test_objects_are_joined_or_kept_apart(tmp_path: Path) -> None:
     write_davis_2017(tmp_path)
     counts = {}
     for object_id in (None, 1, 2):
-        module = davis(tmp_path, year=2017, object_id=object_id)
+        module = davis(tmp_path, year=2017, object_id=object_id, val_share=0)
         module.setup("test")
         dataset = module.dataset("test")
         counts[object_id] = [int(dataset[n]["mask"].sum()) for n in range(len(dataset)) if dataset[n]["clip"] == "dogs"]

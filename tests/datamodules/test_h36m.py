@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -36,10 +37,19 @@ def ready(root: Path, **changes: object) -> H36mDataModule:
 
 def test_subjects_split_the_clips(tmp_path: Path) -> None:
     module = ready(write_h36m(tmp_path))
-    assert module.dataset("train").clip_names[0] == "S1_Phoning-1_54138969"
     assert {name.split("_")[0] for name in module.dataset("train").clip_names} == {"S1"}
+    assert {name.split("_")[0] for name in module.dataset("val").clip_names} == {"S1"}
     assert {name.split("_")[0] for name in module.dataset("test").clip_names} == {"S9"}
     assert len(module.dataset("test").clips) == 4
+
+
+@pytest.mark.parametrize("write", [write_h36m, write_h36m_labels])
+def test_all_cameras_of_a_recording_validate_together(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    module = ready(write(tmp_path))
+    train, val = (module.dataset(split).clip_names for split in ("train", "val"))  # type: ignore[arg-type]
+    takes = [sorted({name.rsplit("_cam_", 1)[0].rsplit("_5", 1)[0] for name in names}) for names in (train, val)]
+    assert len(train) == len(val) == 2 and len(takes[0]) == len(takes[1]) == 1 and takes[0] != takes[1]
+    assert module.dataset("val").boxed_frames == len(module.dataset("val"))
 
 
 def test_boxes_are_the_tight_rectangles_of_the_transposed_masks(tmp_path: Path) -> None:
@@ -83,7 +93,7 @@ def test_boxes_are_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(MaskFile, "boxes", find)
     first = boxes()
-    assert len(found) == len(set(found)) == 8
+    assert len(found) == len(set(found)) == 10  # two cameras of one take validate
     assert boxes() == first and found == []
     kept = sorted((tmp_path / "store").glob("boxes-*.json"))
     kept[0].write_text("{")  # damaged
@@ -153,7 +163,7 @@ def test_an_empty_camera_folder_is_listed(tmp_path: Path) -> None:
     shutil.rmtree(folder)
     folder.mkdir()
     module = ready(root)
-    assert len(module.dataset("train").clips) == 3
+    assert sum(len(module.dataset(split).clips) for split in ("train", "val")) == 3  # type: ignore[arg-type]
     assert [problem.clip for problem in module.problems()] == ["S1_Phoning-1_54138969"]
 
 
@@ -236,7 +246,8 @@ def test_a_missing_subject_leaves_an_empty_split(tmp_path: Path) -> None:
 def test_labels_list_the_frames_and_boxes(tmp_path: Path) -> None:
     module = ready(write_h36m_labels(tmp_path))
     train, test = module.dataset("train"), module.dataset("test")
-    assert train.clip_names == [f"h36m-train_seq_{s:03d}_cam_{c:02d}" for s in (0, 1) for c in (0, 1)]
+    listed = sorted(train.clip_names + module.dataset("val").clip_names)
+    assert listed == [f"h36m-train_seq_{s:03d}_cam_{c:02d}" for s in (0, 1) for c in (0, 1)]
     assert len(test) == 8 and [test[n]["index"] for n in range(4)] == [5, 6, 7, 8]
     for item in range(8):
         expected = centre_box(draw_frame(9, test[item]["index"] - 5)[1])

@@ -49,3 +49,15 @@ def test_a_sequence_that_cannot_be_read_moves_no_other(tmp_path: Path) -> None:
         path.write_bytes(b"no image")
     with pytest.warns(UserWarning, match="2 clips skipped"):
         assert sequences(root) == [{"seq1", "seq3"}, {"seq4"}, {"seq5"}]
+
+
+@pytest.mark.parametrize(("share", "drawn"), [(0.1, 1), (0.6, 2)])
+def test_all_cameras_of_a_sequence_validate_together(tmp_path: Path, share: float, drawn: int) -> None:
+    root = write_handheld(tmp_path)
+    (root / "splits.json").write_text(json.dumps({"train": ["seq1", "seq2", "seq3"], "test": ["seq4", "seq5"]}))
+    module = HandheldDataModule(str(root), val_share=share, image_size=SIZE, num_workers=0)
+    module.setup()
+    train, val, test = (module.dataset(split).clip_names for split in ("train", "val", "test"))  # type: ignore[arg-type]
+    assert [len(names) for names in (train, val, test)] == [6 - 2 * drawn, 2 * drawn, 4]
+    recordings = [{name.split("/")[0] for name in names} for names in (train, val, test)]
+    assert len(set.union(*recordings)) == sum(map(len, recordings)) == 5

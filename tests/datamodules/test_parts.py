@@ -29,7 +29,7 @@ def clip(tmp_path: Path) -> Clip:
 
 
 def test_the_parts_share_no_frame_and_lose_none(clip: Clip) -> None:
-    first, last = hold_out(clip, 0.2)
+    first, _, last = hold_out(clip, 0.2)
     numbers = [[number for number, _ in part.source.frames()] for part in (first, last)]
     assert numbers == [list(range(8)), [8, 9]]
     assert [len(part.source) for part in (first, last)] == [8, 2]
@@ -39,9 +39,30 @@ def test_the_parts_share_no_frame_and_lose_none(clip: Clip) -> None:
     assert first.source.original_size() == clip.source.original_size()
 
 
+def test_what_validates_lies_between(clip: Clip) -> None:
+    first, between, last = hold_out(clip, 0.2, 0.25)
+    assert between is not None
+    found = [[n for n, _ in part.source.frames(keep=part.keeps)] for part in (first, between, last)]
+    assert found == [[0, 1, 2, 3, 4, 5], [6, 7], [8, 9]]
+    assert [part.name for part in (first, between, last)] == ["run (first 60%)", "run (60% to 80%)", "run (last 20%)"]
+    assert [sorted(part.masks) for part in (first, between, last)] == found
+    plates = dict(plate_clip(between, "temporal").source.frames(keep=between.keeps))
+    covered = [plate[len(plate) // 2 :] == 255 for plate in plates.values()]
+    assert list(plates) == [6, 7] and all(where.any() for where in covered)  # by the frames before
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99])
+def test_of_what_is_sampled_some_frames_validate_but_never_all(clip: Clip, share: float) -> None:
+    first, between, last = hold_out(Clip("run", clip.source, every_nth=3), 0.25, share)
+    assert between is not None
+    found = [[n for n, _ in part.source.frames(keep=part.keeps)] for part in (first, between, last)]
+    assert found == ([[0, 3], [6], [9]] if share < 0.5 else [[0], [3, 6], [9]])
+    assert hold_out(Clip("run", clip.source, every_nth=9), 0.5, share)[1] is None
+
+
 def test_a_plate_of_one_part_has_seen_nothing_of_the_other(clip: Clip, tmp_path: Path) -> None:
     whole = dict(plate_clip(clip, "temporal").source.frames())
-    first, _ = hold_out(clip, 0.5)
+    first, _, _ = hold_out(clip, 0.5)
     plates = dict(plate_clip(first, "temporal").source.frames())
     assert list(plates) == list(range(5))
     alone = ImageFrames(clip.source.folder, clip.source.names[:5])  # type: ignore[attr-defined]
@@ -51,13 +72,13 @@ def test_a_plate_of_one_part_has_seen_nothing_of_the_other(clip: Clip, tmp_path:
 
 
 def test_the_share_is_of_the_frames_that_are_chosen(clip: Clip) -> None:
-    first, last = hold_out(Clip("run", clip.source, chosen=frozenset({2, 3, 4, 5})), 0.5)
+    first, _, last = hold_out(Clip("run", clip.source, chosen=frozenset({2, 3, 4, 5})), 0.5)
     assert (first.chosen, last.chosen) == ({2, 3}, {4, 5})
 
 
 def test_annotated_frames_beside_the_chosen_ones_are_not_lost(clip: Clip) -> None:
     sampled = Clip("run", clip.source, {0: mask, 9: mask}, chosen=frozenset({2, 4, 6, 7}))
-    first, last = hold_out(sampled, 0.5)
+    first, _, last = hold_out(sampled, 0.5)
     assert (list(first.masks), list(last.masks)) == ([0], [9])
 
 
@@ -84,8 +105,8 @@ def test_only_clips_on_both_sides_are_cut(davis: Path) -> None:
         data.setup()
         return {split: list(dict.fromkeys(c.name for c in data.dataset(split).clips)) for split in ("train", "test")}  # type: ignore[arg-type]
 
-    assert clips(clips=names[:1]) == {"train": [f"{names[0]} (first 66%)"], "test": [f"{names[0]} (last 34%)"]}
-    assert clips(clips=names[:1], evaluated_part="trained")["test"] == [f"{names[0]} (first 66%)"]
+    assert clips(clips=names[:1]) == {"train": [f"{names[0]} (first 59%)"], "test": [f"{names[0]} (last 34%)"]}
+    assert clips(clips=names[:1], evaluated_part="trained")["test"] == [f"{names[0]} (first 59%)"]
     official = clips()
     assert not any("%" in name for found in official.values() for name in found)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules import SkiDataModule
+from datamodules.problems import read_table
 from datamodules.ski_cameras import body_joints, in_view, joint_boxes, project, read_dlt, read_markers
 from tests.fake_data import SIZE, draw_frame, ski_camera, ski_markers, write_ski, write_ski_crops
 
@@ -231,5 +232,19 @@ def test_crops_without_held_out_subject_or_joints(tmp_path: Path) -> None:
             del file["2D"]
             file["subj"][:] = 0
     module = ready(root)
-    assert module.dataset("val").clip_names == module.dataset("test").clip_names
+    train, val = (module.dataset(split).clip_names for split in ("train", "val"))  # type: ignore[arg-type]
+    assert sorted(train + val) == [f"train_seq_00{seq}_cam_0{camera}" for seq in (0, 1) for camera in (0, 1)]
+    assert len({name[:13] for name in train}) == len({name[:13] for name in val}) == 1  # all cameras of a sequence
     assert set(module.dataset("test")[0]) == {"image", "clip", "index"}
+
+
+def test_every_choice_of_studies_keeps_its_list_of_problems(tmp_path: Path) -> None:
+    root, store = write_ski(tmp_path / "data", trials=(103, 302, 405, 111, 304, 406)), tmp_path / "store"
+    for trial in (103, 111):
+        (root / "Videos_Small" / f"trial_{trial}_cam1" / "frame_000001.jpg").write_bytes(b"no image")
+    found = [
+        SkiDataModule(str(root), studies=studies, store_dir=str(store), image_size=SIZE).prepare().split(": see ")[1]
+        for studies in ((1,), (3,), (1,))
+    ]
+    clips = [[problem.clip for problem in read_table(Path(file).read_text())] for file in found]
+    assert clips == [["trial_103_cam1"], ["trial_111_cam1"], ["trial_103_cam1"]] and found[0] == found[2] != found[1]

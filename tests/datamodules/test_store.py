@@ -12,6 +12,7 @@ import time
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -24,6 +25,7 @@ from datamodules.clips import Clip
 from datamodules.codecs import Codec
 from datamodules.dataset import FrameDataset
 from datamodules.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles
+from datamodules.plates import PlateKind, plate_clip
 from datamodules.problems import Problem, read_table, summary, table
 from datamodules.readers import Broken, ImageFrames, Keep, Pixels, VideoFrames, open_frames, resize
 from datamodules.store import FrameStore, StoreError, entry_name
@@ -684,18 +686,42 @@ def test_a_failing_source_disk_is_no_broken_frame(tmp_path: Path, monkeypatch: p
     assert entries(tmp_path / "store") == []
 
 
-def test_an_interruption_waits_for_no_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["static", "temporal"])
+def test_what_makes_plates_can_be_interrupted_before_every_frame(kind: PlateKind, tmp_path: Path) -> None:
+    plates = plate_clip(Clip("run", VideoFrames(write_video(tmp_path / "run.mp4", frames=6))), kind)
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise InterruptedError
+
+    store = FrameStore(tmp_path / "store")
+    store.open()
+    with pytest.raises(InterruptedError):
+        store.write(plates, (2 * SIZE[0], SIZE[1]), "raw", check=check)
+    assert entries(tmp_path / "store") == []
+
+
+@pytest.mark.parametrize("chosen", [None, frozenset({7})])
+def test_an_interruption_waits_for_no_clip_however_little_of_it_is_kept(
+    chosen: frozenset[int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     class Endless(Drawn):
-        def frames(self, size: tuple[int, int] | None = None, *_: object) -> Iterator[tuple[int, Pixels]]:  # type: ignore[override]
-            while True:
+        def frames(
+            self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
+        ) -> Iterator[tuple[int, Pixels]]:
+            for number in count():
                 time.sleep(0.001)
-                yield 0, np.zeros((*SIZE, 3), np.uint8)
+                if keep is None or keep(number, number):
+                    yield number, np.zeros((*SIZE, 3), np.uint8)
 
     module = videos(write_video(tmp_path / "run.mp4"), tmp_path / "store")
-    monkeypatch.setattr(module, "split_clips", lambda split: [Clip("endless", Endless(1), {})])
+    monkeypatch.setattr(module, "split_clips", lambda split: [Clip("endless", Endless(1), chosen=chosen)])
     monkeypatch.setattr("datamodules.stored_clips.wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         module.prepare()

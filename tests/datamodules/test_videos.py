@@ -94,9 +94,9 @@ def test_whole_clips_are_held_out_annotated_ones_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("count", "share", "val", "test"),
-    [(2, 0.2, "0", "0"), (3, 0.2, "1", "0"), (3, 0.9, "1", "0"), (4, 0.9, "1", "02"), (20, 0.2, "1 3", "0 2")],
+    [(2, 0.2, "", "0"), (3, 0.2, "1", "0"), (3, 0.9, "1", "0"), (4, 0.9, "1", "02"), (20, 0.2, "1 3", "0 2")],
 )
-def test_validation_and_test_differ_from_three_clips_on(
+def test_validation_and_test_have_no_clip_in_common(
     tmp_path: Path, count: int, share: float, val: str, test: str
 ) -> None:
     names = [str(number) for number in range(count)]
@@ -105,12 +105,24 @@ def test_validation_and_test_differ_from_three_clips_on(
     assert splits["train"] == [name for name in names if name not in val + test]
 
 
-def test_missing_splits_fall_back(tmp_path: Path) -> None:
-    write_videos(tmp_path, splits=False)
-    (tmp_path / "splits.json").write_text(json.dumps({"train": ["run1"], "test": ["run2"]}))
-    assert ready(tmp_path).dataset("val").clip_names == ["run2"]
-    (tmp_path / "splits.json").write_text(json.dumps({"train": ["run1"]}))
-    assert ready(tmp_path).dataset("test").clip_names == ["run1"]
+@pytest.mark.parametrize("held", ["val", "test"])
+def test_where_one_held_out_list_is_given_it_tests_and_training_clips_validate(tmp_path: Path, held: str) -> None:
+    write_videos(tmp_path, clips=4, splits=False)
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["run1", "run3", "run4"], held: ["run2"]}))
+    module = ready(tmp_path)
+    assert module.dataset("test").clip_names == ["run2"] and len(module.dataset("val").clips) == 1
+    left = module.dataset("train").clip_names + module.dataset("val").clip_names
+    assert sorted(left) == ["run1", "run3", "run4"] and module.transductive is False
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["run1"], held: ["run2"]}))
+    assert ready(tmp_path).dataset("val").clip_names == []  # never all
+
+
+def test_what_is_listed_for_training_only_serves_for_all(tmp_path: Path) -> None:
+    write_videos(tmp_path, masks=False, splits=False)
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["run1", "run2"]}))
+    module = ready(tmp_path)
+    assert all(module.dataset(split).clip_names == ["run1", "run2"] for split in ("train", "val", "test"))
+    assert module.transductive is True
 
 
 @pytest.mark.parametrize(
@@ -190,7 +202,7 @@ def test_a_truncated_recording_is_left_out_before_the_split(tmp_path: Path, brok
     with pytest.warns(UserWarning, match="1 clip skipped: see"):
         module = ready(tmp_path)
     found = [module.dataset(split).clip_names for split in ("train", "val", "test")]
-    assert found == [[train], [test], [test]] and len(module.dataset("train")) == 30
+    assert found == [[train], [], [test]] and len(module.dataset("train")) == 30
     assert [(problem.clip, problem.frame) for problem in module.problems()] == [(broken, None)]
     (tmp_path / f"{train}.mp4").unlink()
     with pytest.warns(UserWarning, match="1 clip skipped: see"):
@@ -253,7 +265,8 @@ def test_clips_are_found_however_deep_and_listed_by_folder(tmp_path: Path) -> No
     write_video(tmp_path / "clips" / ".trash" / "old.mp4")
     (tmp_path / "splits.json").write_text(json.dumps({"train": ["monday"], "test": ["tuesday"]}))
     module = ready(tmp_path)
-    assert module.dataset("train").clip_names == ["monday/left/run2", "monday/run1"]
+    monday = module.dataset("train").clip_names + module.dataset("val").clip_names
+    assert sorted(monday) == ["monday/left/run2", "monday/run1"]
     assert numbers(module, "test") == [1, 2]
     assert module.problems() == []
 
@@ -324,7 +337,8 @@ def test_only_annotated_frames_of_a_test_clip_are_read(tmp_path: Path) -> None:
         write_images(tmp_path / "clips" / f"run{number}", number)
     write_masks(tmp_path / "masks" / "run1", 1, frames=[3])
     module = ready(tmp_path)
-    assert [len(module.dataset(split).clips[0]) for split in ("train", "val", "test")] == [6, 1, 1]
+    assert [len(module.dataset(split)) for split in ("train", "val", "test")] == [6, 0, 1]
+    assert len(module.dataset("test").clips[0]) == 1
 
 
 def test_a_single_annotated_clip_is_read_once(tmp_path: Path) -> None:

@@ -112,6 +112,19 @@ def test_every_format_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_worker_of_every_format_has_a_batch_to_time(tmp_path: Path) -> None:
+    records = [encode(image, "jpeg").tobytes() for _, image in footage.DrawnFootage(16, SIZE).frames()]
+    for name, write in (("webdataset", formats.webdataset_loader), ("litdata", formats.litdata_loader)):
+        if importlib.util.find_spec(name) is not None:
+            assert len(list(write(tmp_path / name, records, 2, 4))) == 8
+
+
+def test_too_few_frames_for_the_workers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for what, least in (("data", 40), ("stores", 64)):
+        assert main(["benchmark", what, f"--frames={least - 1}", "--batch=4", "--workers=8"]) == 2
+        assert f"at least {least // 4} batches" in capsys.readouterr().err
+
+
 def test_all_formats_hold_the_same_frames(tmp_path: Path) -> None:
     source = footage.DrawnFootage(12, SIZE)
     drawn = [image for _, image in source.frames()]

@@ -55,13 +55,15 @@ def test_each_clip_has_a_model_and_all_have_one_result(
     for name, alone in single.items():
         assert results["clips"][name]["j_mean"] == alone["clips"][name]["j_mean"]
         assert results["made_by"]["models"][name] == alone["made_by"]
+        assert alone["made_by"]["settings"]["transductive"] is True
     assert results["frames"] == sum(alone["frames"] for alone in single.values())
     floors = [alone["floors"]["whole_frame"]["j_mean"] for alone in single.values()]
     assert results["floors"]["whole_frame"]["j_mean"] == pytest.approx(sum(floors) / len(names))
     assert len(in_this_process) == 2 * len(names)
     segment = in_this_process[1]
     assert "background/temporal.yaml" in segment and segment[-2:] == SEGMENT
-    assert "mean over clips" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "mean over clips" in shown and "transductive: the model was trained on the frames that are scored" in shown
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("last.ckpt")}
     assert main(command(tmp_path, davis)) == 0  # finished stages are not trained again
@@ -76,10 +78,21 @@ def test_what_was_held_out_and_what_was_trained_on_are_scored_apart(tmp_path: Pa
     assert main(["evaluate", str(tmp_path / names[0]), "--part", "trained"]) == 0
     files = (tmp_path / names[0] / name for name in ("results.json", "results_trained.json"))
     held, trained = (json.loads(file.read_text()) for file in files)
-    assert list(held["clips"]) == [f"{names[0]} (last 34%)"] and list(trained["clips"]) == [f"{names[0]} (first 66%)"]
-    assert (held["frames"], trained["frames"]) == (2, 4)
+    assert list(held["clips"]) == [f"{names[0]} (last 34%)"] and list(trained["clips"]) == [f"{names[0]} (first 59%)"]
+    assert (held["frames"], trained["frames"]) == (2, 3)  # the one between validates
+    assert [one["made_by"]["settings"]["transductive"] for one in (held, trained)] == [False, True]
     made = [one["made_by"]["settings"]["data_settings"]["init_args"]["evaluated_part"] for one in (held, trained)]
     assert made == ["held_out", "trained"]
+
+
+def test_the_clips_of_another_resolution_are_trained_on(tmp_path: Path, in_this_process: list[list[str]]) -> None:
+    root = fake_data.write_davis(tmp_path / "data", train=["bear"], val=[])
+    for part in ("JPEGImages", "Annotations"):
+        (root / part / "480p").rename(root / part / "1080p")
+    arguments = command(tmp_path / "run", root)
+    arguments[2:2] = ["--resolution", "1080p"]
+    assert main(arguments) == 0
+    assert list(json.loads((tmp_path / "run" / "results.json").read_text())["clips"]) == ["bear"]
 
 
 def test_a_clip_that_fails_does_not_stop_the_others(

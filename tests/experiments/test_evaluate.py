@@ -47,7 +47,7 @@ def test_what_made_them_is_written_down(scored: Path, davis: Path) -> None:
     names = ("data", "profile", "scale", "mode")
     assert [settings[name] for name in names] == ["davis", "small", 1.0, "separate"]
     assert settings["data_settings"]["init_args"]["root"] == str(davis)
-    assert settings["steps"] == 2 and len(settings["checkpoint_sha256"]) == 64
+    assert settings["transductive"] is False and settings["steps"] == 2 and len(settings["checkpoint_sha256"]) == 64
     assert "torch" in made["versions"]
 
 

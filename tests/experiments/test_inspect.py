@@ -12,10 +12,13 @@ import pytest
 from PIL import Image
 
 from datamodules import DavisDataModule
+from datamodules.dataset import FrameDataset
+from datamodules.plates import stacked
 from datamodules.readers import ImageFrames
 from experiments.cli import main
 from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
 from tests import fake_data
+from tests.fake_data import SIZE
 
 SMALL = ["--data.init_args.image_size=[48, 64]", "--data.init_args.num_workers=0"]
 
@@ -91,6 +94,7 @@ def test_what_is_skipped_is_counted_and_listed(
     shown = capsys.readouterr().out
     (problems,) = store.glob("problems-davis-*.csv")
     assert ["train", "1 clip", "5", "", "0", "0", "1"] in rows(shown)
+    assert ["val", "0 clips", "0", "", "0", "0", "0"] in rows(shown)
     assert f"problems: 1 frame skipped in 1 clip, 1 clip skipped: see {problems}" in shown
     assert "\nbear, frame 2: Cannot read the image" in shown and "\nboat: No image in" in shown
 
@@ -103,6 +107,7 @@ def test_clips_beyond_the_first_are_counted(
     for name in names:
         fake_data.write_images(root / "JPEGImages" / "480p" / name, frames=1)
     arguments = ["--config=data/davis.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    arguments += [f"--data.init_args.clips=[{','.join(names)}]"]
     listed: list[str] = []
     sized: list[str] = []
     real_list, real_size = DavisDataModule.split_clips, ImageFrames.original_size
@@ -146,11 +151,30 @@ def test_mistakes_are_one_sentence(
     assert [line for line in lines if line.startswith("error: ") and message in line]
 
 
-def test_plates_are_drawn_below_their_frames(davis: Path, tmp_path: Path) -> None:
+def test_what_the_data_module_says_is_heard(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL, f"--output={tmp_path}"]
+    for _ in range(2):  # in one process too
+        assert main(["inspect", "--config=data/davis.yaml", *options]) == 0
+        said = capsys.readouterr().err
+        assert said.count("Transductive: clip 'camel' both trains") == 1 and "test: 1 clip, 6 frames" in said
+
+
+def test_plates_are_drawn_below_their_frames(
+    davis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plate(_: FrameDataset, number: int, position: int) -> np.ndarray:
+        picture, covered = np.full((*SIZE, 3), (40 * position, 0, 200), np.uint8), np.zeros(SIZE, dtype=bool)
+        covered[:, : SIZE[1] // 2] = True
+        return stacked(picture, covered)
+
+    options = [f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL]
+    assert main(["inspect", "--config=data/davis.yaml", *options, f"--output={tmp_path / 'without'}"]) == 0
+    monkeypatch.setattr(FrameDataset, "plate", plate)
     configs = ["--config=data/davis.yaml", "--config=background/temporal.yaml"]
-    arguments = [*configs, f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL]
-    assert main(["inspect", *arguments, f"--output={tmp_path}"]) == 0
+    assert main(["inspect", *configs, *options, f"--output={tmp_path}"]) == 0
     sheet = np.asarray(Image.open(tmp_path / "inspect_davis.png"))
     assert sheet.shape == (2 * 192, 6 * 256, 3)
-    frames, plates = sheet[30:192].astype(int), sheet[222:].astype(int)  # below the clip's name
-    assert plates.max() > 0 and np.abs(frames - plates).max() > 100  # the subject is gone
+    assert np.array_equal(sheet[:192], np.asarray(Image.open(tmp_path / "without" / "inspect_davis.png")))
+    for position in range(6):  # all six frames of the clip are on the sheet
+        cell = sheet[192:, 256 * position : 256 * (position + 1)]
+        assert (cell[:, :124] == (40 * position, 0, 200)).all() and (cell[:, 132:] == 0).all()

@@ -90,11 +90,11 @@ def test_a_failing_stage_ends_the_demo(make: Make) -> None:
 
 def test_variables_become_options(make: Make) -> None:
     words = ["DATA=davis", "ROOT=/my data", "CLIPS=dance-twirl parkour", "PROFILE=paper", "STEPS=7", "ARGS=--a 'b c'"]
-    assert make("train-inpaint", *words).returncode == 0
+    assert make("train-inpaint", *words, "RESOLUTION=1080p").returncode == 0
     line = make.log[-1]
     for part in (
         "--config data/davis.yaml --config profiles/paper/inpaint.yaml",
-        "--data.init_args.root /my data --data.init_args.clips [dance-twirl,parkour]",
+        "--data.init_args.root /my data --data.init_args.clips [dance-twirl,parkour] --data.init_args.resolution 1080p",
         "--trainer.max_steps 7 --a b c",
     ):
         assert part in line
@@ -131,7 +131,8 @@ def test_what_is_missing_is_named(make: Make, words: list[str], expected: str) -
 def test_known_names_pass(make: Make) -> None:
     words = ["DATA=davis", "ROOT=/x", "CLIPS=bear camel", "PROFILE=paper"]
     assert make("train-seg", *words, "BACKGROUND=inpainting").returncode == 0
-    assert make("davis", *words[1:]).returncode == 0  # which sets DATA itself
+    assert make("davis", *words[1:], "RESOLUTION=1080p").returncode == 0  # which sets DATA itself
+    assert "--clips bear camel --profile paper --resolution 1080p --background temporal" in make.log[-1]
     assert make("inspect", "PRESET=ptz", "BACKGROUND=static").returncode == 0
 
 
@@ -144,7 +145,7 @@ def test_help_lists_every_target(root: Path, make: Make) -> None:
     assert wanted | {"prepare", "inspect", "evaluate", "predict", "flops", "benchmark"} <= targets
     for target in targets:
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target
-    for variable in ("DATA", "PROFILE", "RUN", "SEED", "ROOT", "CLIPS", "PRESET", "ARGS", "INPUT", "OUTPUT"):
+    for variable in "DATA PROFILE RUN SEED ROOT CLIPS RESOLUTION PRESET ARGS INPUT OUTPUT".split():
         assert f"{variable}=" in shown
 
 

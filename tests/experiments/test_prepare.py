@@ -44,7 +44,7 @@ def test_what_is_prepared_is_not_decoded_by_fit(
 
 def test_fit_prepares_what_is_not(store: Path, tmp_path: Path, fit_arguments: FitArguments) -> None:
     assert main(fit_arguments(tmp_path, "inpaint")) == 0
-    assert len(list(store.glob("*/entry.json"))) == 3  # two clips to train on, one to validate on
+    assert len(list(store.glob("*/entry.json"))) == 2  # a clip to train on, one to validate on, none to test on
 
 
 def test_only_the_data_need_be_described(store: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,11 +27,11 @@ def test_a_command_holds_all_that_make_has_a_variable_for(root: Path, monkeypatc
     config = {
         "seed_everything": 3,
         "run": {"data": "davis", "profile": "paper"},
-        "data": {"init_args": {"root": "/my data", "clips": ["dance-twirl", "parkour"], "scale": 1.0}},
+        "data": {"init_args": {"root": "/my data", "clips": ["bear", "camel"], "resolution": "1080p"}},
     }
     words = suggested(make_command("train-seg", config, Path("runs/$1")))
-    wanted = ["DATA=davis", "ROOT=/my data", "CLIPS=dance-twirl parkour", "PROFILE=paper", "SEED=3", "RUN=runs/$$1"]
-    assert words == ["make", "train-seg", *wanted]
+    wanted = ["DATA=davis", "ROOT=/my data", "CLIPS=bear camel", "RESOLUTION=1080p", "PROFILE=paper", "SEED=3"]
+    assert words == ["make", "train-seg", *wanted, "RUN=runs/$$1"]
     check(root, words, monkeypatch)
 
 
