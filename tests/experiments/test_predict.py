@@ -246,7 +246,7 @@ def test_the_overlay_tints_the_subject_only() -> None:
     image = np.full((40, 40, 3), 100, dtype=np.uint8)
     mask = np.zeros((40, 40), dtype=np.float32)
     mask[10:20, 10:20] = 1
-    painted = draw(image, Found(mask, (5.0, 5.0, 35.0, 35.0), 0.5), 0.5)
+    painted = draw(image, [Found(mask, (5.0, 5.0, 35.0, 35.0), 0.5)], 0.5)
     assert painted[15, 15, 0] > 150 and painted[15, 15, 1] < 100
     assert (painted[30, 15] == 100).all() and (painted[2, 2] == 100).all()
     assert (painted[5, 20] == (255, 64, 64)).all()  # the box
