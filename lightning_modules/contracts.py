@@ -48,7 +48,8 @@ class StepOutput(TypedDict, total=False):
         subject_mask: Where several subjects are sought: their soft masks, the surest first, (B, N, H, W), in [0, 1],
             of which ``mask`` is the union; zeros where there are fewer than N.
         subject_box: Their boxes, (B, N, 4); comes with ``subject_mask``.
-        subject_confidence: Their confidences, (B, N), exactly 0 where there are fewer; comes with ``subject_mask``.
+        subject_confidence: The share of the cells that agree on each, (B, N), exactly 0 where there are fewer; comes
+            with ``subject_mask``, and ``box`` and ``confidence`` are then those of the surest.
         probability: Of every cell, (B, h, w).
     """
 

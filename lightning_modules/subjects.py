@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
 
 from lightning_modules.contracts import StepOutput
 from lightning_modules.geometry import tighten
 from lightning_modules.networks import Proposals, Segmenter, peaks
-from lightning_modules.networks.peaks import OVERLAP, corners
 
 
 @torch.no_grad()
 def find_subjects(image: Tensor, proposals: Proposals, segmenter: Segmenter, count: int, tight: bool) -> StepOutput:
     """Segment what is at each of the detector's peaks.
 
-    ``S`` sees the peaks' windows one by one. Two windows may still show the same subject, so what is found in them is
-    compared once more, by the extent of the masks; windows in which ``S`` finds nothing are left out.
+    ``S`` sees the peaks' windows one by one; windows in which it finds nothing are left out, but for the surest.
 
     Args:
         image: (B, 3, H, W) in [0, 1].
@@ -33,9 +30,7 @@ def find_subjects(image: Tensor, proposals: Proposals, segmenter: Segmenter, cou
     frame, box, confidence = peaks(proposals)
     mask, _, window_mask = segmenter(image[frame], box)
     extent, found = tighten(box, window_mask)
-    surest = _rank(frame) == 0
-    seen = (found | surest).nonzero().flatten()
-    kept = seen[batched_nms(corners(extent[seen]), confidence[seen], frame[seen], OVERLAP)]
+    kept = (found | (_rank(frame) == 0)).nonzero().flatten()
     rank = _rank(frame[kept])
     kept, rank = kept[rank < count], rank[rank < count]
     frames = len(image)

@@ -1,4 +1,11 @@
-"""Several subjects in one frame: the well-separated peaks of ``p`` (Sec. 4.1, "Multiple people", Fig. 4)."""
+"""Several subjects in one frame: well-separated places that many cells point to (Sec. 4.1, "Multiple people", Fig. 4).
+
+The paper samples cells from ``p`` more than once, which shows every subject if ``p`` is high near each. A model that
+was trained on single subjects need not be so even-handed: ``p`` has to sum to 1, so one subject may take nearly all of
+it, and where boxes reach far from their cells ``p`` hardly matters for what is found. The boxes are more telling: those
+of all cells gather on the subjects. So a subject is sought where many cells agree on a box, each with one vote.
+docs/results.md compares this with the peaks of ``p`` itself.
+"""
 
 from __future__ import annotations
 
@@ -8,52 +15,47 @@ from torchvision.ops import batched_nms, box_iou
 
 from lightning_modules.networks.detector import Proposals
 
-OVERLAP = 0.5
-"""Boxes of a greater IoU show the same subject."""
+SAME = 0.7
+"""Two cells agree if the IoU of their boxes is greater."""
 
-LEAST = 0.1
-"""A peak is at least this share of the highest one of its frame."""
+OVERLAP = 0.3
+"""Of two boxes with a greater IoU one shows no other subject."""
 
-
-def agreement(proposals: Proposals, overlap: float = OVERLAP) -> Tensor:
-    """How probable it is that a cell drawn from ``p`` shows what a cell's box shows.
-
-    The paper finds several people by sampling its model more than once. What it would see often is summed up here
-    instead: neighbouring cells share a subject, so each has but a part of its probability, and where boxes reach far
-    from their cells these need not even be neighbours.
-
-    Args:
-        proposals: What ``D`` says.
-        overlap: Boxes of a greater IoU show the same.
-
-    Returns:
-        (B, C), in [0, 1]; 0 on the outer ring.
-    """
-    votes = []
-    for probability, box in zip(proposals.probability, corners(proposals.box), strict=True):
-        same = (box_iou(box, box) > overlap).to(probability)  # (C, C)
-        votes.append((same @ probability) * (probability > 0))
-    return torch.stack(votes)
+LEAST = 0.2
+"""So many agree on a subject, as a share of those that agree on the surest one of the frame."""
 
 
-def peaks(proposals: Proposals, overlap: float = OVERLAP, least: float = LEAST) -> tuple[Tensor, Tensor, Tensor]:
-    """Boxes that stand apart: those that most cells agree on, without those that overlap a better one.
+def agreement(proposals: Proposals) -> Tensor:
+    """The share of the live cells that agree with each cell's box.
 
     Args:
         proposals: What ``D`` says.
-        overlap: Of two boxes of a greater IoU only the better one is kept (non-maximum suppression).
-        least: The smallest :func:`agreement`, as a share of the frame's largest, in [0, 1].
 
     Returns:
-        Number of the frame, box and agreement of every peak, (R,), (R, 4), (R,); the highest first, every frame with
-        one at least.
+        (B, C), in (0, 1]; 0 on the outer ring.
     """
-    score = agreement(proposals, overlap)
-    high = score >= least * score.amax(dim=1, keepdim=True)
-    frame, cell = (high & (score > 0)).nonzero(as_tuple=True)
-    box, score = proposals.box[frame, cell], score[frame, cell]
-    kept = batched_nms(corners(box), score, frame, overlap)
-    return frame[kept], box[kept], score[kept]
+    live = proposals.probability > 0
+    corner = corners(proposals.box)
+    same = torch.stack([box_iou(box, box) > SAME for box in corner])  # (B, C, C)
+    votes = (same & live[:, None]).sum(dim=2) / live.sum(dim=1, keepdim=True)
+    return votes * live
+
+
+def peaks(proposals: Proposals) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes that many cells agree on, without those that overlap a better one (non-maximum suppression).
+
+    Args:
+        proposals: What ``D`` says.
+
+    Returns:
+        Number of the frame, box and :func:`agreement` of every peak, (R,), (R, 4), (R,); the highest first, every frame
+        with one at least.
+    """
+    votes = agreement(proposals)
+    frame, cell = (votes >= LEAST * votes.amax(dim=1, keepdim=True)).nonzero(as_tuple=True)
+    box, votes = proposals.box[frame, cell], votes[frame, cell]
+    kept = batched_nms(corners(box), votes, frame, OVERLAP)
+    return frame[kept], box[kept], votes[kept]
 
 
 def corners(box: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def test_several_subjects_are_scored_beside_the_one(scored: Path, capsys: pytest
     ("arguments", "code", "said"),
     [
         (["--set", "figures"], 2, "figures is no NAME=VALUE"),
-        (["--set", "figures=2"], 1, "figures"),  # DAVIS has no such setting
+        (["--set", "figures=2"], 2, "figures"),  # DAVIS has no such setting
         (["--subjects", "0"], 1, "expected 1 to 20"),
     ],
 )

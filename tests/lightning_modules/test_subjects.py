@@ -11,7 +11,7 @@ from lightning_modules.networks import Proposals
 from lightning_modules.subjects import find_subjects
 from tests.lightning_modules.test_segmentation import images, module
 
-WHERE = [(-0.5, 0.0, 0.3, 0.5), (0.5, 0.0, 0.3, 0.5), (0.4, 0.1, 0.3, 0.5)]
+WHERE = [(-0.5, 0.0, 0.3, 0.5), (0.5, 0.0, 0.3, 0.5)]
 
 
 class Blobs(nn.Module):
@@ -25,19 +25,19 @@ class Blobs(nn.Module):
         return mask, image, window
 
 
-def proposals(*probabilities: tuple[float, float, float]) -> Proposals:
-    probability, box = torch.zeros(len(probabilities), 16), torch.zeros(len(probabilities), 16, 4)
-    box[:, :] = torch.tensor(WHERE[0])
-    for number, cell in enumerate((5, 6, 9)):
-        probability[:, cell] = torch.tensor(probabilities)[:, number]
-        box[:, cell] = torch.tensor(WHERE[number])
+def proposals(*frames: tuple[int, ...]) -> Proposals:
+    """Frames of a 4x4 grid in which each of the four live cells points to one of the two places."""
+    probability, box = torch.zeros(len(frames), 16), torch.zeros(len(frames), 16, 4)
+    for row, places in enumerate(frames):
+        for cell, place in zip((5, 6, 9, 10), places, strict=True):
+            probability[row, cell], box[row, cell] = 0.25, torch.tensor(WHERE[place])
     return Proposals(probability, box, (4, 4))
 
 
 def test_each_subject_has_a_mask_and_the_union_has_all() -> None:
-    found = find_subjects(torch.ones(2, 3, 40, 40), proposals((0.4, 0.6, 0.0), (1.0, 0.0, 0.0)), Blobs(), 3, False)  # type: ignore[arg-type]
+    found = find_subjects(torch.ones(2, 3, 40, 40), proposals((0, 1, 1, 1), (0, 0, 0, 0)), Blobs(), 3, False)  # type: ignore[arg-type]
     assert found["subject_mask"].shape == (2, 3, 40, 40) and found["subject_box"].shape == (2, 3, 4)
-    torch.testing.assert_close(found["subject_confidence"], torch.tensor([[0.6, 0.4, 0.0], [1.0, 0.0, 0.0]]))
+    torch.testing.assert_close(found["subject_confidence"], torch.tensor([[0.75, 0.25, 0.0], [1.0, 0.0, 0.0]]))
     torch.testing.assert_close(found["subject_box"][0, :2], torch.tensor([WHERE[1], WHERE[0]]))
     assert found["subject_mask"][0, 0, 20, 30] == 1 and found["subject_mask"][0, 1, 20, 10] == 1
     assert found["subject_mask"][0, 0, 20, 10] == 0 and not found["subject_mask"][:, 2].any()
@@ -46,14 +46,14 @@ def test_each_subject_has_a_mask_and_the_union_has_all() -> None:
 
 
 def test_the_number_is_a_limit_and_boxes_may_be_those_of_the_masks() -> None:
-    found = find_subjects(torch.ones(1, 3, 40, 40), proposals((0.4, 0.6, 0.0)), Blobs(), 1, True)  # type: ignore[arg-type]
+    found = find_subjects(torch.ones(1, 3, 40, 40), proposals((0, 1, 1, 1)), Blobs(), 1, True)  # type: ignore[arg-type]
     assert found["subject_mask"].shape == (1, 1, 40, 40)
     torch.testing.assert_close(found["box"], torch.tensor([[0.5, 0.0, 0.15, 0.25]]))
 
 
 def test_windows_without_a_subject_are_left_out_but_the_surest() -> None:
-    found = find_subjects(torch.zeros(1, 3, 40, 40), proposals((0.4, 0.6, 0.0)), Blobs(), 3, True)  # type: ignore[arg-type]
-    torch.testing.assert_close(found["subject_confidence"], torch.tensor([[0.6, 0.0, 0.0]]))
+    found = find_subjects(torch.zeros(1, 3, 40, 40), proposals((0, 1, 1, 1)), Blobs(), 3, True)  # type: ignore[arg-type]
+    torch.testing.assert_close(found["subject_confidence"], torch.tensor([[0.75, 0.0, 0.0]]))
 
 
 def test_one_subject_is_as_ever_and_more_are_found_in_test_and_prediction() -> None:

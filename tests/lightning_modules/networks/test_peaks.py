@@ -27,24 +27,31 @@ def as_lists(found: tuple[Tensor, Tensor, Tensor], frame: int) -> list[tuple[lis
     return [([round(v, 3) for v in boxes[n].tolist()], round(float(scores[n]), 3)) for n in at]
 
 
-def test_cells_that_show_the_same_are_summed_and_the_highest_comes_first() -> None:
-    two = proposals([(0.3, LEFT), (0.25, RIGHT), (0.1, LEFT), (0.35, RIGHT)])
-    assert as_lists(peaks(two), 0) == [([*RIGHT], 0.6), ([*LEFT], 0.4)]
-    assert agreement(two)[0, [5, 6, 9, 10]].tolist() == pytest.approx([0.4, 0.6, 0.4, 0.6])
+def test_every_cell_has_one_vote_and_the_highest_peak_comes_first() -> None:
+    two = proposals([(0.9, LEFT), (0.06, RIGHT), (0.03, RIGHT), (0.01, RIGHT)])
+    assert as_lists(peaks(two), 0) == [([*RIGHT], 0.75), ([*LEFT], 0.25)]
+    assert agreement(two)[0, [5, 6, 9, 10]].tolist() == pytest.approx([0.25, 0.75, 0.75, 0.75])
     assert agreement(two)[0, [0, 3, 15]].tolist() == [0, 0, 0]  # outer ring, though its boxes lie somewhere too
 
 
+def test_boxes_agree_if_they_are_nearly_the_same() -> None:
+    near, off = (-0.46, 0.0, 0.2, 0.4), (-0.42, 0.0, 0.2, 0.4)  # IoU .82 and .67 with LEFT
+    found = agreement(proposals([(0.25, LEFT), (0.25, near), (0.25, off), (0.25, RIGHT)]))
+    assert found[0, [5, 6, 9, 10]].tolist() == pytest.approx([0.5, 0.75, 0.5, 0.25])
+
+
 def test_a_peak_that_is_much_lower_than_the_highest_is_none() -> None:
-    uneven = proposals([(0.94, LEFT), (0.06, RIGHT), (0.0, LEFT), (0.0, LEFT)])
-    assert len(as_lists(peaks(uneven, least=0.1), 0)) == 1
-    assert len(as_lists(peaks(uneven, least=0.05), 0)) == 2
+    probability, box = torch.full((1, 25), 0.1), torch.tensor(LEFT).repeat(1, 25, 1)
+    box[0, 7] = torch.tensor(RIGHT)  # one of 25
+    assert len(as_lists(peaks(Proposals(probability, box, (5, 5))), 0)) == 1
+    box[0, 7:12] = torch.tensor(RIGHT)
+    assert len(as_lists(peaks(Proposals(probability, box, (5, 5))), 0)) == 2
 
 
 def test_boxes_that_overlap_a_better_one_are_gone() -> None:
-    shifted = (-0.4, 0.0, 0.2, 0.4)  # IoU 0.6 with LEFT
-    found = peaks(proposals([(0.6, LEFT), (0.4, shifted), (0.0, LEFT), (0.0, LEFT)]), overlap=0.5)
-    assert as_lists(found, 0) == [([*LEFT], 1.0)] or as_lists(found, 0) == [([round(v, 3) for v in shifted], 1.0)]
-    assert len(as_lists(peaks(proposals([(0.6, LEFT), (0.4, shifted), (0, LEFT), (0, LEFT)]), overlap=0.7), 0)) == 2
+    between = (-0.34, 0.0, 0.2, 0.4)  # IoU .43 with LEFT
+    found = peaks(proposals([(0.3, LEFT), (0.3, LEFT), (0.3, between), (0.1, RIGHT)]))
+    assert as_lists(found, 0) == [([*LEFT], 0.5), ([*RIGHT], 0.25)]
 
 
 def test_frames_of_a_batch_do_not_suppress_each_other() -> None:
