@@ -245,6 +245,8 @@ def draw_subjects(image: Tensor, frame: Frame) -> Tensor:
 def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     """Draw the box, the cells' probabilities and the way from the best cell to the box onto a frame.
 
+    Several subjects have a box each, and no such way.
+
     Args:
         image: The frame, (3, H, W), uint8.
         frame: Its step output; ``box`` (4,) and ``probability`` (h, w) are drawn where they are present and finite.
@@ -276,6 +278,8 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
             if radius:
                 centre = (round((column + 0.5) * cell[0]), round((row + 0.5) * cell[1]))
                 cv2.circle(picture, centre, radius, BLUE, -1, cv2.LINE_AA)
+    if "subject_box" in frame:  # found by all cells together, not by the most probable one
+        return torch.from_numpy(picture).permute(2, 0, 1)
     row, column = divmod(int(probability.argmax()), columns)
     start = (round((column + 0.5) * cell[0]), round((row + 0.5) * cell[1]))
     end = (round((float(box[0].clamp(-2, 2)) + 1) / 2 * width), round((float(box[1].clamp(-2, 2)) + 1) / 2 * height))
