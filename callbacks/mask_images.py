@@ -131,8 +131,8 @@ class MaskImages(pl.Callback):
         size = len(batch["image"])
         for row in chosen_rows(batch_idx, size, max(batches, math.ceil(wanted / size)), wanted):
             frame: Frame = {"clip": batch["clip"][row], "index": int(batch["index"][row]), "image": batch["image"][row]}
-            keys = ("mask", "box", "confidence", "probability", "composite", "background", "hole")
-            keys += ("subject_mask", "subject_box", "subject_confidence")
+            keys = ["mask", "box", "confidence", "probability", "composite", "background", "hole"]
+            keys += ["subject_mask", "subject_box", "subject_confidence"]
             frame["plate"] = "plate" in batch
             frame.update({key: outputs[key][row] for key in keys if key in outputs})
             if "mask" in batch and ("annotated" not in batch or bool(batch["annotated"][row])):

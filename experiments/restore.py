@@ -13,6 +13,7 @@ import datamodules  # noqa: F401  (importing makes the short class names known)
 from experiments.errors import RunError
 from experiments.folders import StageFolder, load_checkpoint
 from experiments.suggestions import make_command
+from lightning_modules import SegmentationModule
 
 # Needed to begin a training, not to apply its result: leaving them out lets a checkpoint load where the files are gone.
 TRAINING_ONLY = ("detector_weights", "synthesis_weights", "perceptual_net")
@@ -69,8 +70,10 @@ def load_model(
     left_out: dict[str, Any] = {name: None for name in TRAINING_ONLY if name in parameters}
     model_class = _import_class(config["model"]["class_path"])
     model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **left_out)
-    if subjects > 1:
+    if isinstance(model, SegmentationModule):
         model.subjects = subjects
+    elif subjects > 1:
+        raise RunError(f"{model_class.__name__} finds one subject in a frame: leave --subjects out.")
     return model.eval()
 
 

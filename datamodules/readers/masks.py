@@ -95,5 +95,6 @@ def resize_objects(objects: NDArray[np.integer[Any]], joined: NDArray[np.bool_])
     numbers = np.unique(objects[objects > 0]).astype(np.uint8)
     if not len(numbers):
         return np.zeros(joined.shape, dtype=np.uint8)
-    areas = np.stack([resize((objects == number).astype(np.uint8) * 255, joined.shape) for number in numbers])
+    height, width = joined.shape
+    areas = np.stack([resize((objects == number).astype(np.uint8) * 255, (height, width)) for number in numbers])
     return np.where(joined, numbers[areas.argmax(axis=0)], 0).astype(np.uint8)
