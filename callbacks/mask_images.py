@@ -236,10 +236,13 @@ def draw_subjects(image: Tensor, frame: Frame) -> Tensor:
     Returns:
         The picture, (3, H, W), uint8.
     """
-    if "subject_mask" not in frame:
-        return draw_segmentation_masks(image, _panel(frame["mask"].expand(3, -1, -1))[0] >= 128, 0.5, colors=[RED])
-    masks = torch.stack([_panel(mask.expand(3, -1, -1))[0] >= 128 for mask in frame["subject_mask"]])
-    return draw_segmentation_masks(image, masks, 0.5, colors=[subject_colour(n) for n in range(len(masks))])
+    masks, colours = frame["mask"], [RED]
+    if "subject_mask" in frame:
+        masks = frame["subject_mask"]
+        colours = [subject_colour(number) for number in range(len(masks))]
+    inside = torch.stack([_panel(mask.expand(3, -1, -1))[0] >= 128 for mask in masks])
+    drawn: Tensor = draw_segmentation_masks(image, inside, alpha=0.5, colors=colours)
+    return drawn
 
 
 def draw_detection(image: Tensor, frame: Frame) -> Tensor:

@@ -41,7 +41,8 @@ def split_objects(objects: Tensor) -> Tensor:
         (K, H, W), bool, in the order of the numbers.
     """
     numbers = objects.unique()
-    return objects == numbers[numbers > 0][:, None, None]
+    masks: Tensor = objects == numbers[numbers > 0][:, None, None]
+    return masks
 
 
 def overlaps(prediction: Tensor, truth: Tensor) -> Tensor:

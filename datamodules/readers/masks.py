@@ -82,11 +82,11 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
     return np.asarray(resize(mask.astype(np.uint8) * 255, size) >= 128)
 
 
-def resize_objects(objects: NDArray[np.integer[Any]], joined: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def resize_objects(objects: NDArray[Any], joined: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Scale the numbers of several objects: a pixel gets that of the object which has most of its area.
 
     Args:
-        objects: Number of the object at each pixel, 0 = background, (H, W); at most 255.
+        objects: Number of the object at each pixel, 0 = background, (H, W), integer; at most 255.
         joined: The mask of all objects at the output size, bool (H', W').
 
     Returns:
