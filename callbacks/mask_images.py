@@ -34,6 +34,9 @@ FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 MASK_LABELS = {0: "background", 1: "subject"}
 BLUE, GREEN, RED = (40, 90, 255), (40, 220, 60), (255, 60, 40)
 
+SUBJECT_COLOURS = ((255, 64, 64), (64, 160, 255), (255, 200, 40), (200, 90, 255), (70, 230, 200), (255, 130, 200))
+"""RGB of the first, second, ... subject of a frame; after the last one they come again."""
+
 Frame = dict[str, Any]
 """One frame of a batch and of its step output: tensors without the batch axis on the CPU, ``clip`` and ``index``."""
 
@@ -44,8 +47,9 @@ class MaskImages(pl.Callback):
     A row is a frame: the frame with its box, a blue dot for every cell of the detector (its area is the cell's
     probability, as a share of the largest) and a green line from the most probable cell to the box's centre; the
     background where the batch brings plates of it, else what is painted; the composite; the soft mask; the mask laid
-    over the frame; the true mask. Columns that the step output lacks are left out. The output of the
-    painter (``hole``) becomes frame, frame with the hole, composite.
+    over the frame; the true mask. Columns that the step output lacks are left out. Where several subjects were sought,
+    each has a box and a mask of its own colour. The output of the painter (``hole``) becomes frame, frame with the
+    hole, composite.
 
     The frames are the same in every epoch. In a test they lie evenly over the whole split, and so over its clips; in
     validation, of which often but the first batches are used, they come from the first, over which our data modules
@@ -127,7 +131,8 @@ class MaskImages(pl.Callback):
         size = len(batch["image"])
         for row in chosen_rows(batch_idx, size, max(batches, math.ceil(wanted / size)), wanted):
             frame: Frame = {"clip": batch["clip"][row], "index": int(batch["index"][row]), "image": batch["image"][row]}
-            keys = ("mask", "box", "confidence", "probability", "composite", "background", "hole")
+            keys = ["mask", "box", "confidence", "probability", "composite", "background", "hole"]
+            keys += ["subject_mask", "subject_box", "subject_confidence"]
             frame["plate"] = "plate" in batch
             frame.update({key: outputs[key][row] for key in keys if key in outputs})
             if "mask" in batch and ("annotated" not in batch or bool(batch["annotated"][row])):
@@ -210,14 +215,40 @@ def panels(frame: Frame) -> dict[str, Tensor]:
     if "mask" in frame:
         soft = _panel(frame["mask"].expand(3, -1, -1))
         drawn["soft mask"] = soft
-        drawn["overlay"] = draw_segmentation_masks(image, soft[0] >= 128, alpha=0.5, colors=[RED])
+        drawn["overlay"] = draw_subjects(image, frame)
     if "truth" in frame:
         drawn["true mask"] = _panel(frame["truth"].expand(3, -1, -1))
     return drawn
 
 
+def subject_colour(number: int) -> tuple[int, int, int]:
+    """RGB of a subject, numbered from 0."""
+    return SUBJECT_COLOURS[number % len(SUBJECT_COLOURS)]
+
+
+def draw_subjects(image: Tensor, frame: Frame) -> Tensor:
+    """Lay the masks over a frame, one colour for each subject.
+
+    Args:
+        image: The frame, (3, H, W), uint8.
+        frame: Its step output: ``mask`` (1, h, w), or ``subject_mask`` (N, h, w).
+
+    Returns:
+        The picture, (3, H, W), uint8.
+    """
+    masks, colours = frame["mask"], [RED]
+    if "subject_mask" in frame:
+        masks = frame["subject_mask"]
+        colours = [subject_colour(number) for number in range(len(masks))]
+    inside = torch.stack([_panel(mask.expand(3, -1, -1))[0] >= 128 for mask in masks])
+    drawn: Tensor = draw_segmentation_masks(image, inside, alpha=0.5, colors=colours)
+    return drawn
+
+
 def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     """Draw the box, the cells' probabilities and the way from the best cell to the box onto a frame.
+
+    Several subjects have a box each, and no such way.
 
     Args:
         image: The frame, (3, H, W), uint8.
@@ -230,9 +261,13 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     box = frame.get("box")
     if box is None or not box.isfinite().all():
         return image
-    corners = corner_boxes(box[None], (height, width))
+    boxes, colours = box[None], [GREEN]
+    if "subject_box" in frame:
+        boxes = frame["subject_box"][frame["subject_confidence"] > 0]
+        colours = [subject_colour(number) for number in range(len(boxes))]
+    corners = corner_boxes(boxes, (height, width))
     if (corners[:, 2:] > corners[:, :2]).all():
-        image = draw_bounding_boxes(image, corners, colors=[GREEN], width=2)
+        image = draw_bounding_boxes(image, corners, colors=colours, width=2)
     probability = frame.get("probability")
     if probability is None or not probability.isfinite().all():
         return image
@@ -246,6 +281,8 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
             if radius:
                 centre = (round((column + 0.5) * cell[0]), round((row + 0.5) * cell[1]))
                 cv2.circle(picture, centre, radius, BLUE, -1, cv2.LINE_AA)
+    if "subject_box" in frame:  # found by all cells together, not by the most probable one
+        return torch.from_numpy(picture).permute(2, 0, 1)
     row, column = divmod(int(probability.argmax()), columns)
     start = (round((column + 0.5) * cell[0]), round((row + 0.5) * cell[1]))
     end = (round((float(box[0].clamp(-2, 2)) + 1) / 2 * width), round((float(box[1].clamp(-2, 2)) + 1) / 2 * height))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from callbacks.metrics import SegmentationScores
+from callbacks.subject_metrics import SubjectScores
 
 LOGGED_IN_VALIDATION = (
     "j_mean",
@@ -40,9 +41,14 @@ class MaskMetrics(pl.Callback):
     (mask of ones, box of the frame) and ``centred_blob`` (a Gaussian of 0.25 of each axis about the centre, worth
     exp(-r^2 / 2), and the tight box of its mask at the fixed threshold). Their confidence is 1 throughout.
 
+    Where a test step returns several subjects (``subject_mask``), these are held one by one against ``objects`` of the
+    batch, or against the true mask as a single one, by :class:`~callbacks.subject_metrics.SubjectScores`; the measures
+    above are then those of their union and of the surest box.
+
     Attributes:
         results: After a test epoch, as plain numbers: the keys of :class:`~callbacks.metrics.SegmentationScores`, its
-            ``clips`` by name, and ``floors`` with ``whole_frame`` and ``centred_blob``. Empty if nothing was annotated.
+            ``clips`` by name, and ``floors`` with ``whole_frame`` and ``centred_blob``; ``subjects`` with the keys of
+            :class:`~callbacks.subject_metrics.SubjectScores` where there were several. Empty if nothing was annotated.
 
     Args:
         threshold: The fixed threshold, in (0, 1).
@@ -57,6 +63,7 @@ class MaskMetrics(pl.Callback):
         self.results: dict[str, Any] = {}
         self.validation = SegmentationScores(threshold, grid_step, boundary=False, ranking=False)
         self.test = SegmentationScores(threshold, grid_step, boundary)
+        self.subjects = SubjectScores(threshold)
         self.floors = {
             "whole_frame": SegmentationScores(threshold, grid_step, boundary),
             "centred_blob": SegmentationScores(threshold, grid_step, boundary),
@@ -90,7 +97,7 @@ class MaskMetrics(pl.Callback):
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last test."""
         self.results = {}
-        for scores in (self.test, *self.floors.values()):
+        for scores in (self.test, self.subjects, *self.floors.values()):
             scores.to(pl_module.device).reset()
 
     def on_test_batch_end(
@@ -104,6 +111,8 @@ class MaskMetrics(pl.Callback):
     ) -> None:
         """Add the annotated frames of one test batch, as predicted and as the floors would have it."""
         frames = _annotated_frames(outputs, batch)
+        if frames and "subject_mask" in outputs and "mask" in batch:
+            self.subjects.update(**_several(outputs, batch))
         if frames:
             self.test.update(**frames)
             truth = frames["truth"]
@@ -114,8 +123,10 @@ class MaskMetrics(pl.Callback):
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the test's numbers and keep them in :attr:`results`."""
         self.compute_results()
-        numbers = {f"test/{name}": float(v) for name, v in self.results.items() if name not in ("clips", "floors")}
-        pl_module.log_dict(numbers, sync_dist=True)
+        numbers = {f"test/{name}": v for name, v in self.results.items() if not isinstance(v, dict)}
+        several = self.results.get("subjects", {})
+        numbers |= {f"test/subjects_{name}": v for name, v in several.items() if not isinstance(v, dict)}
+        pl_module.log_dict({name: float(value) for name, value in numbers.items()}, sync_dist=True)
 
     def merge(self, other: MaskMetrics) -> None:
         """Add the test frames of another measure, for :meth:`compute_results`.
@@ -124,6 +135,7 @@ class MaskMetrics(pl.Callback):
             other: One of the same settings, after its test.
         """
         self.test.merge_state(other.test)
+        self.subjects.merge_state(other.subjects)
         for name, scores in self.floors.items():
             scores.merge_state(other.floors[name])
 
@@ -133,7 +145,10 @@ class MaskMetrics(pl.Callback):
         floors = {name: _compute(scores) for name, scores in self.floors.items()}
         for floor in floors.values():
             floor.pop("clips", None)
+        several = _compute(self.subjects)
         self.results = {**results, "floors": floors} if results else {}
+        if several:
+            self.results["subjects"] = several
 
 
 def floor_predictions(truth: Tensor, threshold: float) -> dict[str, tuple[Tensor, Tensor]]:
@@ -189,7 +204,22 @@ def _annotated_frames(outputs: object, batch: object) -> dict[str, Any]:
     }
 
 
-def _compute(scores: SegmentationScores) -> dict[str, Any]:
+def _several(outputs: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Select the arguments of :meth:`SubjectScores.update`: the frames with a true mask."""
+    annotated = batch["annotated"] if "annotated" in batch else torch.ones(len(batch["clip"]), dtype=torch.bool)
+    rows = annotated.nonzero().flatten()
+    objects = batch["objects"] if "objects" in batch else batch["mask"].to(torch.uint8)
+    return {
+        "mask": outputs["subject_mask"][rows],
+        "box": outputs["subject_box"][rows],
+        "confidence": outputs["subject_confidence"][rows],
+        "objects": objects[rows],
+        "clip": [batch["clip"][row] for row in rows.tolist()],
+        "index": batch["index"][rows],
+    }
+
+
+def _compute(scores: SegmentationScores | SubjectScores) -> dict[str, Any]:
     """Gather and average; every process has to come here, also one that saw no annotated frame."""
     scores.share_names()
     with warnings.catch_warnings():

@@ -225,19 +225,35 @@ def average_precision(box: Tensor, truth: Tensor, confidence: Tensor) -> float:
     Returns:
         Average precision in [0, 1]; NaN if no frame has a true box.
     """
-    present = ~truth.isnan().any(1)
-    if not present.any():
+    present = (~truth.isnan().any(1)).tolist()
+    there = [truth[n : n + 1] if seen else truth[:0] for n, seen in enumerate(present)]
+    return average_precision_of_several(list(box[:, None]), list(confidence[:, None]), there)
+
+
+def average_precision_of_several(
+    boxes: Sequence[Tensor], confidences: Sequence[Tensor], truths: Sequence[Tensor]
+) -> float:
+    """Compute the COCO average precision at IoU 0.5, any number of boxes a frame.
+
+    Args:
+        boxes: What was found in each frame as left, top, right, bottom in pixels, (N, 4) each.
+        confidences: Of these boxes, (N,) each.
+        truths: The true boxes of each frame, (K, 4) each.
+
+    Returns:
+        Average precision in [0, 1]; NaN if no frame has a true box.
+    """
+    if not any(len(truth) for truth in truths):
         return math.nan
     # sync_on_compute=False: the boxes are gathered already, and torchmetrics fails where a process has none
     metric = MeanAveragePrecision(iou_thresholds=[0.5], backend="faster_coco_eval", sync_on_compute=False)
     metric.warn_on_many_detections = False
-    label = torch.zeros(1, dtype=torch.long)
     metric.update(
-        [{"boxes": box[n : n + 1], "scores": confidence[n : n + 1], "labels": label} for n in range(len(box))],
         [
-            {"boxes": truth[n : n + 1], "labels": label} if seen else {"boxes": truth[:0], "labels": label[:0]}
-            for n, seen in enumerate(present.tolist())
+            {"boxes": box, "scores": score, "labels": torch.zeros(len(box), dtype=torch.long)}
+            for box, score in zip(boxes, confidences, strict=True)
         ],
+        [{"boxes": truth, "labels": torch.zeros(len(truth), dtype=torch.long)} for truth in truths],
     )
     return float(metric.compute()["map_50"])
 
@@ -247,7 +263,46 @@ def clip_key(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
 
 
-class SegmentationScores(Metric):
+class FrameScores(Metric):
+    """What measures that keep one row per frame share: the clips' names, and the sum of several measures.
+
+    Args:
+        **kwargs: Options of :class:`torchmetrics.Metric`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401
+        """Know no clip."""
+        super().__init__(**kwargs)
+        self.names: dict[int, str] = {}
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        super().reset()
+        self.names = {}
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add the frames that another measure has seen, as if this one had.
+
+        Args:
+            incoming_state: The other measure, of the same settings.
+        """
+        super().merge_state(incoming_state)
+        self.names.update(getattr(incoming_state, "names", {}))
+        self._computed = None  # or the next result would be the last one
+
+    def share_names(self) -> None:
+        """Let every process know the clip names of all; every process has to call it, before ``compute``."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            tables: list[dict[int, str]] = [{}] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(tables, self.names)
+            self.names = {key: name for table in tables for key, name in table.items()}
+
+    def clip_name(self, key: int) -> str:
+        """Name of the clip with a key, see :func:`clip_key`."""
+        return self.names.get(key, f"clip-{key:016x}")
+
+
+class SegmentationScores(FrameScores):
     """Measures of masks and boxes, per frame, then per clip, then over clips.
 
     One row per frame is kept and gathered, and a frame that was seen twice (clip and number are the same) counts once.
@@ -301,7 +356,6 @@ class SegmentationScores(Metric):
         self.candidates = [levels.index(level) for level in grid]
         self.boundary = boundary
         self.ranking = ranking
-        self.names: dict[int, str] = {}
         self.register_buffer("thresholds", torch.tensor(levels, dtype=torch.float32), persistent=False)
         for state in ("keys", "scores", "boxes", "confidence"):
             self.add_state(state, [], dist_reduce_fx="cat")
@@ -310,21 +364,10 @@ class SegmentationScores(Metric):
     def reset(self) -> None:
         """Forget all frames; leave an empty tensor of the right shape, so that a process without frames can gather."""
         super().reset()
-        self.names = {}
         self.keys = [torch.empty(0, 2, dtype=torch.int64, device=self.device)]
         self.scores = [torch.empty(0, 5, len(self.levels), dtype=torch.float64, device=self.device)]
         self.boxes = [torch.empty(0, 2, 4, device=self.device)]
         self.confidence = [torch.empty(0, device=self.device)]
-
-    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
-        """Add the frames that another measure has seen, as if this one had.
-
-        Args:
-            incoming_state: The other measure, of the same settings.
-        """
-        super().merge_state(incoming_state)
-        self.names.update(getattr(incoming_state, "names", {}))
-        self._computed = None  # or the next result would be the last one
 
     def update(
         self,
@@ -385,36 +428,28 @@ class SegmentationScores(Metric):
                 row.copy_(torch.from_numpy(boundary_scores(ours[None] >= levels, true)))
         return torch.cat([pixels, edges], dim=1)
 
-    def share_names(self) -> None:
-        """Let every process know the clip names of all; every process has to call it, before ``compute``."""
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            tables: list[dict[int, str]] = [{}] * torch.distributed.get_world_size()
-            torch.distributed.all_gather_object(tables, self.names)
-            self.names = {key: name for table in tables for key, name in table.items()}
-
     def compute(self) -> dict[str, Any]:
         """Average over frames, then over clips; see the class for the keys."""
-        keys = _join(self.keys).numpy()
+        keys = join(self.keys).numpy()
         if not len(keys):
             return {}
         keys, rows = np.unique(keys, axis=0, return_index=True)  # one row a frame, in an order that fits all runs
-        scores = _join(self.scores)[rows].numpy()  # (N, 5, T)
-        boxes = _join(self.boxes)[rows]
-        confidence = _join(self.confidence)[rows]
+        scores = join(self.scores)[rows].numpy()  # (N, 5, T)
+        boxes = join(self.boxes)[rows]
+        confidence = join(self.confidence)[rows]
         hits = box_hits(boxes[:, 0], boxes[:, 1]).numpy()
         members = [np.flatnonzero(keys[:, 0] == key) for key in np.unique(keys[:, 0])]
         masked = ~np.isnan(scores[:, PIXEL_MEASURES.index("j_mean")]).any(axis=1)  # (N,): frames with a true mask
         by_clip = np.stack([_mean_scores(scores[frames[masked[frames]]]) for frames in members])  # (C, 5, T)
-        rates = [_mean(hits[frames]) for frames in members]
+        rates = [mean_of_known(hits[frames]) for frames in members]
         total = _mean_scores(by_clip[~np.isnan(by_clip[:, 0]).any(axis=1)])
         best = max(self.candidates, key=lambda level: (total[PIXEL_MEASURES.index("j_mean"), level], -level))
         clips = {}
         for frames, mean, rate in zip(members, by_clip, rates, strict=True):
-            key = int(keys[frames[0], 0])
-            clips[self.names.get(key, f"clip-{key:016x}")] = self._table(
+            clips[self.clip_name(int(keys[frames[0], 0]))] = self._table(
                 mean, best, rate, boxes[frames], confidence[frames], int(masked[frames].sum())
             )
-        result = self._table(total, best, _mean(np.array(rates)), boxes, confidence, int(masked.sum()))
+        result = self._table(total, best, mean_of_known(np.array(rates)), boxes, confidence, int(masked.sum()))
         return {**result, "clips": dict(sorted(clips.items()))}
 
     def _table(
@@ -444,7 +479,7 @@ class SegmentationScores(Metric):
         return table
 
 
-def _join(state: list[Tensor]) -> Tensor:
+def join(state: list[Tensor]) -> Tensor:
     """Join the rows of a state, gathered or not, on the CPU."""
     return dim_zero_cat([part.cpu() for part in state] if isinstance(state, list) else state).cpu()
 
@@ -455,7 +490,7 @@ def _mean_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(scores.mean(0)) if len(scores) else empty
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def mean_of_known(values: NDArray[np.float64]) -> float:
     """Average what is not NaN; NaN if nothing is."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else math.nan

@@ -53,9 +53,11 @@ class FramesDataModule(pl.LightningDataModule):
     A batch is a dict of ``image`` (float32 (B, 3, h, w), RGB in [0, 1], at the working size), ``clip`` (list of B
     strings) and ``index`` (int64 (B,), original frame numbers). Validation and test batches add, if that split has
     any mask, ``mask`` (bool (B, 1, H, W) at the evaluation size ``image_size``) and ``annotated`` (bool (B,); where
-    False the mask is all False and must be ignored), and, if it has any box, ``box`` (float32 (B, 4), (cx, cy, sx, sy)
-    in [-1, 1]; NaN where the frame has none). A split that has annotation yields its annotated frames only; one
-    without yields them all. Training yields all frames, and never sees a mask or a box.
+    False the mask is all False and must be ignored), if its masks tell several subjects apart ``objects`` (uint8
+    (B, 1, H, W), the number of the subject at each pixel, not 0 exactly where ``mask``), and, if it has any box,
+    ``box`` (float32 (B, 4), (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). A split that has annotation
+    yields its annotated frames only; one without yields them all. Training yields all frames, and never sees a mask or
+    a box.
 
     No frame of a clip is in two splits. Where a protocol knows a training and a test part only, as the official lists
     of DAVIS do, some recordings of the training part validate instead of training (:meth:`validation_part`); the test

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.readers import FrameSource, resize_mask
+from datamodules.readers import FrameSource, resize_mask, resize_objects
 
-Mask = NDArray[np.bool_]
+Mask = NDArray[np.bool_] | NDArray[np.uint8]
+"""One subject, bool (H, W), or several: the number of the object at each pixel, 0 = background, uint8 (H, W)."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the original frame, on pixel edges."""
 
@@ -23,7 +24,7 @@ class Clip:
     Attributes:
         name: Name that appears in every output; unique within a data module. A slash in it is a folder of the user's.
         source: Its frames.
-        masks: Original frame number -> function that reads the mask, bool (H, W); frames not listed have none.
+        masks: Original frame number -> function that reads the mask, see :data:`Mask`; frames not listed have none.
         every_nth: Keep frames at positions 0, n, 2n, … and the annotated ones.
         boxes: Original frame number -> the subject's box, or a function that reads it and returns None where there is
             no subject; frames not listed have none.
@@ -73,13 +74,21 @@ class ClipMasks:
         packed: Masks at the evaluation size by position, eight pixels to a byte, compressed; annotated frames only.
         annotated: Whether the frame has a mask, bool, (N,).
         size: Evaluation size (height, width) in pixels.
+        numbers: Numbers of the objects at the evaluation size by position, compressed; where masks tell them apart.
     """
 
     packed: Mapping[int, bytes]
     annotated: NDArray[np.bool_]
     size: tuple[int, int]
+    numbers: Mapping[int, bytes] = field(default_factory=dict)
 
-    def __getitem__(self, position: int) -> Mask:
+    def objects(self, position: int) -> NDArray[np.uint8]:
+        """Number of the object at each pixel, 0 = background, uint8 (H, W); 1 where the mask knows but one subject."""
+        if position not in self.numbers:
+            return self[position].astype(np.uint8)
+        return np.frombuffer(zlib.decompress(self.numbers[position]), np.uint8).reshape(self.size).copy()
+
+    def __getitem__(self, position: int) -> NDArray[np.bool_]:
         """Mask at a position, bool (H, W); all False where the frame is not annotated."""
         height, width = self.size
         if not self.annotated[position]:
@@ -127,6 +136,7 @@ def read_masks(
         ValueError: If a mask differs in size from the frames.
     """
     packed: dict[int, bytes] = {}
+    numbers: dict[int, bytes] = {}
     annotated = np.zeros(len(indices), dtype=bool)
     frame_size = clip.source.original_size() if clip.masks else size
     for position, index in enumerate(indices.tolist()):
@@ -137,11 +147,14 @@ def read_masks(
                     f"The mask of frame {index} of clip '{clip.name}' is {mask.shape[1]}x{mask.shape[0]} pixels, its "
                     f"frames are {frame_size[1]}x{frame_size[0]}: save the mask at the size of its frame."
                 )
-            packed[position] = zlib.compress(np.packbits(resize_mask(mask, size)).tobytes(), level=1)
+            joined = resize_mask(mask > 0, size)
+            packed[position] = zlib.compress(np.packbits(joined).tobytes(), level=1)
+            if mask.dtype != np.bool_:
+                numbers[position] = zlib.compress(resize_objects(mask, joined).tobytes(), level=1)
             annotated[position] = True
             if tick is not None:
                 tick()
-    return ClipMasks(packed, annotated, size)
+    return ClipMasks(packed, annotated, size, numbers)
 
 
 def read_boxes(

@@ -24,9 +24,10 @@ class FrameDataset(Dataset[dict[str, Any]]):
     A batch holds ``image`` (uint8 (B, 3, h, w), RGB; its memory is that of (B, h, w, 3)), ``clip`` (list of B strings)
     and ``index`` (int64 (B,), original frame numbers). If masks are given, and any frame has one, it also holds
     ``mask`` (bool (B, 1, H, W) at the evaluation size) and ``annotated`` (bool (B,); where False the mask is all False
-    and means nothing). If boxes are given, and any frame has one, it also holds ``box`` (float32 (B, 4),
-    (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). If plates are given it holds ``plate`` (uint8
-    (B, 3, 2h, w): the plate over its coverage). A single item is the same without the first axis.
+    and means nothing); and, if the masks tell several subjects apart, ``objects`` (uint8 (B, 1, H, W), the number of
+    the subject at each pixel, not 0 exactly where ``mask``). If boxes are given, and any frame has one, it also holds
+    ``box`` (float32 (B, 4), (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). If plates are given it holds
+    ``plate`` (uint8 (B, 3, 2h, w): the plate over its coverage). A single item is the same without the first axis.
 
     If any frame has a mask or a box, the frames without are left out.
 
@@ -54,6 +55,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
         self.clips = list(clips)
         self.masks = list(masks) if masks is not None and any(m.annotated.any() for m in masks) else None
         self.boxes = list(boxes) if boxes is not None and any(np.isfinite(b).any() for b in boxes) else None
+        self.several = self.masks is not None and any(masks.numbers for masks in self.masks)
         self.transform = transform
         self.plates = list(plates) if plates is not None else None
         self._plate_positions = [self._paired(number) for number in range(len(self.plates or ()))]
@@ -150,6 +152,9 @@ class FrameDataset(Dataset[dict[str, Any]]):
             masks = [self.masks[number][position] for number, position in places]
             batch["mask"] = torch.from_numpy(np.stack(masks)[:, None])  # (B, 1, H, W)
             batch["annotated"] = torch.tensor([bool(self.masks[n].annotated[position]) for n, position in places])
+        if self.masks is not None and self.several:
+            objects = [self.masks[number].objects(position) for number, position in places]
+            batch["objects"] = torch.from_numpy(np.stack(objects)[:, None])  # (B, 1, H, W)
         if self.boxes is not None:
             batch["box"] = torch.from_numpy(np.stack([self.boxes[n][position] for n, position in places]))  # (B, 4)
         return batch

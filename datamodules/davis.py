@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Clip
+from datamodules.clips import Clip, Mask
 from datamodules.readers import ImageFrames, natural_key, read_mask, read_objects
 from datamodules.roots import wrong_root
 
@@ -40,12 +40,14 @@ class DavisDataModule(FramesDataModule):
         year: Whose lists to follow: 2016 (one subject a clip) or 2017; None takes 2016's where both are there.
         object_id: Number of the object that counts as the subject; clips that do not show it are not evaluated. None
             joins all objects.
+        apart: Keep the objects apart in evaluation too (``objects`` in a batch), for masks that number them.
         unsupervised: Take the masks of Annotations_unsupervised; what is to be ignored there counts as background.
         **kwargs: Options of :class:`datamodules.base.FramesDataModule`.
 
     Raises:
         FileNotFoundError: If the folder is not there or is not the root of DAVIS; the message says which is.
-        ValueError: If a named clip does not exist; the message lists those that do. If ``object_id`` is not positive.
+        ValueError: If a named clip does not exist; the message lists those that do. If ``object_id`` is not positive,
+            or goes with ``apart``.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class DavisDataModule(FramesDataModule):
         resolution: str = "480p",
         year: Literal[2016, 2017] | None = None,
         object_id: int | None = None,
+        apart: bool = False,
         unsupervised: bool = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -65,7 +68,10 @@ class DavisDataModule(FramesDataModule):
         self.clips = clips
         self.resolution = resolution
         self.year = year
+        if apart and object_id is not None:
+            raise ValueError("object_id takes one object and apart keeps several: give one of the two.")
         self.object_id = object_id
+        self.apart = apart
         self.unsupervised = unsupervised
 
     def split_clips(self, split: Split) -> list[Clip]:
@@ -121,8 +127,10 @@ class DavisDataModule(FramesDataModule):
             paths = {}
         return Clip(name, source, {index: self._reader(path) for index, path in paths.items()})
 
-    def _reader(self, path: Path) -> Callable[[], NDArray[np.bool_]]:
+    def _reader(self, path: Path) -> Callable[[], Mask]:
         """The function that reads one mask."""
+        if self.apart:
+            return partial(_read_apart, path, _IGNORE if self.unsupervised else None)
         if self.object_id is None and not self.unsupervised:
             return partial(read_mask, path)
         return partial(_read_subject, path, self.object_id, _IGNORE if self.unsupervised else None)
@@ -171,6 +179,12 @@ def _read_subject(path: Path, object_id: int | None, ignore: int | None) -> NDAr
     if object_id is not None:
         return np.asarray(values == object_id)
     return np.asarray((values != 0) & (values != ignore))
+
+
+def _read_apart(path: Path, ignore: int | None) -> NDArray[np.uint8]:
+    """Numbers of all objects but the one to ignore, uint8 (H, W)."""
+    values = read_objects(path).astype(np.uint8)
+    return values if ignore is None else np.where(values == ignore, 0, values).astype(np.uint8)
 
 
 def _clip_name(entry: str) -> str:

@@ -1,19 +1,19 @@
-"""DemoDataModule: a drawn figure in front of a drawn scene; needs no files and knows every mask exactly."""
+"""DemoDataModule: drawn figures in front of a drawn scene; needs no files and knows every mask exactly."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Clip
+from datamodules.clips import Clip, Mask
 from datamodules.demo_camera import PRESETS, Preset
-from datamodules.demo_render import VERSION, DemoClip, render, render_masks
+from datamodules.demo_render import VERSION, DemoClip, render, render_objects
 from datamodules.readers import Broken, Keep, Pixels, resize
 
 
@@ -23,6 +23,9 @@ class DemoDataModule(FramesDataModule):
     One seed is one large scene, the same in all clips (the paper's setting: one subject at a time in front of the
     same scene); every clip has a figure of its own, so training, validation and test share none. Seated and standing
     bystanders belong to the scene. Masks are exact and do not include the shadow.
+
+    With ``figures`` above 1 as many walk side by side, each on a stretch of its own and in its own way (paper, Fig. 4);
+    evaluation batches then say which is which (``objects``). The first figure of a clip looks as it does alone.
 
     Frames are drawn once, into the frame store; masks are drawn anew whenever they are asked for.
 
@@ -35,10 +38,11 @@ class DemoDataModule(FramesDataModule):
         test_clips: Clips to test on.
         frames_per_clip: Frames in each clip, a tenth of a second apart.
         image_size: Frame and evaluation size (height, width) in pixels.
+        figures: Figures in each clip, 1, 2 or 3.
         **kwargs: Options of :class:`datamodules.base.FramesDataModule`.
 
     Raises:
-        ValueError: If the preset is unknown or there are no frames.
+        ValueError: If the preset is unknown, there are no frames, or not 1 to 3 figures.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class DemoDataModule(FramesDataModule):
         test_clips: int = 6,
         frames_per_clip: int = 48,
         image_size: tuple[int, int] = (384, 512),
+        figures: Literal[1, 2, 3] = 1,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(image_size, **kwargs)
@@ -57,7 +62,10 @@ class DemoDataModule(FramesDataModule):
             raise ValueError(f"There is no camera preset '{preset}': choose one of {', '.join(PRESETS)}.")
         if frames_per_clip < 1:
             raise ValueError(f"frames_per_clip must be at least 1, got {frames_per_clip}.")
+        if figures not in (1, 2, 3):
+            raise ValueError(f"figures must be 1, 2 or 3, got {figures}.")
         self.preset = preset
+        self.figures = figures
         self.seed = seed
         self.clip_counts: dict[Split, int] = {"train": train_clips, "val": val_clips, "test": test_clips}
         self.frames_per_clip = frames_per_clip
@@ -78,7 +86,7 @@ class DemoDataModule(FramesDataModule):
 
     def _demo_clips(self, split: Split) -> list[DemoClip]:
         return [
-            DemoClip(self.preset, self.seed, split, number, self.frames_per_clip, self.image_size)
+            DemoClip(self.preset, self.seed, split, number, self.frames_per_clip, self.image_size, self.figures)
             for number in range(self.clip_counts[split])
         ]
 
@@ -107,20 +115,23 @@ class DrawnFrames:
 
     def identity(self) -> Iterator[str]:
         """Everything that the pictures depend on; see :meth:`FrameSource.identity`."""
-        yield repr((VERSION, sorted(asdict(self.clip).items())))
+        values = asdict(self.clip)
+        if self.clip.figures == 1:
+            del values["figures"]  # frames that were stored before there could be several
+        yield repr((VERSION, sorted(values.items())))
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the frames in pixels."""
         return self.clip.image_size
 
 
-def _mask(clip: DemoClip, frame: int) -> NDArray[np.bool_]:
-    """Exact mask of one frame, bool (H, W)."""
-    height, width = clip.image_size
-    return np.unpackbits(_masks(clip)[frame], count=height * width).reshape(height, width).astype(bool)
+def _mask(clip: DemoClip, frame: int) -> Mask:
+    """Exact mask of one frame, (H, W): bool, or the figures' numbers where there are several."""
+    objects = np.frombuffer(zlib.decompress(_objects(clip)[frame]), np.uint8).reshape(clip.image_size)
+    return objects > 0 if clip.figures == 1 else objects
 
 
 @lru_cache(maxsize=1)
-def _masks(clip: DemoClip) -> list[Pixels]:
-    """The masks of one clip, eight pixels to a byte: they are asked for clip by clip."""
-    return [np.packbits(mask) for mask in render_masks(clip)]
+def _objects(clip: DemoClip) -> list[bytes]:
+    """The masks of one clip, compressed: they are asked for clip by clip."""
+    return [zlib.compress(objects.tobytes(), level=1) for objects in render_objects(clip)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -15,7 +15,7 @@ from datamodules.demo_figure import Look, Walk, draw_figure, random_look, walk
 from datamodules.demo_scene import draw_scene, foot_y, scene_matrix
 
 Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
+Objects = NDArray[np.uint8]
 Figure = tuple[tuple[int, int], NDArray[np.float32], NDArray[np.float32]]
 
 VERSION = 3
@@ -23,6 +23,7 @@ VERSION = 3
 
 _SPLITS = {"train": 0, "val": 1, "test": 2}
 _JPEG_QUALITY = 92
+_HALF_BODY = 0.2  # of a figure with its arms, in frame heights
 _SUNLIGHT = np.array([1.02, 1.0, 0.96], np.float32)
 
 
@@ -37,6 +38,7 @@ class DemoClip:
         number: Position in the split.
         frames: Number of frames.
         image_size: (height, width) in pixels.
+        figures: Number of figures.
     """
 
     preset: Preset
@@ -45,6 +47,7 @@ class DemoClip:
     number: int
     frames: int
     image_size: tuple[int, int]
+    figures: int = 1
 
     @property
     def name(self) -> str:
@@ -53,64 +56,111 @@ class DemoClip:
 
 
 @dataclass(frozen=True)
-class _Plot:
-    """What happens in a clip: the figure, its way, the camera, and the random state after they were drawn."""
+class _Actor:
+    """One figure and its way."""
 
     look: Look
     way: Walk
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """What happens in a clip: the figures, the camera, and the random state after they were drawn."""
+
+    actors: list[_Actor]
     camera: CameraPath
     rng: np.random.Generator
 
-    def figure(self, frame: int, size: tuple[int, int]) -> Figure:
-        """The figure in one frame of a size: ((x0, y0), colour (h, w, 3), coverage (h, w)) of the window it is in."""
+    def far_to_near(self, frame: int) -> list[int]:
+        """Numbers of the figures in the order in which they are drawn: the nearer is the taller."""
+        return sorted(range(len(self.actors)), key=lambda number: self.actors[number].way.height[frame])
+
+    def stand(self, number: int, frame: int, size: tuple[int, int]) -> tuple[NDArray[np.float64], float]:
+        """Foot point (x, y) and body height in pixels of one figure in one frame."""
         matrix = np.vstack([self.camera.matrix(frame, size), [0, 0, 1]])
-        foot = _project(matrix, self.way.x[frame], foot_y(self.way.height[frame]))
-        body = self.way.height[frame] * self.camera.zoom[frame] * size[0]
-        return draw_figure(self.look, self.way.poses[frame], body, foot, size, float(self.camera.angle[frame]))
+        way = self.actors[number].way
+        foot = _project(matrix, way.x[frame], foot_y(way.height[frame]))
+        return foot, way.height[frame] * self.camera.zoom[frame] * size[0]
+
+    def figure(self, number: int, frame: int, size: tuple[int, int]) -> Figure:
+        """One figure in one frame: ((x0, y0), colour (h, w, 3), coverage (h, w)) of the window it is in."""
+        actor, (foot, body) = self.actors[number], self.stand(number, frame, size)
+        return draw_figure(actor.look, actor.way.poses[frame], body, foot, size, float(self.camera.angle[frame]))
 
 
 def _plot(clip: DemoClip) -> _Plot:
-    rng = np.random.default_rng([clip.seed, 2002, _SPLITS[clip.split], clip.number])
+    key = [clip.seed, 2002, _SPLITS[clip.split], clip.number]
+    rng = np.random.default_rng(key)
     aspect = clip.image_size[1] / clip.image_size[0]
     room = 0.5 * (2.6 - 1.2) * aspect
     look = random_look(rng)
     reach = aspect / 2 - 0.30 if clip.preset == "static" else room + 0.1 * aspect
-    way = walk(rng, clip.frames, (-reach, reach))
-    return _Plot(look, way, follow(rng, clip.preset, way.x, aspect, room), rng)
+    if clip.figures == 1:
+        way = walk(rng, clip.frames, (-reach, reach))
+        return _Plot([_Actor(look, way)], follow(rng, clip.preset, way.x, aspect, room), rng)
+    others = [np.random.default_rng([*key, number]) for number in range(1, clip.figures)]
+    looks = [look, *map(random_look, others)]
+    ways = _lanes([rng, *others], clip, aspect, 0.0 if clip.preset == "static" else room - 0.1 * aspect)
+    camera = follow(rng, clip.preset, np.mean([way.x for way in ways], axis=0), aspect, room)
+    actors = [_Actor(look, way) for look, way in zip(looks, ways, strict=True)]
+    return _Plot(actors, _with_all_in_view(camera, ways, aspect), rng)
 
 
-def render_masks(clip: DemoClip) -> Iterator[Mask]:
+def _lanes(rngs: list[np.random.Generator], clip: DemoClip, aspect: float, reach: float) -> list[Walk]:
+    """Let figures walk side by side, each on a stretch of its own, about a place at most ``reach`` from the middle."""
+    middle = rngs[-1].uniform(-reach, reach)
+    lane = aspect / clip.figures
+    half = max(lane / 2 - 0.75 * _HALF_BODY, 0.02)
+    centres = middle + lane * (rngs[-1].permutation(clip.figures) - (clip.figures - 1) / 2)
+    ways = [walk(rng, clip.frames, (-half, half)) for rng in rngs]
+    return [replace(way, x=way.x + centre) for way, centre in zip(ways, centres, strict=True)]
+
+
+def _with_all_in_view(camera: CameraPath, ways: list[Walk], aspect: float) -> CameraPath:
+    """The camera turned, where need be, so that the outermost figures stay in the frame."""
+    x = np.array([way.x for way in ways])
+    inner = aspect / 2 / camera.zoom - _HALF_BODY
+    low, high = x.max(axis=0) - inner, x.min(axis=0) + inner
+    middle = (low + high) / 2  # where they stand too far apart for both
+    return replace(camera, x=np.clip(camera.x, np.minimum(low, middle), np.maximum(high, middle)))
+
+
+def render_objects(clip: DemoClip) -> Iterator[Objects]:
     """Draw the exact masks of a clip, without the frames.
 
     Args:
         clip: What to show.
 
     Yields:
-        Bool (H, W): coverage above one half.
+        Number of the figure from 1 on whose coverage is above one half, 0 where there is none, uint8 (H, W); a nearer
+        figure hides a farther one.
     """
     plot = _plot(clip)
     for frame in range(clip.frames):
-        yield _covered(plot.figure(frame, clip.image_size), clip.image_size)
+        objects = np.zeros(clip.image_size, dtype=np.uint8)
+        for number in plot.far_to_near(frame):
+            _enter(objects, number, plot.figure(number, frame, clip.image_size))
+        yield objects
 
 
-def _covered(figure: Figure, size: tuple[int, int]) -> Mask:
+def _enter(objects: Objects, number: int, figure: Figure) -> None:
+    """Write the number of a figure where it covers the frame."""
     (x0, y0), _, alpha = figure
-    mask = np.zeros(size, dtype=bool)
-    mask[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]] = alpha > 0.5
-    return mask
+    objects[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]][alpha > 0.5] = number + 1
 
 
-def render(clip: DemoClip) -> Iterator[tuple[Pixels, Mask]]:
+def render(clip: DemoClip) -> Iterator[tuple[Pixels, Objects]]:
     """Draw a clip.
 
     Args:
         clip: What to show.
 
     Yields:
-        Frames as a camera would save them, after JPEG compression, RGB uint8 (H, W, 3), and exact masks, bool (H, W).
+        Frames as a camera would save them, after JPEG compression, RGB uint8 (H, W, 3), and exact masks, see
+        :func:`render_objects`.
     """
     plot = _plot(clip)
-    rng, way, camera = plot.rng, plot.way, plot.camera
+    rng, camera = plot.rng, plot.camera
     height, width = clip.image_size
     scene = _scene(clip.seed, clip.image_size)
     to_scene = np.vstack([scene_matrix(clip.image_size), [0, 0, 1]])
@@ -129,16 +179,20 @@ def render(clip: DemoClip) -> Iterator[tuple[Pixels, Mask]]:
             borderMode=cv2.BORDER_REFLECT,
         ).astype(np.float32)
         image *= 1 / 255
-        foot = _project(matrix, way.x[frame], foot_y(way.height[frame]))
-        body = way.height[frame] * camera.zoom[frame] * height
-        _shade_ground(image, foot, body)
-        image = _motion_blur(image, *_shift(camera, way, frame, clip.image_size, still=True))
-        figure = plot.figure(frame, clip.image_size)
-        (x0, y0), colour, alpha = figure
-        window = np.s_[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]
-        moved = _motion_blur(cv2.merge([colour, alpha]), *_shift(camera, way, frame, clip.image_size, still=False))
-        image[window] *= 1 - moved[..., 3:]
-        image[window] += moved[..., :3] * _SUNLIGHT
+        for number in plot.far_to_near(frame):
+            _shade_ground(image, *plot.stand(number, frame, clip.image_size))
+        ways = [actor.way for actor in plot.actors]
+        image = _motion_blur(image, *_shift(camera, ways[0], frame, clip.image_size, still=True))
+        objects = np.zeros(clip.image_size, dtype=np.uint8)
+        for number in plot.far_to_near(frame):
+            figure = plot.figure(number, frame, clip.image_size)
+            (x0, y0), colour, alpha = figure
+            window = np.s_[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]
+            shift = _shift(camera, ways[number], frame, clip.image_size, still=False)
+            moved = _motion_blur(cv2.merge([colour, alpha]), *shift)
+            image[window] *= 1 - moved[..., 3:]
+            image[window] += moved[..., :3] * _SUNLIGHT
+            _enter(objects, number, figure)
         image = cv2.GaussianBlur(image, (0, 0), max(height / 384 * 0.6, 0.3))
         image = cv2.multiply(image, vignette, dst=image, scale=float(gain[frame]))
         noise_y, noise_x = rng.integers(0, height), rng.integers(0, width)
@@ -148,7 +202,7 @@ def render(clip: DemoClip) -> Iterator[tuple[Pixels, Mask]]:
         _, data = cv2.imencode(
             ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
         )
-        yield np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), dtype=np.uint8), _covered(figure, clip.image_size)
+        yield np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), dtype=np.uint8), objects
 
 
 @lru_cache(maxsize=2)

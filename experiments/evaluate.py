@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import re
 import shlex
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +30,14 @@ Part = Literal["held_out", "trained"]
 RESULTS: dict[Part, str] = {"held_out": "results.json", "trained": "results_trained.json"}
 COLUMNS = ("j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate")
 TITLES = dict(zip(COLUMNS, ("J", "F", "P", "R", "boundary F", "hit rate"), strict=True))
+SUBJECT_COLUMNS = {
+    "subject_j": "J of each",
+    "subject_recall": "recall",
+    "average_precision": "AP",
+    "count_accuracy": "count right",
+    "subjects_found": "found",
+    "subjects_there": "there",
+}
 LABELS_USED = "none in training; best_* uses test labels to choose a threshold"
 TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
 TUNED_PLATES = " and, against plates, tried on eight DAVIS-2016 clips with their labels"
@@ -42,8 +53,10 @@ def evaluate(
     command: str = "",
     together: MaskMetrics | None = None,
     part: Part = "held_out",
+    subjects: int = 1,
+    data_settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Run the test loop on one device and write ``RUN/results.json`` (``results_trained.json`` for that part).
+    """Run the test loop on one device and write ``RUN/results.json``, see :func:`results_file`.
 
     Args:
         run: The run folder.
@@ -51,6 +64,8 @@ def evaluate(
         command: What the user typed, for the record.
         together: Measures of several runs, to which the frames of this one are added.
         part: Of clips of which the end was held out from training, that end, or what was trained on.
+        subjects: Most subjects to find in a frame.
+        data_settings: Arguments of the data module that differ from those of the training.
 
     Returns:
         What was written: the numbers of :class:`callbacks.MaskMetrics`, and ``made_by``.
@@ -62,10 +77,12 @@ def evaluate(
     folder = segment_folder(run)
     config = folder.config()
     _warn_of_another_painter(run, folder, config)
-    config = _of_part(config, part)
+    config = _with_data(_of_part(config, part), data_settings or {})
+    others = _others(subjects, data_settings or {})
+    images = folder.images / others if others else folder.images
     seed = int(config.get("seed_everything") or 0)
     pl.seed_everything(seed, workers=True, verbose=False)
-    model = load_model(folder, checkpoint)
+    model = load_model(folder, checkpoint, subjects)
     data = load_data(config)
     metrics = MaskMetrics()
     trainer = pl.Trainer(
@@ -73,7 +90,7 @@ def evaluate(
         devices=1,  # several devices would repeat frames to fill up
         precision="32-true",
         logger=False,
-        callbacks=[metrics, MaskImages(directory=str(folder.images)), progress_bar()],
+        callbacks=[metrics, MaskImages(directory=str(images)), progress_bar()],
         enable_checkpointing=False,
         enable_model_summary=False,
         default_root_dir=folder.path,
@@ -82,14 +99,55 @@ def evaluate(
     if not metrics.results:
         raise NothingToScore(
             f"The test clips of {run} have no masks or boxes: nothing to score; pictures of them are in "
-            f"{folder.images / 'test_sheet.png'}."
+            f"{images / 'test_sheet.png'}."
         )
     if together is not None:
         together.merge(metrics)
-    results = {**metrics.results, "made_by": _made_by(folder, config, checkpoint, command)}
-    results["made_by"]["settings"]["transductive"] = data.transductive if isinstance(data, FramesDataModule) else None
-    write_results(run / RESULTS[part], results)
+    made_by = _made_by(folder, config, checkpoint, command)
+    made_by["settings"]["subjects"] = subjects
+    made_by["settings"]["transductive"] = data.transductive if isinstance(data, FramesDataModule) else None
+    results = {**metrics.results, "made_by": made_by}
+    write_results(results_file(run, part, subjects, data_settings), results)
     return results
+
+
+def results_file(
+    run: Path, part: Part = "held_out", subjects: int = 1, data_settings: Mapping[str, Any] | None = None
+) -> Path:
+    """Where the numbers of an evaluation are written.
+
+    Args:
+        run: The run folder.
+        part: See :func:`evaluate`, as for all.
+        subjects: Most subjects to find in a frame.
+        data_settings: Arguments of the data module that differ from those of the training.
+
+    Returns:
+        ``results.json`` or ``results_trained.json``; what differs from the training and the default is in the name, as
+        in ``results_subjects-2_figures-2.json``.
+    """
+    path, others = run / RESULTS[part], _others(subjects, data_settings or {})
+    return path.with_stem(f"{path.stem}_{others}") if others else path
+
+
+def _others(subjects: int, data_settings: Mapping[str, Any]) -> str:
+    """What an evaluation does otherwise than the training and the default, as part of a file's name."""
+    named = {**({"subjects": subjects} if subjects > 1 else {}), **data_settings}
+    return re.sub(r"[^\w.-]+", "-", "_".join(f"{name}-{value}" for name, value in named.items()))
+
+
+def _with_data(config: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with other arguments of the data module."""
+    data = config.get("data") or {}
+    return {**config, "data": {**data, "init_args": {**(data.get("init_args") or {}), **settings}}}
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """A setting of the command line, NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise ArgumentTypeError(f"{text} is no NAME=VALUE")
+    return name, yaml.safe_load(value)
 
 
 def _warn_of_another_painter(run: Path, folder: StageFolder, config: Mapping[str, Any]) -> None:
@@ -191,6 +249,28 @@ def table(results: Mapping[str, Any]) -> Table:
     return shown
 
 
+def subjects_table(results: Mapping[str, Any]) -> Table:
+    """What was found of several subjects, as a table.
+
+    Args:
+        results: What :func:`evaluate` returns for more than one subject.
+
+    Returns:
+        A rich table.
+    """
+    several = results["subjects"]
+    shown = Table(title=f"up to {results['made_by']['settings']['subjects']} subjects in a frame")
+    shown.add_column("")
+    for title in ("J of the union", *SUBJECT_COLUMNS.values()):
+        shown.add_column(title, justify="right")
+    for name, union, numbers in [
+        ("model", results, several),
+        *((name, results["clips"][name], numbers) for name, numbers in several["clips"].items()),
+    ]:
+        shown.add_row(name, _cell(union.get("j_mean")), *(_cell(numbers.get(column)) for column in SUBJECT_COLUMNS))
+    return shown
+
+
 def show(path: Path, results: Mapping[str, Any]) -> None:
     """Print the table, and where the numbers are.
 
@@ -198,7 +278,10 @@ def show(path: Path, results: Mapping[str, Any]) -> None:
         path: Where they were written.
         results: What :func:`evaluate` returns.
     """
-    Console(width=None if sys.stdout.isatty() else 120).print(table(results))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table(results))
+    if "subjects" in results:
+        console.print(subjects_table(results))
     print(f"best rows: {LABELS_USED.split('; ')[1]}")
     if results["made_by"]["settings"]["transductive"]:
         print("transductive: the model was trained on the frames that are scored, never on their masks")
@@ -236,6 +319,9 @@ def argument_parser() -> CommandParser:
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="best: smallest val/loss")
     part = "of clips of which an end was held out, that end, or the part that was trained on"
     parser.add_argument("--part", choices=tuple(RESULTS), default="held_out", help=part)
+    parser.add_argument("--subjects", type=int, default=1, help="most subjects to find in a frame (1, the paper's)")
+    other = "an argument of the data module that differs from that of the training, such as figures=2; may come again"
+    parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help=other)
     return parser
 
 
@@ -250,13 +336,21 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = argument_parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "experiments", "evaluate", *arguments])
+    settings = dict(options.set)
     try:
-        results = evaluate(options.run, options.checkpoint, command, part=options.part)
+        results = evaluate(
+            options.run,
+            options.checkpoint,
+            command,
+            part=options.part,
+            subjects=options.subjects,
+            data_settings=settings,
+        )
     except NothingToScore as reason:
         print(one_line(reason))
         return 0
-    show(options.run / RESULTS[options.part], results)
-    sheet = options.run / "segment" / "images" / "test_sheet.png"
+    show(results_file(options.run, options.part, options.subjects, settings), results)
+    sheet = options.run / "segment" / "images" / _others(options.subjects, settings) / "test_sheet.png"
     if sheet.is_file():
         print(f"pictures: {sheet}")
     return 0

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.nn import functional
 
+from callbacks.mask_images import subject_colour
 from callbacks.metrics import corner_boxes
 from callbacks.png import save_png
 from datamodules.problems import counted
@@ -44,17 +45,16 @@ from experiments.folders import absent, remove_empty, write_atomically
 from experiments.restore import load_data, load_model, segment_folder
 
 Pixels = NDArray[np.uint8]
-TINT = (255, 64, 64)
 EDGE = (255, 255, 255)
 BATCH = 16
 HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
 MOST_NAMED = 10
-PARTS = ("overlays", "overlay.mp4", "masks", "boxes.csv")
+PARTS = ("overlays", "overlay.mp4", "masks", "subjects", "boxes.csv")
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the model says of one frame.
+    """What the model says of one subject of a frame.
 
     Attributes:
         mask: Soft mask at the frame's own size, (H, W), in [0, 1].
@@ -103,22 +103,35 @@ class Predictor:
         self.model, self.working_size, self.device = model.to(device).eval(), working_size, device
 
     @torch.inference_mode()
-    def __call__(self, images: Sequence[Pixels]) -> list[Found]:
-        """Find the subject in a few frames.
+    def __call__(self, images: Sequence[Pixels]) -> list[list[Found]]:
+        """Find the subjects in a few frames.
 
         Args:
             images: RGB, (H, W, 3) each, of any size.
 
         Returns:
-            One result per frame.
+            The subjects of each frame, the surest first, one at least.
         """
         small = np.stack([resize(image, self.working_size) for image in images])
         batch = torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, h, w)
         output: dict[str, Any] = self.model.predict_step({"image": batch}, 0)
+        if "subject_mask" in output:
+            masks, boxes, confidences = (output[f"subject_{name}"] for name in ("mask", "box", "confidence"))
+        else:
+            masks, boxes, confidences = output["mask"], output["box"][:, None], output["confidence"][:, None]
         return [
-            _at_full_size(output["mask"][i], output["box"][i], float(output["confidence"][i]), image.shape[:2])
+            [
+                _at_full_size(masks[i, n, None], boxes[i, n], float(confidences[i, n]), image.shape[:2])
+                for n in confidences[i].nonzero().flatten().tolist()
+            ]
             for i, image in enumerate(images)
         ]
+
+
+def union(found: Sequence[Found]) -> NDArray[np.float32]:
+    """The soft mask of all subjects of a frame, (H, W), in [0, 1]."""
+    joined: NDArray[np.float32] = np.max([subject.mask for subject in found], axis=0)
+    return joined
 
 
 def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int, ...]) -> Found:
@@ -129,25 +142,29 @@ def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int,
     return Found(large[0, 0].clamp(0, 1).cpu().numpy(), (x0, y0, x1, y1), confidence)
 
 
-def draw(image: Pixels, found: Found, threshold: float) -> Pixels:
-    """Tint the subject and draw its outline and box.
+def draw(image: Pixels, found: Sequence[Found], threshold: float) -> Pixels:
+    """Tint the subjects, each in a colour of its own, and draw their outlines and boxes.
 
     Args:
         image: RGB, (H, W, 3).
-        found: The result for this frame.
+        found: The subjects of this frame.
         threshold: Mask values from here on count as subject.
 
     Returns:
         The overlay, same size.
     """
-    subject = (found.mask >= threshold).astype(np.uint8)
-    strength = (0.5 * found.mask * subject)[..., None]
-    painted: Any = (image * (1 - strength) + np.asarray(TINT, dtype=np.float32) * strength).round().astype(np.uint8)
+    painted: Any = image
     thickness = max(1, round(min(image.shape[:2]) / 240))
-    outlines, _ = cv2.findContours(subject, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(painted, outlines, -1, EDGE, thickness)
-    x0, y0, x1, y1 = (round(value) for value in found.box)
-    cv2.rectangle(painted, (x0, y0), (x1 - 1, y1 - 1), TINT, thickness)
+    for number, subject in reversed(list(enumerate(found))):  # the surest on top
+        colour = subject_colour(number)
+        inside = (subject.mask >= threshold).astype(np.uint8)
+        strength = (0.5 * subject.mask * inside)[..., None]
+        tint = np.asarray(colour, dtype=np.float32)
+        painted = (painted * (1 - strength) + tint * strength).round().astype(np.uint8)
+        outlines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(painted, outlines, -1, EDGE, thickness)
+        x0, y0, x1, y1 = (round(value) for value in subject.box)
+        cv2.rectangle(painted, (x0, y0), (x1 - 1, y1 - 1), colour, thickness)
     return np.asarray(painted, dtype=np.uint8)
 
 
@@ -251,17 +268,19 @@ def predict(
     threshold: float = 0.5,
     checkpoint: Literal["last", "best"] = "last",
     soft: bool = False,
+    subjects: int = 1,
 ) -> int:
     """Apply a trained run to an image, a folder of images or a video.
 
     Args:
         run: The run folder.
         source: The input.
-        output: Folder for ``overlays/`` (or ``overlay.mp4``), ``masks/`` and ``boxes.csv``; a former prediction in it
-            is replaced.
+        output: Folder for ``overlays/`` (or ``overlay.mp4``), ``masks/`` and ``boxes.csv``, and for more than one
+            subject ``subjects/``; a former prediction in it is replaced.
         threshold: Mask values from here on count as subject, in (0, 1).
         checkpoint: ``last`` or ``best``.
         soft: Write masks as grey values (0 to 255) instead of 0 and 255.
+        subjects: Most subjects to find in a frame.
 
     Returns:
         Number of frames; those that cannot be read are left out, and a warning says which.
@@ -276,11 +295,11 @@ def predict(
     frames = open_input(source)
     size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    predictor = Predictor(load_model(folder, checkpoint), size, device)
+    predictor = Predictor(load_model(folder, checkpoint, subjects), size, device)
     rate = None if isinstance(frames, ImageFrames) else video_rate(source)
     left_out: dict[int, str] = {}
     with replacing(output) as part:
-        count = _write(predictor, frames, rate, part, threshold, soft, left_out)
+        count = _write(predictor, frames, rate, part, threshold, soft, left_out, subjects > 1)
     if left_out:
         warn(left_out_line(frames, count, left_out))
     return count
@@ -328,8 +347,11 @@ def _write(
     threshold: float,
     soft: bool,
     left_out: dict[int, str],
+    several: bool,
 ) -> int:
     """Predict every frame and write what is found; ``rate`` is a video's frames per second.
+
+    For ``several`` subjects there is a line in the table and a mask in ``subjects/`` for each.
 
     Frames that cannot be read are entered in ``left_out``; the only frame there is raises instead, with its own reason.
     """
@@ -338,7 +360,12 @@ def _write(
     video = None if rate is None else VideoWriter(output / "overlay.mp4", rate)
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(HEADER)
+    rows.writerow([*HEADER, "subject"] if several else HEADER)
+
+    def save_mask(mask: NDArray[np.float32], name: str) -> None:
+        values = mask if soft else (mask >= threshold).astype(np.float32)
+        save_png(output / name, (values * 255).round().astype(np.uint8))
+
     count = 0
     columns = (TextColumn("Predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -355,9 +382,13 @@ def _write(
                     save_png(output / "overlays" / f"{stem}.png", overlay)
                 else:
                     video.write(overlay)
-                values = found.mask if soft else (found.mask >= threshold).astype(np.float32)
-                save_png(output / "masks" / f"{stem}.png", (values * 255).round().astype(np.uint8))
-                rows.writerow([number, *(f"{value:.1f}" for value in found.box), f"{found.confidence:.4f}", file])
+                save_mask(union(found), f"masks/{stem}.png")
+                for place, subject in enumerate(found, start=1):
+                    corners = (f"{value:.1f}" for value in subject.box)
+                    row = [number, *corners, f"{subject.confidence:.4f}", file]
+                    rows.writerow([*row, place] if several else row)
+                    if several:
+                        save_mask(subject.mask, f"subjects/{stem}_{place}.png")
                 count += 1
             bar.advance(task, len(images))
     write_atomically(output / "boxes.csv", table.getvalue())
@@ -374,6 +405,7 @@ def argument_parser() -> CommandParser:
     )
     parser.add_argument("--threshold", type=float, default=0.5, help="mask values from here on count as subject (0.5)")
     parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="best: smallest val/loss")
+    parser.add_argument("--subjects", type=int, default=1, help="most subjects to find in a frame (1, the paper's)")
     parser.add_argument("--soft", action="store_true", help="masks as grey values instead of 0 and 255")
     return parser
 
@@ -389,9 +421,19 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = argument_parser().parse_args(arguments)
     output = options.output or options.run / "predictions" / options.input.resolve().name
-    count = predict(options.run, options.input, output, options.threshold, options.checkpoint, options.soft)
+    count = predict(
+        options.run,
+        options.input,
+        output,
+        options.threshold,
+        options.checkpoint,
+        options.soft,
+        options.subjects,
+    )
     print(counted(count, "frame"))
     print(f"overlays: {next(output / name for name in PARTS[:2] if (output / name).exists())}")
     print(f"masks: {output / 'masks'}")
+    if options.subjects > 1:
+        print(f"masks of each subject: {output / 'subjects'}")
     print(f"boxes: {output / 'boxes.csv'}")
     return 0

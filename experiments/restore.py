@@ -13,9 +13,11 @@ import datamodules  # noqa: F401  (importing makes the short class names known)
 from experiments.errors import RunError
 from experiments.folders import StageFolder, load_checkpoint
 from experiments.suggestions import make_command
+from lightning_modules import SegmentationModule
 
 # Needed to begin a training, not to apply its result: leaving them out lets a checkpoint load where the files are gone.
 TRAINING_ONLY = ("detector_weights", "synthesis_weights", "perceptual_net")
+MOST_SUBJECTS = 20
 # Settings of earlier versions that said where something lay, not what it was: runs that were trained with them load.
 RETIRED_DATA_SETTINGS = ("cache_dir",)
 
@@ -44,25 +46,34 @@ def segment_folder(run: Path) -> StageFolder:
     raise RunError(f"{run} has no trained stage 2: make it with {make_command(targets, known.config(), run)}.")
 
 
-def load_model(folder: StageFolder, checkpoint: Literal["last", "best"] = "last") -> pl.LightningModule:
+def load_model(
+    folder: StageFolder, checkpoint: Literal["last", "best"] = "last", subjects: int = 1
+) -> pl.LightningModule:
     """Load the segmentation model, in eval mode, on the CPU.
 
     Args:
         folder: The stage's folder.
         checkpoint: Which of its checkpoints.
+        subjects: Most subjects that it is to find in a frame.
 
     Returns:
         The model, complete without the files that its training began from.
 
     Raises:
-        RunError: If the checkpoint is missing or damaged.
+        RunError: If the checkpoint is missing or damaged, or the number of subjects is out of range.
     """
+    if not 1 <= subjects <= MOST_SUBJECTS:
+        raise RunError(f"The number of subjects is {subjects}, expected 1 to {MOST_SUBJECTS}.")
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     parameters = load_checkpoint(path).get("hyper_parameters", {})
     config = folder.config()
     left_out: dict[str, Any] = {name: None for name in TRAINING_ONLY if name in parameters}
     model_class = _import_class(config["model"]["class_path"])
     model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **left_out)
+    if isinstance(model, SegmentationModule):
+        model.subjects = subjects
+    elif subjects > 1:
+        raise RunError(f"{model_class.__name__} finds one subject in a frame: leave --subjects out.")
     return model.eval()
 
 

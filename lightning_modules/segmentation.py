@@ -33,6 +33,7 @@ from lightning_modules.losses import (
 from lightning_modules.networks import Detector, Inpainter, Proposals, Segmenter, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
 from lightning_modules.schedule import ScheduleName, scheduled
+from lightning_modules.subjects import find_subjects
 
 Mode = Literal["separate", "joint", "background_only"]
 
@@ -41,6 +42,10 @@ class SegmentationModule(pl.LightningModule):
     """Detector and segmenter trained by background prediction; inference takes one image.
 
     A checkpoint of this module is complete: the inpainter's weights and size are in it, not the path they came from.
+
+    Attributes:
+        subjects: Most subjects that testing and prediction report; 1, unless it is set after loading. It has no part
+            in training.
 
     Args:
         inpainter_ckpt: Stage-1 checkpoint; needed to train, not to load a trained model.
@@ -162,6 +167,7 @@ class SegmentationModule(pl.LightningModule):
         lr_schedule: ScheduleName = "constant",
     ) -> None:
         super().__init__()
+        self.subjects = 1
         if evidence_scale > 0 and (background == "inpainting" or not skips):
             raise ValueError("evidence_scale needs background temporal or static, and skips.")
         if evidence_scale < 0 or not 0 <= box_warmup <= 1 or (box_warmup > 0 and box_fit_weight == 0):
@@ -210,7 +216,8 @@ class SegmentationModule(pl.LightningModule):
             image: (B, 3, H, W) in [0, 1].
 
         Returns:
-            ``mask``, ``box``, ``confidence`` and ``probability`` of :class:`StepOutput`.
+            ``mask``, ``box``, ``confidence`` and ``probability`` of :class:`StepOutput`; where several subjects are
+            sought also ``subject_mask``, ``subject_box`` and ``subject_confidence``.
         """
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
@@ -218,7 +225,7 @@ class SegmentationModule(pl.LightningModule):
         mask, _, window_mask = self.segmenter(image, box)
         output = self._described(proposals, self._reported(box, window_mask), confidence)
         output["mask"] = mask
-        return output
+        return output | self._several(image, proposals)
 
     def on_fit_start(self) -> None:
         """Refuse to train over a random inpainter.
@@ -346,7 +353,15 @@ class SegmentationModule(pl.LightningModule):
             terms["foreground"] = self._foreground_error(composite, mask, image, box, scene).mean()
         output = self._described(proposals, self._reported(box, window_mask), confidence)
         output |= {"mask": mask, "composite": composite, "background": background}
+        if stage == "test":
+            output |= self._several(image, proposals)
         return self._finish(terms, output, len(image), stage)
+
+    def _several(self, image: Tensor, proposals: Proposals) -> StepOutput:
+        """All subjects, where more than one is sought; they take the place of the one."""
+        if self.subjects == 1:
+            return {}
+        return find_subjects(image, proposals, self.segmenter, self.subjects, self.hparams["box_from_mask"])
 
     def _progress(self) -> float:
         """Share of the training that is done."""

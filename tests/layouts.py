@@ -38,19 +38,20 @@ def on_disk(name: str, root: Path, **changes: object) -> FramesDataModule:
 
 
 def factory(name: str, root: Path) -> Factory:
-    """Builds the data module of one layout, with tiny data of it in ``root``."""
+    """Builds the data module of one layout, with tiny data of it in ``root``; ``demo-2`` has two figures."""
     if name == "shortest":
         for number, split in enumerate(SPLITS):
             LAYOUTS["videos"](root)
             (root / split).mkdir()
             (root / "clips" / "run2").rename(root / split / f"run{number}")
-    elif name != "demo":
+    elif not name.startswith("demo"):
         LAYOUTS[name](root)
 
     def build(**changes: object) -> FramesDataModule:
         arguments: dict[str, Any] = {"image_size": SIZE, "batch_size": 4, "num_workers": 0, **changes}
-        if name == "demo":
+        if name.startswith("demo"):
             counts: dict[str, Any] = {"train_clips": 2, "val_clips": 1, "test_clips": 1, "frames_per_clip": 6}
+            counts["figures"] = int(name.partition("-")[2] or 1)
             return DemoDataModule(**counts, **{"store_dir": str(root), **arguments})
         if name == "shortest":
             return ShortestDataModule(str(root), **arguments)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from datamodules.readers.images import ImageFrames, read_image, resize
-from datamodules.readers.masks import read_mask, read_objects, resize_mask
+from datamodules.readers.masks import read_mask, read_objects, resize_mask, resize_objects
 from datamodules.readers.names import frame_number, is_image, is_video, list_images, natural_key
 from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, readable
 from datamodules.readers.video_file import video_rate
@@ -35,6 +35,7 @@ __all__ = [
     "readable",
     "resize",
     "resize_mask",
+    "resize_objects",
     "video_rate",
 ]
 

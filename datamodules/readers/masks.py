@@ -80,3 +80,21 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
     if mask.shape == tuple(size):
         return mask
     return np.asarray(resize(mask.astype(np.uint8) * 255, size) >= 128)
+
+
+def resize_objects(objects: NDArray[Any], joined: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Scale the numbers of several objects: a pixel gets that of the object which has most of its area.
+
+    Args:
+        objects: Number of the object at each pixel, 0 = background, (H, W), integer; at most 255.
+        joined: The mask of all objects at the output size, bool (H', W').
+
+    Returns:
+        uint8 (H', W'), not 0 exactly where ``joined``.
+    """
+    numbers = np.unique(objects[objects > 0]).astype(np.uint8)
+    if not len(numbers):
+        return np.zeros(joined.shape, dtype=np.uint8)
+    height, width = joined.shape
+    areas = np.stack([resize((objects == number).astype(np.uint8) * 255, (height, width)) for number in numbers])
+    return np.where(joined, numbers[areas.argmax(axis=0)], 0).astype(np.uint8)

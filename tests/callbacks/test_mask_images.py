@@ -15,7 +15,7 @@ from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 
 from callbacks import MaskImages, MaskMetrics
-from callbacks.mask_images import chosen_rows, draw_detection, panels, sheet
+from callbacks.mask_images import SUBJECT_COLOURS, chosen_rows, draw_detection, panels, sheet
 from callbacks.png import save_png
 from tests.callbacks import toy
 from tests.wandb_log import logged_rows
@@ -200,3 +200,20 @@ def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = json.loads(boxes.read_text())
     position = stored["box_data"][0]["position"]
     assert 0 <= position["minX"] < position["maxX"] <= 1 and 0 <= position["minY"] < position["maxY"] <= 1
+
+
+def test_every_subject_has_a_colour() -> None:
+    """Boxes and masks of several subjects are told apart; empty slots are not drawn."""
+    masks = torch.zeros(3, 24, 32)
+    masks[0, :, :10], masks[1, :, 22:] = 1, 1
+    frame = {
+        "image": torch.full((3, 24, 32), 0.5), "clip": "bear", "index": 0, "mask": masks.amax(0, keepdim=True),
+        "composite": torch.zeros(3, 24, 32), "box": torch.tensor([-0.7, 0.0, 0.3, 0.9]),
+        "subject_mask": masks, "subject_confidence": torch.tensor([0.6, 0.4, 0.0]),
+        "subject_box": torch.tensor([[-0.7, 0.0, 0.3, 0.9], [0.7, 0.0, 0.3, 0.9], [0.0, 0.0, 0.0, 0.0]]),
+    }  # fmt: skip
+    drawn = panels(frame)
+    left, middle, right = (drawn["overlay"][:, 96, x].int() for x in (40, 128, 216))
+    assert left[0] > left[2] and right[2] > right[0] and middle.tolist() == [128] * 3
+    colours = {tuple(colour) for colour in drawn["frame and box"].flatten(1).T.tolist()}
+    assert {SUBJECT_COLOURS[0], SUBJECT_COLOURS[1]} <= colours and SUBJECT_COLOURS[2] not in colours

@@ -150,3 +150,36 @@ def test_floors() -> None:
     expected = [(left + right) / 80 - 1, (top + bottom) / 40 - 1, (right - left) / 80, (bottom - top) / 40]
     assert box[0].tolist() == pytest.approx(expected, abs=1e-6)
     assert box[0, 2].item() == pytest.approx(2 * 0.25 * math.sqrt(2 * math.log(2)), abs=0.02)
+
+
+class Several(toy.ToyModule):
+    """Finds the true subject as the first of two slots; the second is empty."""
+
+    def _step(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+        masks = batch["mask"].float()
+        corners = tight_boxes(batch["mask"]).nan_to_num(0.0) / torch.tensor([32.0, 24.0, 32.0, 24.0]) - 1
+        box = torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, (corners[:, 2:] - corners[:, :2]) / 2], dim=1)
+        there = batch["mask"].flatten(1).any(1).float()
+        return super()._step(batch) | {
+            "subject_mask": torch.cat([masks, 0 * masks], dim=1),
+            "subject_box": torch.stack([box, 0 * box], dim=1),
+            "subject_confidence": torch.stack([there, 0 * there], dim=1),
+        }
+
+
+def test_several_subjects_are_scored_one_by_one(tmp_path: Path) -> None:
+    """A true mask without numbers is one subject; frames without one count in what was found, not in how well."""
+    metrics = MaskMetrics(boundary=False)
+    frames = toy.ToyFrames(CLIPS, annotated=lambda position: position != 0)
+    trainer = toy.trainer(tmp_path, [metrics])
+    trainer.test(Several(), toy.loader(frames), verbose=False)
+    several = metrics.results["subjects"]
+    assert several["subject_j"] == several["subject_recall"] == several["count_accuracy"] == 1
+    assert several["clips"]["bear"]["subjects_there"] == pytest.approx(4 / 5)
+    assert several["average_precision"] == pytest.approx(1)
+    assert float(trainer.callback_metrics["test/subjects_subject_j"]) == 1
+    assert json.loads(json.dumps(metrics.results)) == metrics.results
+    both = MaskMetrics(boundary=False)
+    both.merge(metrics)
+    both.compute_results()
+    assert both.results == metrics.results

@@ -28,7 +28,7 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """What the base does for all is tried on three."""
     return factory(request.param, tmp_path_factory.mktemp(request.param))
 
-@pytest.fixture(scope="module", params=["demo", "shortest", *LAYOUTS])
+@pytest.fixture(scope="module", params=["demo", "demo-2", "shortest", *LAYOUTS])
 def every(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Factory:
     """What depends on the data set is tried on each layout."""
     return factory(request.param, tmp_path_factory.mktemp(request.param))
@@ -101,7 +101,8 @@ def test_batches_keep_the_contract(every: Factory, scale: float) -> None:
             assert isinstance(batch["clip"], list) and all(isinstance(name, str) for name in batch["clip"])
             assert batch["index"].dtype == torch.int64 and batch["index"].shape == (count,)
             kinds = [set(), {"mask", "annotated"}, {"box"}, {"mask", "annotated", "box"}]
-            assert set(batch) - {"image", "clip", "index"} in (kinds[:1] if split == "train" else kinds)
+            optional = set(batch) - {"image", "clip", "index"}
+            assert optional - {"objects"} in (kinds[:1] if split == "train" else kinds)
             used = torch.zeros(count, dtype=torch.bool)
             if "mask" in batch:
                 assert batch["mask"].dtype == torch.bool and batch["mask"].shape == (count, 1, *SIZE)
@@ -109,6 +110,9 @@ def test_batches_keep_the_contract(every: Factory, scale: float) -> None:
                 assert not batch["mask"][~batch["annotated"]].any()
                 assert batch["mask"][batch["annotated"]].flatten(1).any(1).all()
                 used |= batch["annotated"]
+            if "objects" in batch:
+                assert split != "train"
+                assert batch["objects"].dtype == torch.uint8 and torch.equal(batch["objects"] > 0, batch["mask"])
             if "box" in batch:
                 assert batch["box"].dtype == torch.float32 and batch["box"].shape == (count, 4)
                 known = batch["box"].isfinite()
@@ -117,6 +121,12 @@ def test_batches_keep_the_contract(every: Factory, scale: float) -> None:
                 assert (extent > 0).all() and ((centre - extent >= -1.001) & (centre + extent <= 1.001)).all()
                 used |= known.all(1)
             assert used.all() or not {"mask", "box"} & set(batch)  # annotated frames only, where there are any
+
+
+def test_several_figures_are_told_apart(tmp_path: Path) -> None:
+    module = ready(factory("demo-2", tmp_path))
+    (batch,) = list(module.test_dataloader())[:1]
+    assert set(batch["objects"].unique().tolist()) == {0, 1, 2}
 
 
 def test_evaluation_walks_over_every_frame_in_order(every: Factory) -> None:

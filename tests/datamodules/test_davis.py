@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from datamodules import DavisDataModule
@@ -200,6 +201,24 @@ def test_objects_are_joined_or_kept_apart(tmp_path: Path) -> None:
         assert listed == ([("camel", "no object 2 in its masks: not evaluated")] if object_id == 2 else [])
     assert counts[2] == [48] * 4
     assert counts[None] == [a + b for a, b in zip(counts[1], counts[2], strict=True)]
+
+
+@pytest.mark.parametrize("unsupervised", [False, True])
+def test_objects_keep_their_numbers_where_asked(tmp_path: Path, unsupervised: bool) -> None:
+    write_davis_2017(tmp_path)
+    module = davis(tmp_path, year=2017, apart=True, unsupervised=unsupervised)
+    module.setup("test")
+    dataset = module.dataset("test")
+    dogs = [sample for n in range(len(dataset)) if (sample := dataset[n])["clip"] == "dogs"]
+    for frame, sample in enumerate(dogs):
+        expected = draw_frame(3, frame)[1].astype(np.uint8)
+        expected[:6, :8] = 2
+        if unsupervised:
+            expected[-4:, -4:] = 0  # ignored
+        assert np.array_equal(sample["objects"][0].numpy(), expected)
+        assert torch.equal(sample["mask"], sample["objects"] > 0)
+    with pytest.raises(ValueError, match="give one of the two"):
+        davis(tmp_path, apart=True, object_id=1)
 
 
 def test_ignored_pixels_count_as_background(tmp_path: Path) -> None:

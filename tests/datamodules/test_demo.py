@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,16 @@ from datamodules import DemoDataModule
 from datamodules.demo import DrawnFrames
 from datamodules.demo_camera import PRESETS, Preset
 from datamodules.demo_figure import Pose, draw_figure, random_look, walk
-from datamodules.demo_render import DemoClip, render, render_masks
+from datamodules.demo_render import DemoClip, render, render_objects
 from datamodules.demo_scene import draw_scene, scene_size
 
 SIZE = (48, 64)
 
 
-def clip(preset: Preset = "handheld", split: str = "train", number: int = 0, frames: int = 6) -> DemoClip:
-    return DemoClip(preset, 0, split, number, frames, SIZE)
+def clip(
+    preset: Preset = "handheld", split: str = "train", number: int = 0, frames: int = 6, figures: int = 1
+) -> DemoClip:
+    return DemoClip(preset, 0, split, number, frames, SIZE, figures)
 
 
 def demo(cache: Path, **changes: object) -> DemoDataModule:
@@ -37,10 +40,58 @@ def test_rendering_is_deterministic() -> None:
         assert np.array_equal(first, again) and np.array_equal(mask, mask_again)
 
 
+@pytest.mark.parametrize(
+    ("preset", "digest"),
+    [("static", "75a0b03035c03601"), ("ptz", "13e6f1b12f42e52f"), ("handheld", "8e8d085115f79dcd")],
+)
+def test_one_figure_is_drawn_as_ever(preset: Preset, digest: str) -> None:
+    drawn = hashlib.sha256()  # of what was drawn before there could be several figures
+    for image, objects in render(clip(preset, "test", 1, frames=3)):
+        drawn.update(image.tobytes() + (objects > 0).tobytes())
+    assert drawn.hexdigest()[:16] == digest, "published figures were measured on other pictures: raise VERSION"
+
+
+@pytest.mark.parametrize("figures", [1, 3])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_masks_alone_are_those_of_the_frames(preset: Preset) -> None:
-    beside = [mask for _, mask in render(clip(preset))]
-    assert np.array_equal(beside, list(render_masks(clip(preset))))
+def test_masks_alone_are_those_of_the_frames(preset: Preset, figures: int) -> None:
+    beside = [objects for _, objects in render(clip(preset, figures=figures))]
+    assert np.array_equal(beside, list(render_objects(clip(preset, figures=figures))))
+
+
+@pytest.mark.parametrize("figures", [2, 3])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_several_figures_walk_in_view_each_its_own_way(preset: Preset, figures: int) -> None:
+    places = []
+    for number in range(2):
+        for objects in render_objects(clip(preset, number=number, frames=10, figures=figures)):
+            assert set(np.unique(objects)) == set(range(figures + 1))
+            columns = [np.flatnonzero((objects == k + 1).any(0)) for k in range(figures)]
+            places.append([seen.mean() for seen in columns])
+            assert min(len(seen) for seen in columns) > 2
+    apart = np.abs(np.diff(np.sort(np.array(places), axis=1), axis=1))
+    assert apart.mean() > 0.2 * SIZE[1]
+    moved = np.diff(np.array(places).reshape(2, 10, figures), axis=1)
+    assert np.ptp(moved, axis=2).max() > 0.5  # not one rigid group
+
+
+def test_several_figures_are_stored_apart_from_one() -> None:
+    def stored(figures: int) -> str:
+        return "".join(DrawnFrames(clip(figures=figures)).identity())
+
+    assert "figures" not in stored(1)  # what was stored before there could be several is found
+    assert len({stored(1), stored(2), stored(3)}) == 3
+
+
+def test_the_batch_says_which_figure_is_where(tmp_path: Path) -> None:
+    module = demo(tmp_path, figures=2)
+    module.setup("test")
+    sample = module.dataset("test")[1]
+    (_, objects) = list(render(DemoClip("handheld", 0, "test", 0, 4, SIZE, 2)))[1]
+    assert np.array_equal(sample["objects"][0].numpy(), objects)
+    assert np.array_equal(sample["mask"][0].numpy(), objects > 0)
+    alone = demo(tmp_path)
+    alone.setup("test")
+    assert "objects" not in alone.dataset("test")[1]
 
 
 def test_seeds_give_scenes_and_clips_give_figures() -> None:
@@ -56,7 +107,7 @@ def test_seeds_give_scenes_and_clips_give_figures() -> None:
 def test_subject_is_as_large_as_promised_and_in_view(preset: Preset) -> None:
     boxes = []
     for number in range(3):
-        for mask in render_masks(clip(preset, number=number, frames=12)):
+        for mask in render_objects(clip(preset, number=number, frames=12)):
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             assert len(rows)
             boxes.append(
@@ -72,7 +123,7 @@ def test_camera_presets_move_as_they_say() -> None:
     def background_motion(preset: Preset) -> float:
         frames = list(render(clip(preset, frames=8)))
         (first, first_mask), (last, last_mask) = frames[0], frames[-1]
-        return float(np.abs(first.astype(float) - last)[~(first_mask | last_mask)].mean())
+        return float(np.abs(first.astype(float) - last)[(first_mask | last_mask) == 0].mean())
 
     assert background_motion("static") < 0.5 * background_motion("ptz")
     assert background_motion("static") < 0.5 * background_motion("handheld")
@@ -114,7 +165,7 @@ def test_stored_frames_and_masks_are_the_drawn_ones(tmp_path: Path) -> None:
         sample = module.dataset("test")[4 + frame]
         assert sample["clip"] == "test_01" and sample["index"] == frame
         assert np.array_equal(sample["image"].permute(1, 2, 0).numpy(), image)
-        assert np.array_equal(sample["mask"][0].numpy(), mask)
+        assert np.array_equal(sample["mask"][0].numpy(), mask > 0)
 
 
 def test_the_identity_depends_on_every_parameter() -> None:
@@ -126,6 +177,7 @@ def test_the_identity_depends_on_every_parameter() -> None:
         clip(frames=7),
         DemoClip("handheld", 1, "train", 0, 6, SIZE),
         DemoClip("handheld", 0, "train", 0, 6, (64, 64)),
+        clip(figures=2),
     ]
     assert len({tuple(DrawnFrames(entry).identity()) for entry in changed}) == len(changed)
 
@@ -140,6 +192,8 @@ def test_more_clips_do_not_change_the_others(tmp_path: Path) -> None:
 def test_bad_arguments_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="static, ptz, handheld"):
         demo(tmp_path, preset="drone")
+    with pytest.raises(ValueError, match="figures must be 1, 2 or 3, got 4"):
+        demo(tmp_path, figures=4)
     with pytest.raises(ValueError, match="frames_per_clip"):
         demo(tmp_path, frames_per_clip=0)
     with pytest.raises(ValueError, match="val split of DemoDataModule is empty"):

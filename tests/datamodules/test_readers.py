@@ -20,6 +20,7 @@ from datamodules.readers import (
     read_mask,
     resize,
     resize_mask,
+    resize_objects,
     video_rate,
 )
 from tests.fake_data import SIZE, draw_frame, write_images, write_variable_rate, write_video
@@ -40,6 +41,17 @@ def test_frames_without_clear_numbers_are_counted(tmp_path: Path) -> None:
     for name in ("cover", "frame_1", "other_1"):
         Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
     assert ImageFrames(tmp_path).indices == [0, 1, 2]
+
+
+def test_scaled_objects_share_the_pixels_of_their_mask() -> None:
+    objects = np.zeros((4, 8), dtype=np.uint8)
+    objects[:, :3], objects[:, 3:5] = 7, 2  # the second output pixel is half of each
+    objects[:2, 6:] = 7
+    joined = resize_mask(objects > 0, (2, 4))
+    scaled = resize_objects(objects, joined)
+    assert scaled.tolist() == [[7, 2, 2, 7], [7, 2, 2, 0]]
+    assert np.array_equal(scaled > 0, joined)
+    assert not resize_objects(np.zeros((4, 8), dtype=np.uint8), np.zeros((2, 4), dtype=bool)).any()
 
 
 def test_long_folders_take_little_memory(tmp_path: Path) -> None:

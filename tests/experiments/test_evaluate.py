@@ -70,6 +70,40 @@ def test_best_is_another_checkpoint_of_the_same_run(scored: Path) -> None:
     assert settings["checkpoint"].endswith("best.ckpt")
 
 
+def test_several_subjects_are_scored_beside_the_one(scored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = (scored / "results.json").read_bytes()
+    capsys.readouterr()
+    assert main(["evaluate", str(scored), "--subjects", "3", "--set", "batch_size=2"]) == 0
+    results = json.loads((scored / "results_subjects-3_batch_size-2.json").read_text())
+    assert (scored / "results.json").read_bytes() == one
+    assert set(results["subjects"]) == {
+        "subject_j", "subject_recall", "count_accuracy", "subjects_found", "subjects_there", "average_precision",
+        "clips",
+    }  # fmt: skip
+    assert results["subjects"]["subjects_there"] == 1 and 1 <= results["subjects"]["subjects_found"] <= 3
+    settings = results["made_by"]["settings"]
+    assert settings["subjects"] == 3 and settings["data_settings"]["init_args"]["batch_size"] == 2
+    shown = capsys.readouterr().out
+    sheet = scored / "segment" / "images" / "subjects-3_batch_size-2" / "test_sheet.png"
+    assert "up to 3 subjects in a frame" in shown and str(sheet) in shown and sheet.is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--set", "figures"], 2, "figures is no NAME=VALUE"),
+        (["--set", "figures=2"], 2, "figures"),  # DAVIS has no such setting
+        (["--subjects", "0"], 1, "expected 1 to 20"),
+    ],
+)
+def test_wrong_settings_of_an_evaluation_are_named(
+    scored: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    assert main(["evaluate", str(scored), *arguments]) == code
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
 def test_missing_parts_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(tmp_path / "none")]) == 1
     assert "There is no run" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from PIL import Image
 
 from experiments import predict
 from experiments.cli import main
-from experiments.predict import Found, VideoWriter, _at_full_size, draw
+from experiments.predict import Found, VideoWriter, _at_full_size, draw, union
 from tests import fake_data
 
 HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
@@ -246,11 +246,72 @@ def test_the_overlay_tints_the_subject_only() -> None:
     image = np.full((40, 40, 3), 100, dtype=np.uint8)
     mask = np.zeros((40, 40), dtype=np.float32)
     mask[10:20, 10:20] = 1
-    painted = draw(image, Found(mask, (5.0, 5.0, 35.0, 35.0), 0.5), 0.5)
+    painted = draw(image, [Found(mask, (5.0, 5.0, 35.0, 35.0), 0.5)], 0.5)
     assert painted[15, 15, 0] > 150 and painted[15, 15, 1] < 100
     assert (painted[30, 15] == 100).all() and (painted[2, 2] == 100).all()
     assert (painted[5, 20] == (255, 64, 64)).all()  # the box
     assert (image == 100).all()
+
+
+def test_every_subject_has_a_colour_and_the_surest_is_on_top() -> None:
+    image = np.full((40, 40, 3), 100, dtype=np.uint8)
+    left, right = (np.zeros((40, 40), dtype=np.float32) for _ in range(2))
+    left[:, :25], right[:, 15:] = 1, 1
+    found = [Found(left, (0.0, 0.0, 25.0, 40.0), 0.6), Found(right, (15.0, 0.0, 40.0, 40.0), 0.4)]
+    painted = draw(image, found, 0.5).astype(int)
+    assert painted[20, 5, 0] > painted[20, 5, 2] and painted[20, 35, 2] > painted[20, 35, 0]
+    assert painted[20, 20, 0] > painted[20, 20, 2]
+    assert union(found).min() == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_subjects_have_lines_and_masks_of_their_own(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    corner = np.zeros((48, 64), dtype=np.float32)
+    corner[:9, :9] = 1
+    two = [Found(corner, (0.0, 0.0, 9.0, 9.0), 0.7), Found(corner[::-1], (0.0, 39.0, 9.0, 48.0), 0.25)]
+    found = [two, two[:1]] if several else [two[:1], two[:1]]
+    monkeypatch.setattr(predict.Predictor, "__call__", lambda self, images: found)
+    output = tmp_path / "out"
+    more = ["--subjects", "2"] if several else []
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output), *more]) == 0
+    with (output / "boxes.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    if not several:
+        assert header == HEADER and len(rows) == 2 and not (output / "subjects").exists()
+        return
+    assert header == [*HEADER, "subject"]
+    lines = [(row[0], row[5], row[-1]) for row in rows]
+    assert lines == [("0", "0.7000", "1"), ("0", "0.2500", "2"), ("1", "0.7000", "1")]
+    names = ["00000_1.png", "00000_2.png", "00001_1.png"]
+    assert sorted(path.name for path in (output / "subjects").iterdir()) == names
+    first, second = (np.asarray(Image.open(output / "subjects" / name)) for name in names[:2])
+    joined = np.asarray(Image.open(output / "masks" / "00000.png"))
+    assert np.array_equal(joined, np.maximum(first, second)) and first[0, 0] == 255 and second[-1, 0] == 255
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]) == 0
+    assert not (output / "subjects").exists()  # a former prediction is replaced as a whole
+
+
+def test_a_model_finds_several_subjects(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=3, size=(50, 70))
+    arguments = ["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--subjects", "3"]) == 0
+    with (tmp_path / "out" / "boxes.csv").open(newline="") as file:
+        _, *rows = csv.reader(file)
+    assert {row[0] for row in rows} == {"0", "1", "2"} and {row[-1] for row in rows} <= {"1", "2", "3"}
+    check_boxes([row[:-1] for row in rows], (50, 70))
+    assert len(list((tmp_path / "out" / "subjects").iterdir())) == len(rows)
+
+
+@pytest.mark.parametrize("number", ["0", "21"])
+def test_a_number_of_subjects_out_of_range_is_refused(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=1)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--subjects", number]) == 1
+    assert f"The number of subjects is {number}, expected 1 to 20." in capsys.readouterr().err
 
 
 def test_an_odd_size_is_kept(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Several subjects of one frame: a box and a mask for each (Sec. 4.1, "Multiple people", Fig. 4)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lightning_modules.contracts import StepOutput
+from lightning_modules.geometry import tighten
+from lightning_modules.networks import Proposals, Segmenter, peaks
+
+
+@torch.no_grad()
+def find_subjects(image: Tensor, proposals: Proposals, segmenter: Segmenter, count: int, tight: bool) -> StepOutput:
+    """Segment what is at each of the detector's peaks.
+
+    ``S`` sees the peaks' windows one by one; windows in which it finds nothing are left out, but for the surest.
+
+    Args:
+        image: (B, 3, H, W) in [0, 1].
+        proposals: What ``D`` says of it.
+        segmenter: Of the trained model.
+        count: Most subjects to report, N.
+        tight: Report the extent of the masks as boxes instead of the detector's.
+
+    Returns:
+        ``subject_mask``, ``subject_box`` and ``subject_confidence`` of :class:`StepOutput`; ``mask``, their union; and
+        ``box`` and ``confidence``, those of the surest.
+    """
+    frame, box, confidence = peaks(proposals)
+    mask, _, window_mask = segmenter(image[frame], box)
+    extent, found = tighten(box, window_mask)
+    kept = (found | (_rank(frame) == 0)).nonzero().flatten()
+    rank = _rank(frame[kept])
+    kept, rank = kept[rank < count], rank[rank < count]
+    frames = len(image)
+    subject_mask = mask.new_zeros(frames, count, *mask.shape[2:])
+    subject_box, subject_confidence = box.new_zeros(frames, count, 4), confidence.new_zeros(frames, count)
+    subject_mask[frame[kept], rank] = mask[kept, 0]
+    subject_box[frame[kept], rank] = (extent if tight else box)[kept]
+    subject_confidence[frame[kept], rank] = confidence[kept]
+    return {
+        "subject_mask": subject_mask,
+        "subject_box": subject_box,
+        "subject_confidence": subject_confidence,
+        "mask": subject_mask.amax(dim=1, keepdim=True),
+        "box": subject_box[:, 0],
+        "confidence": subject_confidence[:, 0],
+    }
+
+
+def _rank(frame: Tensor) -> Tensor:
+    """How many entries before each are of the same frame, (R,)."""
+    same = frame[:, None] == frame[None]
+    return same.tril(-1).sum(dim=1)
