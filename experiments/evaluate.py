@@ -41,6 +41,7 @@ def evaluate(
     command: str = "",
     together: MaskMetrics | None = None,
     part: Part = "held_out",
+    setting: str | None = None,
 ) -> dict[str, Any]:
     """Run the test loop on one device and write ``RUN/results.json`` (``results_trained.json`` for that part).
 
@@ -50,6 +51,7 @@ def evaluate(
         command: What the user typed, for the record.
         together: Measures of several runs, to which the frames of this one are added.
         part: Of clips of which the end was held out from training, that end, or what was trained on.
+        setting: Of a trial of a sweep, what is varied, in short.
 
     Returns:
         What was written: the numbers of :class:`callbacks.MaskMetrics`, and ``made_by``.
@@ -85,7 +87,9 @@ def evaluate(
         )
     if together is not None:
         together.merge(metrics)
-    results = {**metrics.results, "made_by": _made_by(folder, config, checkpoint, command)}
+    made_by = _made_by(folder, config, checkpoint, command) | ({"setting": setting} if setting is not None else {})
+    made_by["settings"] |= {"threshold": metrics.threshold, "thresholds": metrics.test.levels}
+    results = {**metrics.results, "made_by": made_by}
     write_results(run / RESULTS[part], results)
     return results
 
@@ -133,6 +137,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
     """The record of what made the numbers."""
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     data, run = config.get("data") or {}, config.get("run") or {}
+    model = (config.get("model") or {}).get("init_args") or {}
     return {
         "command": command,
         **provenance.commit(),  # of the evaluation
@@ -143,8 +148,9 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
             "data": run.get("data"),
             "profile": run.get("profile"),
             "scale": (data.get("init_args") or {}).get("scale"),
-            "mode": ((config.get("model") or {}).get("init_args") or {}).get("mode"),
+            "mode": model.get("mode"),
             "data_settings": data,
+            "model_settings": {name: value for name, value in model.items() if name != "inpainter_ckpt"},
             "checkpoint": str(path),
             "checkpoint_sha256": sha256(path),
             "steps": load_checkpoint(path)["global_step"],
