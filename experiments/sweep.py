@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -240,6 +241,27 @@ def argument_parser() -> CommandParser:
     return parser
 
 
+def plan_arguments(arguments: Sequence[str]) -> tuple[list[Planned], Namespace]:
+    """The trials that a command line asks for.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        The trials in order, and the options of :func:`argument_parser`.
+    """
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    parser = argument_parser()
+    options = parser.parse_args(arguments[:end])
+    if options.processes < 1:
+        parser.error("--processes must be positive")
+    named = ("run", "data", "profile", "background", "inpaint_options")
+    given = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
+    more = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    more += ["--continue"] if options.keep_unfinished else []
+    return plan(find_sweep(options.file), [*more, *arguments[end:]]), options
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command ``sweep``.
 
@@ -252,16 +274,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: If a trial failed; the others are made, and their table is written, first.
     """
-    end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    parser = argument_parser()
-    options = parser.parse_args(arguments[:end])
-    if options.processes < 1:
-        parser.error("--processes must be positive")
-    named = ("run", "data", "profile", "background", "inpaint_options")
-    given = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
-    more = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-    more += ["--continue"] if options.keep_unfinished else []
-    planned = plan(find_sweep(options.file), [*more, *arguments[end:]])
+    planned, options = plan_arguments(arguments)
     todo = [one for one in planned if not one.trial.done()]
     run = planned[0].trial.run
     print(f"{len(planned)} trials in {run}, {len(planned) - len(todo)} of them done", flush=True)

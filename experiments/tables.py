@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
+from datamodules.problems import counted
 from experiments.evaluate import COLUMNS, TITLES
 from experiments.results import Result, by_protocol, by_setting, require_one_protocol
 
@@ -171,8 +172,8 @@ def _title(result: Result) -> str:
     """What all rows were measured on."""
     numbers, data, protocol = result.numbers, result.data(), result.protocol()
     preset = f", preset {data['preset']}" if data.get("preset") else ""
-    clips = numbers["clips"]
-    parts = [f"{result.settings.get('data')}{preset}", f"{numbers['frames']} frames of {len(clips)} clips"]
+    frames = f"{counted(numbers['frames'], 'frame')} of {counted(len(numbers['clips']), 'clip')}"
+    parts = [f"{result.settings.get('data')}{preset}", frames]
     if protocol["image size"]:
         parts.append("masks at {}x{}".format(*protocol["image size"]))
     parts += [str(protocol["part"])] if protocol["part"] != "whole clips" else []

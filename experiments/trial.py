@@ -9,6 +9,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def data_options(words: Sequence[str]) -> list[str]:
         Those of ``--data…``, in order.
     """
     found: list[str] = []
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip_longest(words, words[1:], fillvalue=""):
         if word == "--data" or word.startswith(("--data.", "--data=")):
             found += [word] if "=" in word else [word, after]
     return found
