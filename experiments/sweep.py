@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from experiments.errors import CommandParser, RunError, one_line
+from experiments.errors import CommandParser, RunError, Terminated, one_line
 from experiments.folders import write_atomically
 from experiments.progress import duration
 from experiments.results import read_results
@@ -185,8 +185,9 @@ def run_all(todo: Sequence[Planned], total: int, processes: int) -> list[str]:
                     rest = f", {left} left, about {duration(gone / ended * left)}" if left else ""
                     print(f"{ended} of {len(todo)} done in {duration(gone)}{rest}", flush=True)
         except KeyboardInterrupt as interruption:
-            for process in running:
-                process.terminate()  # to those that Ctrl-C has reached already it makes no difference
+            if isinstance(interruption, Terminated):  # Ctrl-C has reached them already, and a second call to end
+                for process in running:  # would keep them from saving
+                    process.terminate()
             for process in running:
                 process.wait()
             raise type(interruption)(GO_ON) from None

@@ -148,7 +148,8 @@ def _is_of(entry: Mapping[str, Any], result: Result) -> bool:
     """Whether an entry of the paper is about a setting or a method, and, where that matters, about this data set."""
     trial = "setting" in result.made
     baseline = result.settings.get("method") is not None
-    name = result.label if trial or baseline else "backdrop"
+    plain = "backdrop" if result.settings.get("mode") in (None, "separate") else ""
+    name = result.label if trial or baseline else plain
     return name in entry["of"] and entry.get("only_on", result.settings.get("data")) == result.settings.get("data")
 
 

@@ -19,7 +19,7 @@ import yaml
 from experiments import cli, stages, sweep
 from experiments.cli import main
 from experiments.composition import CONFIGS
-from experiments.errors import RunError
+from experiments.errors import RunError, Terminated
 from experiments.sweep import SWEEPS, Planned, find_sweep, grid, plan, read_sweep
 from tests.conftest import DEMO_COUNTS
 
@@ -166,6 +166,26 @@ def test_an_interrupted_trial_ends_the_sweep(two: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sweep, "start", lambda one, *_: started.append(one.trial.recipe.name) or Process(130))
     assert main(["sweep", "two.yaml", *OPTIONS]) == 130
     assert started == ["direct-seed0"]
+
+
+def test_a_terminated_sweep_terminates_its_trials_and_waits_for_them(
+    two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def still_running() -> None:
+        raise Terminated
+
+    def start(*_: object) -> Process:
+        process = Process(0)
+        process.poll = still_running
+        process.terminate = lambda: seen.append("terminate")
+        process.wait = lambda: seen.append("wait")
+        return process
+
+    monkeypatch.setattr(sweep, "start", start)
+    assert main(["sweep", "two.yaml", "--processes=2", *OPTIONS]) == 143
+    assert seen == ["terminate"] * 2 + ["wait"] * 2
 
 
 @pytest.mark.slow
