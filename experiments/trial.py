@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -304,7 +304,7 @@ def parse(arguments: Sequence[str]) -> tuple[Trial, bool]:
     return Trial(options.run, recipe), options.keep_unfinished
 
 
-def summary(results: dict[str, Any]) -> str:
+def summary(results: Mapping[str, Any]) -> str:
     """The main numbers of a trial, for a line of progress."""
     named = {"J": results.get("j_mean"), "hit rate": results.get("hit_rate")}
     return ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)
