@@ -20,6 +20,8 @@ STEPS ?=
 EPOCHS ?=
 ARGS ?=
 INPAINT_ARGS ?=
+SWEEP ?= fig3
+PROCESSES ?=
 INPUT ?=
 OUTPUT ?=
 
@@ -60,8 +62,8 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis evaluate predict flops \
-	benchmark gpu-check known need-root
+.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis sweep evaluate predict \
+	flops benchmark gpu-check known need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -74,6 +76,7 @@ help: ## print this help
 	@echo "  RESOLUTION=1080p|Full-Resolution|..., for davis (480p)     PRESET=static|ptz|handheld, for demo"
 	@echo "  STEPS=number or EPOCHS=number: how long to train"
 	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
+	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7 or a file (fig3)   PROCESSES=trials at a time (1)"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`$(PY) -m experiments fit --help\` lists"
@@ -125,6 +128,12 @@ davis: known need-root $(STAMP) ## a model for each clip of ROOT (or CLIPS), one
 	@$(PY) -m experiments davis '$(RUN)' --root '$(ROOT)' $(if $(strip $(CLIPS)),--clips $(CLIPS)) --profile $(PROFILE) \
 		$(if $(RESOLUTION),--resolution '$(RESOLUTION)') --background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
 		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(limit_args) $(ARGS)
+
+# RUN is taken only where it was given: a sweep has a folder of its own.
+sweep: known need-root $(STAMP) ## all trials of SWEEP and their table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
+	@$(PY) -m experiments sweep '$(SWEEP)' $(if $(filter-out file,$(origin RUN)),--run '$(RUN)') --data $(DATA) \
+		--profile $(PROFILE) $(if $(BACKGROUND),--background $(BACKGROUND)) $(if $(PROCESSES),--processes $(PROCESSES)) \
+		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(data_args) $(limit_args) $(ARGS)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
 	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)

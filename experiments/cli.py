@@ -22,7 +22,21 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
-from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
+from experiments import (
+    benchmark,
+    davis,
+    estimators,
+    evaluate,
+    flops,
+    gpu_check,
+    inspect,
+    predict,
+    prepare,
+    provenance,
+    sweep,
+    table,
+    trial,
+)
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
 from experiments.errors import RunError, Terminated, UsageError, one_line, report, warn
@@ -51,6 +65,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "inspect": inspect.main,
     "estimators": estimators.main,
     "gpu-check": gpu_check.main,
+    "sweep": sweep.main,
+    "trial": trial.main,
+    "table": table.main,
 }
 AS_FIT = ("fit", "validate", "test", "prepare", "inspect")
 """Commands that are configured as ``fit`` is."""
@@ -69,6 +86,9 @@ USAGE = """usage: python -m experiments COMMAND ...
   inspect   what a data set holds, its problems and a contact sheet, same options and --output DIR
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
   davis     RUN --root DIR           for every clip of DAVIS a model of its own, then one table
+  sweep     FILE                     every trial of a sweep (fig3, table3, ...) and their table, resumable
+  trial     --run DIR --config=...   one trial of a sweep, which `wandb agent` runs
+  table     FILE...                  results of runs, sweeps and baselines as Markdown, LaTeX or CSV
   predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
   estimators RUN                     gradient variance per cost of the estimators of G, of a trained run

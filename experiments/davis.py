@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
-import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -15,15 +13,27 @@ from typing import Any
 from callbacks import MaskMetrics
 from datamodules import DavisDataModule
 from experiments import provenance
-from experiments.composition import CONFIGS
-from experiments.errors import CommandParser, RunError, Terminated, one_line
+from experiments.errors import CommandParser, RunError, one_line
 from experiments.evaluate import RESULTS, evaluate, show, write_results
+from experiments.stages import Stage, fit_arguments, train_stage
 
-GO_ON = ": the same command goes on from here"
-COMMON = ("data", "profile", "scale", "mode", "transductive", "steps", "training_precision", "evaluation_precision")
+STAGES: tuple[Stage, Stage] = ("inpaint", "segment")
+COMMON = (
+    "data",
+    "profile",
+    "scale",
+    "mode",
+    "transductive",
+    "model_settings",
+    "steps",
+    "training_precision",
+    "evaluation_precision",
+    "threshold",
+    "thresholds",
+)
 
 
-def stage_arguments(stage: str, folder: Path, clip: str, options: Namespace) -> list[str]:
+def stage_arguments(stage: Stage, folder: Path, clip: str, options: Namespace) -> list[str]:
     """The command line of one stage of one clip.
 
     Args:
@@ -35,44 +45,14 @@ def stage_arguments(stage: str, folder: Path, clip: str, options: Namespace) -> 
     Returns:
         Arguments of ``python -m experiments``, the settings the same for every clip.
     """
-    configs = ["base.yaml", f"{stage}.yaml", "data/davis.yaml", f"profiles/{options.profile}/{stage}.yaml"]
+    fit = fit_arguments(stage, folder / stage, "davis", options.profile, options.background, options.seed)
     own = shlex.split(options.inpaint_options)
     if stage == "segment":
-        if options.background != "inpainting":
-            own_plates = f"profiles/{options.profile}/plates.yaml"
-            configs += [f"background/{options.background}.yaml"]
-            configs += [own_plates] if (CONFIGS / own_plates).is_file() else []
         painter = folder / "inpaint" / "checkpoints" / "last.ckpt"
         own = ["--model.init_args.inpainter_ckpt", str(painter), *options.segment_options]
     data = ["--data.init_args.root", str(options.root), "--data.init_args.clips", f"[{clip}]"]
     data += ["--data.init_args.resolution", options.resolution, "--data.init_args.held_out", str(options.held_out)]
-    where = ["--trainer.default_root_dir", str(folder / stage), "--seed_everything", str(options.seed)]
-    return ["fit", *(word for config in configs for word in ("--config", config)), *where, *data, *own]
-
-
-def train(arguments: Sequence[str], command: Sequence[str] = (sys.executable, "-m", "experiments")) -> int:
-    """Run one training in a process of its own, which leaves nothing behind in memory.
-
-    An interruption waits for it to save what it has done: Ctrl-C reaches it by itself, a SIGTERM is handed on.
-
-    Args:
-        arguments: Arguments of ``command``.
-        command: The program.
-
-    Returns:
-        Its exit code.
-
-    Raises:
-        KeyboardInterrupt: If this process was interrupted.
-    """
-    process = subprocess.Popen([*command, *arguments])
-    try:
-        return process.wait()
-    except KeyboardInterrupt as interruption:
-        if isinstance(interruption, Terminated):
-            process.terminate()
-        process.wait()
-        raise type(interruption)(GO_ON) from None
+    return [*fit, *data, *own]
 
 
 def train_clip(folder: Path, clip: str, options: Namespace) -> None:
@@ -87,14 +67,8 @@ def train_clip(folder: Path, clip: str, options: Namespace) -> None:
         KeyboardInterrupt: If a stage was interrupted.
         RunError: If a stage failed; it has said why.
     """
-    for stage in ("inpaint", "segment"):
-        code = train(stage_arguments(stage, folder, clip, options))
-        if code in (130, -signal.SIGINT):
-            raise KeyboardInterrupt(GO_ON)
-        if code in (143, -signal.SIGTERM):
-            raise Terminated(GO_ON)
-        if code:
-            raise RunError(f"the {stage} stage of clip '{clip}' failed, see above")
+    for stage in STAGES:
+        train_stage(stage_arguments(stage, folder, clip, options), f"the {stage} stage of clip '{clip}'")
 
 
 def combine(together: MaskMetrics, runs: dict[str, dict[str, Any]], command: str) -> dict[str, Any]:

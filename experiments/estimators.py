@@ -21,7 +21,6 @@ from experiments.errors import CommandParser, RunError
 from experiments.restore import load_data, load_model, segment_folder
 from lightning_modules import SegmentationModule
 from lightning_modules.contracts import Batch
-from lightning_modules.geometry import live_cells
 from lightning_modules.losses import background_objective
 from lightning_modules.sampling import EstimatorName, sample_cells
 
@@ -112,7 +111,7 @@ def cell_densities(model: SegmentationModule, batch: Batch) -> tuple[Tensor, Ten
     """
     image = batch["image"]
     proposals = model.detector(image)
-    live = live_cells(proposals.grid, image.device)
+    live = proposals.live
     density = torch.zeros_like(proposals.probability)
     begin = time.perf_counter()
     for cell in live.nonzero().flatten().tolist():

@@ -55,6 +55,7 @@ def evaluate(
     part: Part = "held_out",
     subjects: int = 1,
     data_settings: Mapping[str, Any] | None = None,
+    setting: str | None = None,
 ) -> dict[str, Any]:
     """Run the test loop on one device and write ``RUN/results.json``, see :func:`results_file`.
 
@@ -66,6 +67,7 @@ def evaluate(
         part: Of clips of which the end was held out from training, that end, or what was trained on.
         subjects: Most subjects to find in a frame.
         data_settings: Arguments of the data module that differ from those of the training.
+        setting: Of a trial of a sweep, what is varied, in short.
 
     Returns:
         What was written: the numbers of :class:`callbacks.MaskMetrics`, and ``made_by``.
@@ -103,9 +105,13 @@ def evaluate(
         )
     if together is not None:
         together.merge(metrics)
-    made_by = _made_by(folder, config, checkpoint, command)
-    made_by["settings"]["subjects"] = subjects
-    made_by["settings"]["transductive"] = data.transductive if isinstance(data, FramesDataModule) else None
+    made_by = _made_by(folder, config, checkpoint, command) | ({"setting": setting} if setting is not None else {})
+    made_by["settings"] |= {
+        "subjects": subjects,
+        "transductive": data.transductive if isinstance(data, FramesDataModule) else None,
+        "threshold": metrics.threshold,
+        "thresholds": metrics.test.levels,
+    }
     results = {**metrics.results, "made_by": made_by}
     write_results(results_file(run, part, subjects, data_settings), results)
     return results
@@ -193,6 +199,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
     """The record of what made the numbers."""
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     data, run = config.get("data") or {}, config.get("run") or {}
+    model = (config.get("model") or {}).get("init_args") or {}
     return {
         "command": command,
         **provenance.commit(),  # of the evaluation
@@ -203,8 +210,9 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
             "data": run.get("data"),
             "profile": run.get("profile"),
             "scale": (data.get("init_args") or {}).get("scale"),
-            "mode": ((config.get("model") or {}).get("init_args") or {}).get("mode"),
+            "mode": model.get("mode"),
             "data_settings": data,
+            "model_settings": {name: value for name, value in model.items() if name != "inpainter_ckpt"},
             "checkpoint": str(path),
             "checkpoint_sha256": sha256(path),
             "steps": load_checkpoint(path)["global_step"],

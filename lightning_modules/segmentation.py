@@ -13,7 +13,6 @@ from lightning_modules.geometry import (
     box_area,
     box_mask,
     grow,
-    live_cells,
     tighten,
 )
 from lightning_modules.handover import HandoverError, read_inpainter
@@ -35,7 +34,7 @@ from lightning_modules.sampling import EstimatorName, sample_cells
 from lightning_modules.schedule import ScheduleName, scheduled
 from lightning_modules.subjects import find_subjects
 
-Mode = Literal["separate", "joint", "background_only"]
+Mode = Literal["separate", "joint", "background_only", "direct_regression"]
 
 
 class SegmentationModule(pl.LightningModule):
@@ -75,7 +74,8 @@ class SegmentationModule(pl.LightningModule):
         evidence_scale: Against plates, take the evidence of :func:`plate_evidence` with this scale for the error of the
             background, in both objectives; what no plate shows is then left out, and so is the perceptual term. 0 takes
             the error (paper).
-        mode: ``separate`` (paper), ``joint`` (Fig. 3b) or ``background_only`` (Fig. 3c).
+        mode: ``separate`` (paper), ``joint`` (Fig. 3b), ``background_only`` (Fig. 3c) or ``direct_regression`` (Fig.
+            3d): one box, no grid and no ``p``, so that G has nothing to choose and nobody learns from it.
         estimator: Estimator of O: ``importance``, ``uniform``, ``exact``, ``leave_one_out`` or ``gumbel``.
         samples: Draws per frame for O.
         background_estimator: Estimator of G; ``None`` reuses the draws of O, as the paper does.
@@ -192,7 +192,10 @@ class SegmentationModule(pl.LightningModule):
 
         window = (crop_size[0], crop_size[1])
         frame = (detector_size[0], detector_size[1])
-        self.detector = Detector(detector_backbone, detector_width, detector_weights, frame, s_min, s_max, max_offset)
+        self.detector = Detector(
+            detector_backbone, detector_width, detector_weights, frame, s_min, s_max, max_offset,
+            direct=mode == "direct_regression",
+        )  # fmt: skip
         synthesis = Synthesis(
             window, synthesis_backbone, synthesis_width, synthesis_weights, synthesis_stride, code_size, tiled_size,
             decoder_channels, skips,
@@ -274,7 +277,7 @@ class SegmentationModule(pl.LightningModule):
         h = self.hparams
         joint = h["mode"] == "joint"
         proposals = self.detector(image)
-        live = live_cells(proposals.grid, image.device)
+        live = proposals.live
         settings = {"epsilon": h["epsilon"], "temperature": h["temperature"]}
         drawn = sample_cells(proposals.probability, live, h["estimator"], h["samples"], **settings)
         box = proposals.at(drawn.cell)  # (B, K, 4)
@@ -312,7 +315,7 @@ class SegmentationModule(pl.LightningModule):
             area_box = proposals.at(seen.cell)
             error = torch.stack([self._background_error(image, b, scene) for b in area_box.unbind(1)], dim=1)
             area = box_area(area_box)
-        free_area = h["mode"] != "separate"
+        free_area = h["mode"] in ("joint", "background_only")
         terms["background"] = h["background_weight"] * background_objective(seen, error, area, free_area).mean()
         terms["prior_box"] = h["box_prior_weight"] * box_prior(flat, h["box_prior_size"])
         drawn_probability = proposals.probability.gather(1, drawn.cell)

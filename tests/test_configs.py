@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from torchvision import models
 
 from experiments.cli import main
 from experiments.composition import CONFIGS
@@ -18,6 +19,8 @@ from lightning_modules import SegmentationModule
 STAGES = ("inpaint", "segment")
 DATA = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
 BACKGROUNDS = sorted(path.stem for path in (CONFIGS / "background").glob("*.yaml"))
+ABLATIONS = sorted(str(path.relative_to(CONFIGS)) for path in (CONFIGS / "ablations").glob("*.yaml"))
+ABLATIONS += ["profiles/small/prior_l2_weighted.yaml"]
 PROFILES = sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path.is_dir())
 
 
@@ -27,6 +30,7 @@ def test_every_config_belongs_to_a_composition() -> None:
     composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
     composed |= {CONFIGS / "background" / f"{name}.yaml" for name in BACKGROUNDS}
     composed |= {CONFIGS / "objectives" / "paper.yaml", CONFIGS / "profiles" / "small" / "plates.yaml"}
+    composed |= {CONFIGS / name for name in ABLATIONS}
     assert set(CONFIGS.rglob("*.yaml")) == composed
     assert {"demo", "davis", "videos", "h36m", "ski", "handheld"} <= set(DATA)
     assert {"small", "paper"} <= set(PROFILES)
@@ -66,6 +70,51 @@ def test_the_papers_objectives_train_two_steps(tmp_path: Path, fit_arguments: Ca
     assert main(fit_arguments(tmp_path, "inpaint")) == 0
     more = ["--config", "objectives/paper.yaml", "--model.init_args.perceptual_net=null"]
     assert main(fit_arguments(tmp_path, "segment", *more)) == 0
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Random weights where torchvision and a self-supervised training would put theirs; a working directory."""
+    state = models.resnet18(weights=None).state_dict()
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(state, tmp_path / "hub" / "checkpoints" / Path(models.ResNet18_Weights.IMAGENET1K_V1.url).name)
+    torch.save({"state_dict": {f"module.encoder_q.{k}": v for k, v in state.items()}}, tmp_path / "self_supervised.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("config", ABLATIONS)
+def test_an_ablation_trains_two_steps_after_the_profile(
+    config: str, weights: Path, trained: Path, fit_arguments: Callable[..., list[str]]
+) -> None:
+    painter = f"--model.init_args.inpainter_ckpt={trained}/inpaint/checkpoints/last.ckpt"
+    assert main(fit_arguments(weights / "run", "segment", painter, "--config", config)) == 0
+    folder = StageFolder(weights / "run" / "segment")
+    progress = folder.progress()
+    assert progress is not None and progress.step == 2
+    told = yaml.safe_load((CONFIGS / config).read_text())["model"]["init_args"]
+    assert told.items() <= folder.config()["model"]["init_args"].items()
+    assert main(["evaluate", str(weights / "run")]) == 0
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+def test_an_ablation_trains_two_steps_over_plates(
+    background: str, tmp_path: Path, trained: Path, fit_arguments: Callable[..., list[str]]
+) -> None:
+    more = [f"--model.init_args.inpainter_ckpt={trained}/inpaint/checkpoints/last.ckpt"]
+    for config in (f"background/{background}.yaml", "profiles/small/plates.yaml", "ablations/background_only.yaml"):
+        more += ["--config", config]
+    assert main(fit_arguments(tmp_path, "segment", *more, "--model.init_args.box_warmup=0.4")) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [name for name in ABLATIONS if "weights" not in name and "small" not in name])
+def test_an_ablation_trains_two_steps_after_the_papers_profile(
+    config: str, tmp_path: Path, fit_arguments: Callable[..., list[str]]
+) -> None:
+    assert main(fit_arguments(tmp_path, "inpaint", profile="paper")) == 0
+    assert main(fit_arguments(tmp_path, "segment", "--config", config, profile="paper")) == 0
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict
+from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, sweep, table, trial
 from experiments.cli import ExperimentCLI, run_lightning
 from experiments.composition import CONFIGS, data_parser, find_configs
 
@@ -22,6 +22,7 @@ PARSERS = {
     "benchmark": benchmark.argument_parser,
     "estimators": estimators.argument_parser,
     "gpu-check": gpu_check.argument_parser,
+    "table": table.argument_parser,
 }
 
 
@@ -62,6 +63,16 @@ def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         options = davis.parse(arguments)
         for stage in ("inpaint", "segment"):
             check_python(davis.stage_arguments(stage, Path("runs"), "clip", options), monkeypatch)
+        return
+    if command == "sweep":
+        for one in sweep.plan_arguments(arguments)[0]:
+            check_python(["trial", *one.arguments], monkeypatch)
+            break  # the others differ in their settings only, which tests/experiments/test_sweep.py looks at
+        return
+    if command == "trial":
+        planned, _ = trial.parse(arguments)
+        for stage in (planned.inpaint_arguments(), planned.segment_arguments()):
+            check_python(stage, monkeypatch)
         return
     if command in PARSERS:
         PARSERS[command]().parse_args(arguments)
@@ -148,6 +159,9 @@ def test_every_file_of_the_readme_exists(root: Path) -> None:
         "make inspect DATA=ski ROOT=/data/Kuetai RUN=runs/ski",
         "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--soft'",
         "make evaluate RUN=runs/demo ARGS='--checkpoint best'",
+        "make sweep SWEEP=table4 DATA=ski ROOT=/data/ski PROFILE=paper RUN=runs/t4 PROCESSES=2 STEPS=10",
+        "python -m experiments trial --run=runs/x --config=ablations/joint.yaml -- --trainer.max_steps 5",
+        "python -m experiments table runs/fig3 runs/davis --output table.tex",
         "python -m experiments fit --config base.yaml --config inpaint.yaml --config data/demo.yaml "
         "--config profiles/paper/inpaint.yaml",
         "python -m experiments flops --profile paper",
@@ -177,6 +191,10 @@ def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.Mo
         "python -m experiments fit --config data/kinetics.yaml",
         "make prepare DATA=demo ARGS='--data.init_args.store_folder /scratch'",
         "python -m experiments benchmark disks",
+        "make sweep SWEEP=fig9",
+        "make sweep ARGS='--trainer.max_stepz 5'",
+        "python -m experiments trial --run=runs/x --config=ablations/both.yaml",
+        "python -m experiments table",
         "python train.py",
         "conda activate backdrop",
     ],

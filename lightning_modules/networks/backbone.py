@@ -8,6 +8,10 @@ from torchvision import models
 from torchvision.models.resnet import BasicBlock
 
 _STAGES_FOR_STRIDE = {8: 2, 16: 3, 32: 4}
+_FILES = (".pt", ".pth", ".ckpt", ".tar", ".bin")
+_ENTRIES = ("state_dict", "model_state_dict", "model", "teacher")
+_SLOW_COPIES = ("encoder_k", "momentum", "target", "teacher", "ema")
+_TRUNK = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
 _BASIC_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -20,7 +24,9 @@ class ResNetTrunk(nn.Module):
         name: ``resnet18``, ``resnet34``, ``resnet50`` …: any ResNet of torchvision.
         width: Channels relative to the original; only 1.0 can take pre-trained weights.
         stride: Total stride of the output, 8, 16 or 32; later stages are left out.
-        weights: A torchvision weight name such as ``IMAGENET1K_V1``, a path to a local state dict, or ``None``.
+        weights: A torchvision weight name such as ``IMAGENET1K_V1``, a path to a local file, or ``None``. The file
+            holds a state dict with torchvision's names, alone or in a checkpoint, also under a prefix and beside heads,
+            as self-supervised trainings save it.
 
     Raises:
         ValueError: If the name, the stride or the combination of width and weights is not possible.
@@ -104,20 +110,8 @@ def _full_trunk(name: str, weights: str | None) -> list[nn.Module]:
 
 def _load_weights(resnet: nn.Module, name: str, weights: str) -> None:
     """Fill a full-width ResNet from torchvision's weights of that name or from a local file."""
-    if Path(weights).suffix in (".pt", ".pth", ".ckpt"):
-        if not Path(weights).is_file():
-            raise RuntimeError(
-                f"backbone weights {weights} do not exist; give an existing file, a torchvision name or null."
-            )
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        state = state.get("state_dict", state)
-        result = resnet.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")}, strict=False)
-        missing = [k for k in result.missing_keys if not k.startswith("fc.")]
-        if missing or result.unexpected_keys:
-            raise RuntimeError(
-                f"backbone weights {weights} do not fit {name}: {len(missing)} missing, "
-                f"{len(result.unexpected_keys)} unexpected keys; give a plain torchvision {name} state dict."
-            )
+    if Path(weights).suffix in _FILES or Path(weights).is_file():
+        _load_file(resnet, name, weights)
         return
     try:
         resnet.load_state_dict(models.get_model(name, weights=weights).state_dict())
@@ -130,3 +124,52 @@ def _load_weights(resnet: nn.Module, name: str, weights: str) -> None:
             f"weights {weights} of {name} are not in {torch.hub.get_dir()}/checkpoints and cannot be fetched "
             f"({error}); set TORCH_HOME to a folder that holds them, or set the weights to null to train from scratch."
         ) from error
+
+
+def _load_file(resnet: nn.Module, name: str, weights: str) -> None:
+    """Fill a ResNet from a file: torchvision's own names, or those under which self-supervised training keeps it."""
+    if not Path(weights).is_file():
+        raise RuntimeError(
+            f"backbone weights {weights} do not exist; give an existing file, a torchvision name or null."
+        )
+    try:
+        saved = torch.load(weights, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises depends on what the file holds
+        raise RuntimeError(
+            f"backbone weights {weights} cannot be read as tensors alone ({type(error).__name__}); save the network's "
+            "state_dict() with torch.save and give that file."
+        ) from error
+    state = _trunk_state(saved, name, weights)
+    wanted = {key: value for key, value in resnet.state_dict().items() if not key.startswith("fc.")}
+    # files of before torch 0.4.1 do not count the batches, and nothing needs the count
+    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in wanted]
+    other = [key for key, value in wanted.items() if key in state and state[key].shape != value.shape]
+    if missing or unexpected or other:
+        raise RuntimeError(
+            f"backbone weights {weights} do not fit {name}: {len(missing)} missing, {len(unexpected)} unexpected keys, "
+            f"{len(other)} of another shape; give a state dict of torchvision's {name}."
+        )
+    resnet.load_state_dict(state, strict=False)
+
+
+def _trunk_state(saved: object, name: str, weights: str) -> dict[str, Tensor]:
+    """The trunk's tensors under torchvision's names, without heads, from whatever a training has saved around them.
+
+    MoCo keeps ``module.encoder_q.…`` and a slow copy of it, others ``backbone.…``, ``encoder.…`` or ``module.…``,
+    often in an entry of a checkpoint.
+    """
+    while isinstance(saved, dict) and (inner := next((key for key in _ENTRIES if key in saved), None)):
+        saved = saved[inner]
+    state = {key: value for key, value in saved.items() if isinstance(value, Tensor)} if isinstance(saved, dict) else {}
+    stems = [key.removesuffix("conv1.weight") for key in state if key.endswith("conv1.weight")]
+    prefixes = [stem for stem in stems if f"{stem}layer1.0.conv1.weight" in state]
+    quick = [prefix for prefix in prefixes if not any(word in prefix for word in _SLOW_COPIES)] or prefixes
+    if len(quick) != 1:
+        found = f"{len(quick)} networks ({', '.join(quick)})" if quick else "no network"
+        raise RuntimeError(
+            f"backbone weights {weights} hold {found} with torchvision's names (conv1.weight, layer1.0.conv1.weight "
+            f"…), expected one; give a state dict of torchvision's {name}."
+        )
+    trunk = {key.removeprefix(quick[0]): value for key, value in state.items() if key.startswith(quick[0])}
+    return {key: value for key, value in trunk.items() if key.split(".")[0] in _TRUNK}

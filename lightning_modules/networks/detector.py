@@ -18,11 +18,13 @@ class Proposals:
         probability: (B, C), sums to 1, exactly 0 on the outer ring.
         box: (B, C, 4), see :mod:`lightning_modules.geometry.boxes`.
         grid: (h, w).
+        live: Which cells may be chosen, (C,), bool.
     """
 
     probability: Tensor
     box: Tensor
     grid: tuple[int, int]
+    live: Tensor
 
     def at(self, cell: Tensor) -> Tensor:
         """The boxes of chosen cells; cell (B,) or (B, K) -> (B, 4) or (B, K, 4)."""
@@ -49,6 +51,8 @@ class Detector(nn.Module):
         s_min: Smallest box, a fraction of the frame.
         s_max: Largest box, a fraction of the frame.
         max_offset: Largest offset of a box from its cell's centre, in cells (paper: 1.5).
+        direct: Regress one box from the mean of all features instead (Fig. 3d): a grid of one cell, which is the whole
+            frame and has probability 1. Its centre reaches all of the frame, whatever ``max_offset`` is.
     """
 
     def __init__(
@@ -60,11 +64,13 @@ class Detector(nn.Module):
         s_min: float = 0.2,
         s_max: float = 0.8,
         max_offset: float = 1.5,
+        direct: bool = False,
     ) -> None:
         super().__init__()
-        self.size, self.s_min, self.s_max, self.max_offset = size, s_min, s_max, max_offset
+        self.size, self.s_min, self.s_max, self.direct = size, s_min, s_max, direct
+        self.max_offset = 0.5 if direct else max_offset
         self.trunk = ResNetTrunk(backbone, width, stride=16, weights=weights)
-        self.head = nn.Conv2d(self.trunk.channels, 5, 1)
+        self.head = nn.Conv2d(self.trunk.channels, 4 if direct else 5, 1)
         with torch.no_grad():
             self.head.weight.mul_(0.01)
             self.head.get_parameter("bias").zero_()
@@ -74,9 +80,15 @@ class Detector(nn.Module):
         if image.shape[-2:] != self.size:
             image = functional.interpolate(image, self.size, mode="bilinear", antialias=True)
         features = self.trunk(image)
+        if self.direct:
+            features = features.mean(dim=(2, 3), keepdim=True)
         with torch.autocast(image.device.type, enabled=False):
             raw = self.head(features.float())  # (B, 5, h, w)
             grid = (raw.shape[-2], raw.shape[-1])
-            logit = raw[:, 4].flatten(1).masked_fill(~live_cells(grid, raw.device), float("-inf"))
             box = decode_boxes(raw[:, :4], self.s_min, self.s_max, self.max_offset)
-            return Proposals(logit.softmax(dim=1), box, grid)
+            if self.direct:
+                one = raw.new_ones(len(raw), 1)
+                return Proposals(one, box, grid, one[0].bool())
+            live = live_cells(grid, raw.device)
+            logit = raw[:, 4].flatten(1).masked_fill(~live, float("-inf"))
+            return Proposals(logit.softmax(dim=1), box, grid, live)

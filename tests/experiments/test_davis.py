@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from experiments import cli, davis
+from experiments import cli, stages
 from experiments.cli import main
 from experiments.evaluate import COLUMNS
 from tests import fake_data
@@ -28,11 +28,11 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Train in this process, which saves the imports; the list of what was trained."""
     trained: list[list[str]] = []
 
-    def train(arguments: Sequence[str]) -> int:
+    def train(arguments: Sequence[str], **_: object) -> int:
         trained.append(list(arguments))
         return cli.main(arguments)
 
-    monkeypatch.setattr(davis, "train", train)
+    monkeypatch.setattr(stages, "train", train)
     return trained
 
 
@@ -108,7 +108,7 @@ def test_a_clip_that_fails_does_not_stop_the_others(
 
 def test_an_interruption_ends_it(tmp_path: Path, davis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = list[Sequence[str]]()
-    monkeypatch.setattr("experiments.davis.train", lambda arguments: calls.append(arguments) or 130)
+    monkeypatch.setattr("experiments.stages.train", lambda arguments, **_: calls.append(arguments) or 130)
     assert main(command(tmp_path, davis)) == 130
     assert len(calls) == 1
 
@@ -125,7 +125,7 @@ time.sleep(60)
 """
 PARENT = """
 import signal, sys
-from experiments.davis import train
+from experiments.stages import train
 from experiments.errors import Terminated
 def stop(*_):
     raise Terminated
@@ -153,7 +153,7 @@ def test_a_training_that_is_terminated_may_save_first(tmp_path: Path, root: Path
 
 def test_a_terminated_stage_ends_it(tmp_path: Path, davis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = list[Sequence[str]]()
-    monkeypatch.setattr("experiments.davis.train", lambda arguments: calls.append(arguments) or 143)
+    monkeypatch.setattr("experiments.stages.train", lambda arguments, **_: calls.append(arguments) or 143)
     assert main(command(tmp_path, davis)) == 143
     assert len(calls) == 1
 

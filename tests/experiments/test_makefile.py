@@ -136,6 +136,16 @@ def test_known_names_pass(make: Make) -> None:
     assert make("inspect", "PRESET=ptz", "BACKGROUND=static").returncode == 0
 
 
+def test_a_sweep_has_a_folder_of_its_own_unless_one_is_given(make: Make) -> None:
+    assert make("sweep", "SWEEP=a7", "DATA=davis", "ROOT=/my data", "STEPS=7", "INPAINT_ARGS=--a b").returncode == 0
+    line = make.log[-1].split()
+    assert line[2:8] == ["sweep", "a7", "--data", "davis", "--profile", "small"] and "--run" not in line
+    assert make.log[-1].endswith("--inpaint-options=--a b -- --data.init_args.root /my data --trainer.max_steps 7")
+    assert make("sweep", "RUN=runs/here", "PROCESSES=2", "BACKGROUND=temporal").returncode == 0
+    options = "--run runs/here --data demo --profile small --background temporal --processes 2 --"
+    assert f"sweep fig3 {options}" in make.log[-1]
+
+
 def test_help_lists_every_target(root: Path, make: Make) -> None:
     shown = make().stdout
     makefile = (root / "Makefile").read_text().replace("\\\n", " ")
@@ -145,7 +155,7 @@ def test_help_lists_every_target(root: Path, make: Make) -> None:
     assert wanted | {"prepare", "inspect", "evaluate", "predict", "flops", "benchmark"} <= targets
     for target in targets:
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target
-    for variable in "DATA PROFILE RUN SEED ROOT CLIPS RESOLUTION PRESET ARGS INPUT OUTPUT".split():
+    for variable in "DATA PROFILE RUN SEED ROOT CLIPS RESOLUTION PRESET SWEEP ARGS INPUT OUTPUT".split():
         assert f"{variable}=" in shown
 
 

@@ -37,7 +37,8 @@ def gradients(term: str, **arguments: object) -> dict[str, bool]:
     def keep(_: nn.Module, __: object, proposals: object) -> None:
         for name in ("probability", "box"):
             kept[name] = getattr(proposals, name)
-            kept[name].retain_grad()
+            if kept[name].requires_grad:  # the only box has probability 1
+                kept[name].retain_grad()
 
     net.detector.register_forward_hook(keep)
     terms, _ = net.objectives(images())
@@ -60,6 +61,7 @@ ROUTES = [
     ("joint", "foreground", {"p": True, "b": True, "S": True, "I": False}),
     ("joint", "background", {"p": True, "b": True, "S": False, "I": False}),
     ("background_only", "background", {"p": True, "b": True, "S": False, "I": False}),
+    ("direct_regression", "foreground", {"p": False, "b": True, "S": True, "I": False}),
 ]
 
 
@@ -232,6 +234,18 @@ def test_background_only_has_no_foreground_term() -> None:
     net.log_dict = lambda values, **kwargs: terms_logged.update(values)  # type: ignore[method-assign]
     net.eval().validation_step({"image": images(), "clip": ["a"] * 3, "index": torch.arange(3)}, 0)
     assert "val/loss_background" in terms_logged and "val/loss_foreground" not in terms_logged
+
+
+@pytest.mark.parametrize("estimators", [{}, {"background_estimator": "leave_one_out", "background_samples": 2}])
+def test_with_one_box_g_has_nothing_to_choose(estimators: dict[str, object]) -> None:
+    net = module(mode="direct_regression", **estimators)
+    terms, output = net.objectives(images())
+    assert not terms["background"].requires_grad and not terms["prior_confidence"].requires_grad
+    assert output["probability"].shape == (3, 1, 1) and torch.equal(output["confidence"], torch.ones(3))
+    torch.stack(list(terms.values())).sum().backward()
+    trained = [*net.detector.parameters(), *net.segmenter.parameters()]
+    assert all(p.grad is not None for p in trained)  # DDP refuses unused ones
+    assert net.eval()(images())["mask"].shape == (3, 1, 36, 48)
 
 
 def test_the_window_as_foreground_and_the_bump_exclude_each_other() -> None:

@@ -1,10 +1,11 @@
 """The networks: run, refuse, shapes, values, gradients."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torchvision.models import resnet18
+from torchvision.models import resnet18, resnet34
 
 from lightning_modules.geometry import live_cells
 from lightning_modules.networks import Detector, Inpainter, Synthesis
@@ -170,9 +171,65 @@ def test_the_trunk_refuses_what_it_cannot_do(arguments: dict[str, object], messa
         ResNetTrunk(**arguments)  # type: ignore[arg-type]
 
 
+HEAD = {"fc.0.weight": torch.zeros(4, 4), "projector.weight": torch.zeros(4, 4), "queue": torch.zeros(2)}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state | HEAD, "epoch": 3},
+        lambda state: {"state_dict": {f"module.{key}": value for key, value in (state | HEAD).items()}},
+        lambda state: {
+            "state_dict": {f"module.encoder_q.{key}": value for key, value in (state | HEAD).items()}
+            | {f"module.encoder_k.{key}": torch.zeros_like(value) for key, value in state.items()}
+        },
+        lambda state: {"student": {}, "teacher": {f"backbone.{key}": value for key, value in state.items()}},
+        lambda state: {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")},
+    ],
+    ids=["plain", "checkpoint", "parallel", "moco", "dino", "old"],
+)
+def test_weights_of_self_supervised_trainings_load(
+    wrap: Callable[[dict[str, torch.Tensor]], object], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    state = {key: value for key, value in resnet18(weights=None).state_dict().items() if not key.startswith("fc.")}
+    state["bn1.running_mean"] = torch.rand(64)
+    torch.save(wrap(state), tmp_path / "net.pth.tar")
+    trunk = ResNetTrunk("resnet18", 1.0, 16, str(tmp_path / "net.pth.tar"))
+    assert torch.equal(trunk.layers[0][0].weight, state["conv1.weight"])  # type: ignore[index, arg-type]
+    assert torch.equal(trunk.layers[0][1].running_mean, state["bn1.running_mean"])  # type: ignore[index, arg-type]
+    assert torch.equal(trunk.layers[3][0].conv1.weight, state["layer3.0.conv1.weight"])  # type: ignore[index, union-attr, arg-type]
+
+
 def test_weight_files_that_are_missing_or_of_another_net_are_refused(tmp_path: Path) -> None:
+    def refused(saved: object, message: str) -> None:
+        torch.save(saved, tmp_path / "net.pth")
+        with pytest.raises(RuntimeError, match=message):
+            ResNetTrunk("resnet18", weights=str(tmp_path / "net.pth"))
+
     with pytest.raises(RuntimeError, match="do not exist"):
         ResNetTrunk("resnet18", weights=str(tmp_path / "none.pth"))
-    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "part.pth")
-    with pytest.raises(RuntimeError, match="do not fit resnet18"):
-        ResNetTrunk("resnet18", weights=str(tmp_path / "part.pth"))
+    state = resnet18(weights=None).state_dict()
+    refused({"conv1.weight": torch.zeros(64, 3, 7, 7)}, "hold no network with torchvision's names")
+    less = {key: value for key, value in state.items() if "layer4" not in key}
+    refused(less, r"do not fit resnet18: \d\d missing, 0 unexpected")
+    refused(resnet34(weights=None).state_dict(), r"do not fit resnet18: 0 missing, \d+ unexpected")  # else half of it
+    refused(state | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, "1 of another shape")
+    refused({f"{name}.{key}": value for key, value in state.items() for name in "ab"}, r"hold 2 networks \(a\., b\.\)")
+    refused({"state_dict": state, "args": Path("x")}, "cannot be read as tensors alone")
+    (tmp_path / "net.pth").write_bytes(b"not weights")
+    with pytest.raises(RuntimeError, match="cannot be read as tensors alone"):
+        ResNetTrunk("resnet18", weights=str(tmp_path / "net.pth"))
+
+
+def test_direct_regression_gives_one_box_that_reaches_all_of_the_frame() -> None:
+    detector = Detector(width=0.125, size=(64, 64), direct=True)
+    proposals = detector(torch.rand(2, 3, 48, 64))
+    assert proposals.grid == (1, 1) and proposals.box.shape == (2, 1, 4) and proposals.live.all()
+    assert torch.equal(proposals.probability, torch.ones(2, 1))
+    assert len(detector.head.weight) == 4  # no logit, which would be an unused parameter
+    for shift, centre in ((-9.0, -1.0), (9.0, 1.0)):
+        with torch.no_grad():
+            detector.head.get_parameter("bias")[:2] = shift
+        torch.testing.assert_close(detector(torch.rand(1, 3, 64, 64)).box[0, 0, :2], torch.full((2,), centre))

@@ -1,0 +1,296 @@
+"""``python -m experiments sweep FILE``: all trials of a sweep in W&B's format, on this machine, without an account."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.errors import CommandParser, RunError, Terminated, one_line
+from experiments.folders import write_atomically
+from experiments.progress import duration
+from experiments.results import read_results
+from experiments.stages import GO_ON, refuse_failure
+from experiments.table_formats import FORMATS
+from experiments.tables import build
+from experiments.trial import Trial, parse, summary
+
+SWEEPS = Path(__file__).parent / "sweeps"
+OURS = ["${env}", "${interpreter}", "-m", "experiments", "trial"]
+LOG = "log.txt"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A trial that is to be made.
+
+    Attributes:
+        trial: The trial.
+        arguments: Command line of ``python -m experiments trial``.
+    """
+
+    trial: Trial
+    arguments: tuple[str, ...]
+
+
+def find_sweep(name: str) -> Path:
+    """A sweep's file.
+
+    Args:
+        name: Its path, or the name of a shipped one, with or without its suffix.
+
+    Raises:
+        RunError: If there is none; the message lists the shipped ones.
+    """
+    for path in (Path(name), SWEEPS / name, SWEEPS / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    shipped = ", ".join(sorted(path.stem for path in SWEEPS.glob("*.yaml")))
+    raise RunError(f"There is no sweep {name}, neither here nor among the shipped ones ({shipped}).")
+
+
+def read_sweep(path: Path) -> dict[str, Any]:
+    """Read a sweep of ours.
+
+    Args:
+        path: The file, in the format that ``wandb sweep`` reads.
+
+    Returns:
+        Its ``parameters`` and ``command``.
+
+    Raises:
+        RunError: If it cannot be read, is no grid, or its command is not ``experiments trial``.
+    """
+    try:
+        sweep = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise RunError(f"The sweep {path} cannot be read: {one_line(error)}") from error
+    if not isinstance(sweep, dict) or sweep.get("method") != "grid":
+        raise RunError(f"The sweep {path} has no `method: grid`: other methods are for `wandb sweep`.")
+    command = sweep.get("command")
+    if not isinstance(command, list) or command[: len(OURS)] != OURS or command[-1] != "${args}":
+        raise RunError(f"The command of {path} must begin with {' '.join(OURS)} and end with ${{args}}.")
+    parameters = sweep.get("parameters")
+    if not isinstance(parameters, dict) or not parameters:
+        raise RunError(f"The sweep {path} has no parameters.")
+    for name, given in parameters.items():
+        kinds = {"value", "values"} & given.keys() if isinstance(given, dict) else set()
+        if len(kinds) != 1 or ("values" in kinds and not (isinstance(given["values"], list) and given["values"])):
+            raise RunError(f"The parameter {name} of {path} needs a `value` or a list of `values`.")
+    return sweep
+
+
+def grid(parameters: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str]]:
+    """Every combination of a sweep's parameters, as W&B gives them to a command.
+
+    Args:
+        parameters: By name, each with a ``value`` or ``values``; of two the latter changes faster.
+
+    Yields:
+        Words in place of ``${args}``.
+    """
+    choices = [given["values"] if "values" in given else [given["value"]] for given in parameters.values()]
+    for values in itertools.product(*choices):
+        yield [f"--{name}={value}" for name, value in zip(parameters, values, strict=True)]
+
+
+def plan(path: Path, more: Sequence[str]) -> list[Planned]:
+    """The trials of a sweep.
+
+    Args:
+        path: Its file.
+        more: Options of ``trial`` that win over those in the file.
+
+    Returns:
+        The trials in order.
+
+    Raises:
+        RunError: If the file is not as expected, or two trials have the same name.
+    """
+    sweep = read_sweep(path)
+    fixed = [str(word) for word in sweep["command"][len(OURS) : -1]]
+    planned: dict[str, Planned] = {}
+    for words in grid(sweep["parameters"]):
+        arguments = (*fixed, *words, *more)
+        trial, _ = parse(arguments)
+        if trial.recipe.name in planned:
+            raise RunError(f"Two trials of {path} would be called {trial.recipe.name}: rename what they differ in.")
+        planned[trial.recipe.name] = Planned(trial, arguments)
+    return list(planned.values())
+
+
+def start(one: Planned, to_a_file: bool, stack: ExitStack) -> subprocess.Popen[bytes]:
+    """Start a trial in a process of its own.
+
+    Args:
+        one: The trial.
+        to_a_file: Write what it says to ``log.txt`` in its folder, as several that speak at once cannot be understood.
+        stack: Closes that file in the end.
+
+    Returns:
+        The process.
+    """
+    output = None
+    if to_a_file:
+        one.trial.folder.mkdir(parents=True, exist_ok=True)
+        output = stack.enter_context((one.trial.folder / LOG).open("ab"))
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments", "trial", *one.arguments],
+        stdout=output,
+        stderr=subprocess.STDOUT if to_a_file else None,
+    )
+
+
+def run_all(todo: Sequence[Planned], total: int, processes: int) -> list[str]:
+    """Make trials, several at a time.
+
+    Args:
+        todo: The trials.
+        total: How many the sweep has, for the messages.
+        processes: How many at a time.
+
+    Returns:
+        Names of those that failed.
+
+    Raises:
+        KeyboardInterrupt: If this process or a trial was interrupted; the other trials save what they have done first.
+    """
+    waiting, running, failed = list(todo), dict[subprocess.Popen[bytes], Planned](), list[str]()
+    begin, ended = time.monotonic(), 0
+    with ExitStack() as stack:
+        try:
+            while waiting or running:
+                while waiting and len(running) < processes:
+                    one = waiting.pop(0)
+                    number = total - len(waiting)
+                    where = f", see {one.trial.folder / LOG}" if processes > 1 else ""
+                    print(f"trial {number} of {total}: {one.trial.recipe.name}{where}", flush=True)
+                    running[start(one, processes > 1, stack)] = one
+                time.sleep(0.1)
+                for process in [process for process in running if process.poll() is not None]:
+                    one, ended = running.pop(process), ended + 1
+                    if not _succeeded(process.returncode, one, processes > 1):
+                        failed.append(one.trial.recipe.name)
+                    left = len(waiting) + len(running)
+                    gone = time.monotonic() - begin
+                    rest = f", {left} left, about {duration(gone / ended * left)}" if left else ""
+                    print(f"{ended} of {len(todo)} done in {duration(gone)}{rest}", flush=True)
+        except KeyboardInterrupt as interruption:
+            if isinstance(interruption, Terminated):  # Ctrl-C has reached them already, and a second call to end
+                for process in running:  # would keep them from saving
+                    process.terminate()
+            for process in running:
+                process.wait()
+            raise type(interruption)(GO_ON) from None
+    return failed
+
+
+def _succeeded(code: int, one: Planned, to_a_file: bool) -> bool:
+    """Whether a trial ended well; says so, and ends everything where it was interrupted."""
+    try:
+        refuse_failure(code, f"trial {one.trial.recipe.name}")
+        found = read_results([one.trial.results])[0].numbers
+    except RunError as error:
+        seen = f" in {one.trial.folder / LOG}" if to_a_file else ""
+        print(f"error: {one_line(error)}{seen}; going on with the next trial", file=sys.stderr, flush=True)
+        return False
+    if to_a_file:  # else it has said so itself
+        print(f"{one.trial.recipe.name}: {summary(found)}", flush=True)
+    return True
+
+
+def write_tables(run: Path, results: Sequence[Path]) -> str:
+    """Write the table of all trials that are done, as ``table.md``, ``table.tex`` and ``table.csv``.
+
+    Args:
+        run: The sweep's folder.
+        results: Their ``results.json``.
+
+    Returns:
+        The Markdown.
+    """
+    made = build(read_results(results), separate=True)
+    for form in FORMATS.values():
+        write_atomically(run / f"table.{form.suffix}", form.write(made))
+    return FORMATS["markdown"].write(made)
+
+
+def argument_parser() -> CommandParser:
+    """The options of ``sweep``."""
+    parser = CommandParser(prog="python -m experiments sweep", description=__doc__)
+    parser.add_argument("file", help="a sweep's file, or the name of a shipped one, such as fig3")
+    parser.add_argument("--run", help="folder of the sweep (as its file says)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="trials at a time (1)")
+    parser.add_argument("--data", help="data config (as the file says)")
+    parser.add_argument("--profile", help="size profile (as the file says)")
+    parser.add_argument("--background", choices=("inpainting", "static", "temporal"))
+    parser.add_argument("--inpaint-options", metavar="'...'", help="options of fit for stage 1, one string")
+    parser.add_argument(
+        "--continue", dest="keep_unfinished", action="store_true", help="see python -m experiments trial --help"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only list the trials")
+    parser.epilog = "what follows -- are options of fit for stage 2; those of the data go to both stages"
+    return parser
+
+
+def plan_arguments(arguments: Sequence[str]) -> tuple[list[Planned], Namespace]:
+    """The trials that a command line asks for.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        The trials in order, and the options of :func:`argument_parser`.
+    """
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    parser = argument_parser()
+    options = parser.parse_args(arguments[:end])
+    if options.processes < 1:
+        parser.error("--processes must be positive")
+    named = ("run", "data", "profile", "background", "inpaint_options")
+    given = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
+    more = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    more += ["--continue"] if options.keep_unfinished else []
+    return plan(find_sweep(options.file), [*more, *arguments[end:]]), options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command ``sweep``.
+
+    Args:
+        arguments: What follows the command's name.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        RunError: If a trial failed; the others are made, and their table is written, first.
+    """
+    planned, options = plan_arguments(arguments)
+    todo = [one for one in planned if not one.trial.done()]
+    run = planned[0].trial.run
+    print(f"{len(planned)} trials in {run}, {len(planned) - len(todo)} of them done", flush=True)
+    if options.dry_run:
+        for one in planned:
+            print(f"{one.trial.recipe.name}{'' if one in todo else ' (done)'}")
+        return 0
+    failed = run_all(todo, len(planned), options.processes)
+    done = [one.trial.results for one in planned if one.trial.results.is_file()]
+    if done:
+        print(write_tables(run, done), end="")
+        print(f"tables: {run / 'table.md'}, .tex, .csv")
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(planned)} trials failed ({', '.join(failed)}): mend what is said above, and the "
+            "same command goes on with them."
+        )
+    return 0

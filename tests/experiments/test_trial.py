@@ -1,0 +1,134 @@
+"""``trial``: names, what goes to which stage, shared painters, and what is done with what is there already."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from datamodules.locks import flock
+from experiments.errors import RunError, UsageError
+from experiments.folders import StageFolder
+from experiments.stages import alone, train
+from experiments.trial import Trial, check, data_options, parse, prepare
+
+
+def trial(*words: str) -> Trial:
+    return parse(["--run=runs/x", *words])[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ([], "default-seed0"),
+        (["--config=ablations/joint.yaml", "--seed_everything=2"], "joint-seed2"),
+        (["--config", "ablations/joint.yaml"], None),
+        (["--model.init_args.s_min=0.1", "--model.init_args.s_max=0.5"], "s_max=0.5-s_min=0.1-seed0"),
+        (["--model.init_args.synthesis_weights=/my nets/a.pth"], "synthesis_weights=_my_nets_a.pth-seed0"),
+    ],
+)
+def test_a_trial_is_called_after_what_is_varied(words: list[str], name: str | None) -> None:
+    if name is None:
+        with pytest.raises(UsageError, match="write it as --name=value"):
+            trial(*words)
+    else:
+        assert trial(*words).recipe.name == name
+
+
+def test_the_order_in_which_an_agent_gives_the_settings_does_not_matter() -> None:
+    words = ["--model.init_args.s_min=0.1", "--config=ablations/ours.yaml", "--model.init_args.epsilon=0.01"]
+    assert trial(*words) == trial(*reversed(words))
+    assert trial(*words).recipe.settings[0] == "--config=ablations/ours.yaml"  # options win over it
+
+
+def test_options_of_the_data_go_to_both_stages_and_others_to_their_own() -> None:
+    settings = ["--model.init_args.s_min=0.3", "--data.init_args.preset=ptz"]
+    more = ["--data.init_args.root", "/x", "--trainer.max_steps", "9"]
+    one = trial("--inpaint-options=--trainer.max_steps 7", *settings, "--", *more)
+    first, second = one.inpaint_arguments(), one.segment_arguments()
+    for arguments in (first, second):
+        assert "--data.init_args.preset=ptz" in arguments
+        assert arguments[arguments.index("--data.init_args.root") + 1] == "/x"
+    assert first[-2:] == ["--trainer.max_steps", "7"] and "--model.init_args.s_min=0.3" not in first
+    assert second[-2:] == ["--trainer.max_steps", "9"] and "--model.init_args.s_min=0.3" in second
+    painter = second[second.index("--model.init_args.inpainter_ckpt") + 1]
+    assert painter == str(one.painter / "inpaint" / "checkpoints" / "last.ckpt")
+    words = ["--data", "X", "--data=Y", "--database", "--data.a=1"]
+    assert data_options(words) == ["--data", "X", "--data=Y", "--data.a=1"]
+
+
+def test_trials_share_a_painter_where_stage_1_is_the_same() -> None:
+    joint, ours = (trial(f"--config=ablations/{name}.yaml", "--seed_everything=1") for name in ("joint", "ours"))
+    assert joint.painter == ours.painter == Path("runs/x/painters/seed1")
+    assert joint.recipe.painter() == ours.recipe.painter()
+    other = trial("--config=ablations/ours.yaml", "--data.init_args.preset=ptz")
+    assert other.painter == Path("runs/x/painters/preset=ptz-seed0")
+    assert trial("--inpaint-options=--trainer.max_steps 7").recipe.painter() != trial().recipe.painter()
+    assert trial("--", "--trainer.max_steps", "7").recipe.painter() == trial().recipe.painter()
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(RunError, match=r"no config data/kinetics\.yaml"):
+        trial("--data=kinetics")
+    with pytest.raises(RunError, match=r"no config profiles/huge/segment\.yaml"):
+        trial("--profile=huge")
+
+
+def test_a_folder_belongs_to_one_recipe(tmp_path: Path) -> None:
+    recipe, stage = trial("--", "--trainer.max_steps=3").recipe, StageFolder(tmp_path / "segment")
+    assert not check(tmp_path, recipe)
+    prepare(tmp_path, recipe, stage, False)
+    assert check(tmp_path, recipe)
+    with pytest.raises(RunError, match=r"begun with options --trainer.max_steps=3, and now it is \(none\): .*--run"):
+        check(tmp_path, trial().recipe)
+    (tmp_path / "trial.json").write_text("{")
+    with pytest.raises(RunError, match="damaged"):
+        check(tmp_path, recipe)
+
+
+@pytest.mark.parametrize("keep_unfinished", [False, True])
+def test_an_interrupted_stage_begins_anew_unless_it_is_to_go_on(
+    keep_unfinished: bool, trained: Path, tmp_path: Path
+) -> None:
+    recipe, stage = trial().recipe, StageFolder(tmp_path / "segment")
+    shutil.copytree(trained / "segment", stage.path)
+    prepare(tmp_path, recipe, stage, False)
+    prepare(tmp_path, recipe, stage, keep_unfinished)
+    assert stage.last.is_file()  # finished
+    config = stage.config()
+    config["trainer"]["max_steps"] = 4
+    stage.config_file.write_text(yaml.safe_dump(config))
+    prepare(tmp_path, recipe, stage, keep_unfinished)
+    assert stage.last.is_file() == keep_unfinished
+
+
+def test_a_stage_of_nobodys_recipe_is_left_alone(trained: Path, tmp_path: Path) -> None:
+    stage = StageFolder(tmp_path / "segment")
+    shutil.copytree(trained / "segment", stage.path)
+    stage.config_file.unlink()
+    prepare(tmp_path, trial().recipe, stage, False)
+    assert stage.last.is_file()
+
+
+def test_a_lock_lasts_as_long_as_the_training_that_was_started(tmp_path: Path) -> None:
+    def free() -> bool:
+        with flock(tmp_path / ".lock", wait=False) as held:
+            return held
+
+    with alone(tmp_path) as handle:
+        child = subprocess.Popen([sys.executable, "-c", "input()"], pass_fds=[handle], stdin=subprocess.PIPE)
+    assert not free()  # as after the death of the process that held it
+    child.communicate(b"\n")
+    assert free()
+
+
+def test_the_environment_of_a_training_can_be_chosen(tmp_path: Path) -> None:
+    code = f"import os, json; json.dump(sorted(os.environ), open({str(tmp_path / 'names')!r}, 'w'))"
+    assert train([code], (sys.executable, "-c"), {"ONLY": "this"}) == 0
+    names = json.loads((tmp_path / "names").read_text())
+    assert "ONLY" in names and "HOME" not in names
