@@ -17,6 +17,7 @@ from rich.table import Table
 
 from callbacks import MaskImages, MaskMetrics
 from experiments import provenance
+from experiments.chosen import FRAMES, draw_chosen, write_frames
 from experiments.errors import CommandParser, RunError, one_line, warn
 from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
 from experiments.progress import progress_bar
@@ -43,6 +44,9 @@ def evaluate(
     part: Part = "held_out",
 ) -> dict[str, Any]:
     """Run the test loop on one device and write ``RUN/results.json`` (``results_trained.json`` for that part).
+
+    Beside it go ``frames.csv`` with the measures of each frame, and ``test_frames.png`` among the stage's pictures with
+    the best, the median and the worst frames.
 
     Args:
         run: The run folder.
@@ -86,6 +90,9 @@ def evaluate(
     if together is not None:
         together.merge(metrics)
     results = {**metrics.results, "made_by": _made_by(folder, config, checkpoint, command)}
+    frames = metrics.test.frames()
+    draw_chosen(model, data, frames, folder.images / "test_frames.png")
+    write_frames(run / FRAMES[part], frames)
     write_results(run / RESULTS[part], results)
     return results
 
