@@ -452,7 +452,7 @@ class SegmentationScores(Metric):
         result = self._table(total, best, _mean(np.array(rates)), boxes, confidence, int(masked.sum()))
         return {**result, "clips": dict(sorted(clips.items()))}
 
-    def _rows(self) -> tuple[NDArray[np.int64], NDArray[np.float64], Tensor, Tensor]:
+    def _rows(self) -> tuple[NDArray[Any], NDArray[Any], Tensor, Tensor]:
         """The state, one row a frame, in an order that fits all runs: keys, scores, boxes, confidence."""
         keys, rows = np.unique(_join(self.keys).numpy(), axis=0, return_index=True)
         return keys, _join(self.scores)[rows].numpy(), _join(self.boxes)[rows], _join(self.confidence)[rows]

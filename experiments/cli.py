@@ -22,7 +22,20 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
-from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
+from experiments import (
+    benchmark,
+    dashboard,
+    davis,
+    estimators,
+    evaluate,
+    flops,
+    gpu_check,
+    inspect,
+    predict,
+    prepare,
+    provenance,
+)
+from experiments import report as run_report
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
 from experiments.errors import RunError, Terminated, UsageError, one_line, report, warn
@@ -51,6 +64,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "inspect": inspect.main,
     "estimators": estimators.main,
     "gpu-check": gpu_check.main,
+    "report": run_report.main,
+    "dashboard": dashboard.main,
 }
 AS_FIT = ("fit", "validate", "test", "prepare", "inspect")
 """Commands that are configured as ``fit`` is."""
@@ -72,6 +87,8 @@ USAGE = """usage: python -m experiments COMMAND ...
   predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
   estimators RUN                     gradient variance per cost of the estimators of G, of a trained run
+  report    DIR                      one HTML page that compares the runs in a folder, without an account
+  dashboard                          lay out the W&B workspace of a project: panels, pictures, sweep, run table
   benchmark data                     how fast frames are loaded, from the store and from the source
   gpu-check                          whether and how fast both stages train on a GPU, in every precision
 

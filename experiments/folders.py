@@ -175,17 +175,25 @@ def _learnt(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         "trainer": {name: trainer.get(name) for name in FIXED_TRAINER_SETTINGS},
         "run": {"inpainter_sha256": (config.get("run") or {}).get("inpainter_sha256")},
     }
-    for name, value in _flat(kept):
+    for name, value in flat(kept):
         if name in FREE_SETTINGS:
             continue
         yield name, str(Path(value).expanduser().resolve()) if name in PATH_SETTINGS and value else value
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Walk a nested mapping; lists and tuples count as values."""
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk a nested mapping; lists and tuples count as values.
+
+    Args:
+        tree: The mapping, such as a config.
+        prefix: What belongs before every name.
+
+    Yields:
+        (dotted name, value).
+    """
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
 

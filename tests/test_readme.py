@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict
+from experiments import benchmark, dashboard, davis, estimators, evaluate, flops, gpu_check, inspect, predict, report
 from experiments.cli import ExperimentCLI, run_lightning
 from experiments.composition import CONFIGS, data_parser, find_configs
 
@@ -22,6 +22,8 @@ PARSERS = {
     "benchmark": benchmark.argument_parser,
     "estimators": estimators.argument_parser,
     "gpu-check": gpu_check.argument_parser,
+    "report": report.argument_parser,
+    "dashboard": dashboard.argument_parser,
 }
 
 
