@@ -70,7 +70,7 @@ def build(entity: str, project: str, parameters: Sequence[str] = PARAMETERS) -> 
         import wandb_workspaces.workspaces as ws
         from wandb_workspaces import expr
     except ModuleNotFoundError as error:
-        raise RunError(f"The dashboard needs the package {error.name}: pip install wandb-workspaces.") from error
+        raise RunError(f"The dashboard needs a package ({one_line(error)}): pip install wandb-workspaces.") from error
 
     def lines(title: str, names: Sequence[str]) -> Panel:
         return wr.LinePlot(title=title, x="trainer/global_step", y=list(names))

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -152,10 +152,19 @@ def test_without_the_package_there_is_one_sentence(
     assert "pip install wandb-workspaces" in line
 
 
-def test_every_line_is_logged_by_a_training(trained: Path, spec: Spec) -> None:
+@pytest.fixture(scope="module")
+def logging_run(fit_arguments: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both stages trained for two steps, each of which is logged."""
+    run = tmp_path_factory.mktemp("logging")
+    for stage in ("inpaint", "segment"):
+        assert main(fit_arguments(run, stage, "--trainer.log_every_n_steps=1")) == 0
+    return run
+
+
+def test_every_line_is_logged_by_a_training(logging_run: Path, spec: Spec) -> None:
     logged = set[str]()
     for stage in ("inpaint", "segment"):
-        with (trained / stage / "csv" / "metrics.csv").open(newline="") as text:
+        with (logging_run / stage / "csv" / "metrics.csv").open(newline="") as text:
             logged |= set(csv.DictReader(text).fieldnames or ())
     shown = {name for panel in of_kind(spec, "Run History Line Plot") for name in panel["metrics"]}
     assert shown - logged == {"train/loss_perceptual", "val/loss_perceptual"}  # those of the paper's profile alone
@@ -177,8 +186,8 @@ def test_every_picture_is_logged_by_the_callback(spec: Spec) -> None:
     assert [name for panel in of_kind(spec, "Media Browser") for name in panel["mediaKeys"]] == list(logger.names)
 
 
-def test_every_setting_is_in_the_config_that_is_logged(trained: Path, spec: Spec) -> None:
-    settings = yaml.safe_load((trained / "segment" / "csv" / "hparams.yaml").read_text())
+def test_every_setting_is_in_the_config_that_is_logged(logging_run: Path, spec: Spec) -> None:
+    settings = yaml.safe_load((logging_run / "segment" / "csv" / "hparams.yaml").read_text())
     (plot,) = of_kind(spec, "Parallel Coordinates Plot")
     runset = spec["section"]["runSets"][0]
     names = [axis["accessor"].removeprefix("config:") for axis in plot["columns"][:-1]]
