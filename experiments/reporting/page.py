@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from experiments.errors import one_line
 from experiments.reporting import curves, tables
-from experiments.reporting.pictures import Panel, sheet_panels
+from experiments.reporting.pictures import WHOLE, Panel, sheet_panels
 from experiments.reporting.runs import STAGES, Run
 from experiments.reporting.templates import template
 
@@ -34,6 +34,11 @@ class Pictures(NamedTuple):
     test: list[list[Panel]]
     painter: list[list[Panel]]
 
+    @property
+    def comparable(self) -> bool:
+        """Whether the test frames are known one by one, as those of sheets of earlier versions are not."""
+        return any(panel.column != WHOLE for row in self.test for panel in row)
+
 
 def page(runs: Sequence[Run], title: str, made: str, tick: Callable[[], None]) -> str:
     """Lay out the report.
@@ -57,6 +62,7 @@ def page(runs: Sequence[Run], title: str, made: str, tick: Callable[[], None]) -
         made=made,
         runs=runs,
         colours=COLOURS,
+        whole=WHOLE,
         scores=tables.score_tables(runs),
         clips=tables.clip_tables(runs),
         settings=tables.setting_tables(runs),

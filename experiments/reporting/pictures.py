@@ -15,6 +15,9 @@ from callbacks.png import read_notes
 QUALITY = 70
 """Of WebP; a panel of 256 pixels takes about 6 kB."""
 
+WHOLE = "sheet"
+"""The column of a sheet that cannot be cut."""
+
 WHOLE_WIDTH = 1024
 """Width in pixels, at most, of a sheet that cannot be cut."""
 
@@ -53,7 +56,7 @@ def sheet_panels(path: Path, columns: Sequence[str] | None = None) -> list[list[
         notes, sheet = read_notes(image), image.convert("RGB")
     if not notes:
         sheet.thumbnail((WHOLE_WIDTH, sheet.height))
-        return [[Panel(path.stem, "sheet", _address(sheet), sheet.size)]]
+        return [[Panel(path.stem, WHOLE, _address(sheet), sheet.size)]]
     width, height = notes["panel"]
     return [
         [

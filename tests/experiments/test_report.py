@@ -252,6 +252,17 @@ def test_broken_runs_are_listed_and_the_others_shown(tmp_path: Path, capsys: pyt
     assert not list(tmp_path.rglob(".*.part"))
 
 
+def test_sheets_of_earlier_versions_are_shown_and_not_compared(tmp_path: Path) -> None:
+    for seed, name in ((1, "one"), (2, "two")):
+        write_run(tmp_path / name, seed)
+        save_png(tmp_path / name / "segment" / "images" / "test_sheet.png", np.full((9, 9, 3), seed, np.uint8))
+    assert main(["report", str(tmp_path)]) == 0
+    page = Page(tmp_path / "report.html")
+    assert "one: test_sheet, sheet" in [e.attributes["alt"] for e in page.all("img")]
+    assert not [e for e in page.all("img") if "data-frame" in e.attributes]
+    assert "compare" not in [e.attributes["id"] for e in page.all("section")]
+
+
 @pytest.mark.parametrize("what", ["missing", "file", "empty"])
 def test_a_folder_without_runs_is_one_sentence(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "runs"
