@@ -63,7 +63,7 @@ fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
 .PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis sweep evaluate predict \
-	flops benchmark gpu-check known need-root
+	report dashboard flops benchmark gpu-check known need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -78,7 +78,7 @@ help: ## print this help
 	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
 	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7 or a file (fig3)   PROCESSES=trials at a time (1)"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
-	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
+	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT), or report's file"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`$(PY) -m experiments fit --help\` lists"
 
 install: $(STAMP) ## build .venv (every target below does this by itself)
@@ -141,6 +141,12 @@ evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and
 predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }
 	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
+
+report: $(STAMP) ## one HTML page that compares the runs in the folder RUN: curves, tables, frames, two runs beside each other
+	@$(PY) -m experiments report '$(RUN)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
+
+dashboard: $(STAMP) ## lay out the W&B workspace of the project (ARGS="--project P --entity E"); wants an account
+	@$(PY) -m experiments dashboard $(ARGS)
 
 flops: known $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
 	@$(PY) -m experiments flops --data $(DATA) $(ARGS)

@@ -29,6 +29,9 @@ PANEL_WIDTH = 256
 HEADER = 22
 """Height of the line that names the columns, in pixels."""
 
+PADDING = 2
+"""Width of the white line around every panel, in pixels."""
+
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 
 MASK_LABELS = {0: "background", 1: "subject"}
@@ -38,7 +41,8 @@ SUBJECT_COLOURS = ((255, 64, 64), (64, 160, 255), (255, 200, 40), (200, 90, 255)
 """RGB of the first, second, ... subject of a frame; after the last one they come again."""
 
 Frame = dict[str, Any]
-"""One frame of a batch and of its step output: tensors without the batch axis on the CPU, ``clip`` and ``index``."""
+"""One frame of a batch and of its step output: tensors without the batch axis on the CPU, ``clip`` and ``index``;
+it may have a ``note``, which is written behind them."""
 
 
 class MaskImages(pl.Callback):
@@ -130,23 +134,15 @@ class MaskImages(pl.Callback):
             return
         size = len(batch["image"])
         for row in chosen_rows(batch_idx, size, max(batches, math.ceil(wanted / size)), wanted):
-            frame: Frame = {"clip": batch["clip"][row], "index": int(batch["index"][row]), "image": batch["image"][row]}
-            keys = ["mask", "box", "confidence", "probability", "composite", "background", "hole"]
-            keys += ["subject_mask", "subject_box", "subject_confidence"]
-            frame["plate"] = "plate" in batch
-            frame.update({key: outputs[key][row] for key in keys if key in outputs})
-            if "mask" in batch and ("annotated" not in batch or bool(batch["annotated"][row])):
-                frame["truth"] = batch["mask"][row]
-            self._frames.append({key: _on_cpu(value) for key, value in frame.items()})
+            self._frames.append(frame_of(outputs, batch, row))
 
     @rank_zero_only
     def _draw(self, trainer: pl.Trainer, stage: str, name: str) -> None:
         """Write the sheet of the frames kept, and send them to W&B."""
         if not self._frames:
             return
-        picture = sheet(self._frames)
         folder = Path(self.directory) if self.directory else Path(trainer.default_root_dir) / "images"
-        save_png(folder / name, picture.permute(1, 2, 0).numpy())
+        picture = save_sheet(folder / name, self._frames)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 log_to_wandb(logger, stage, picture, self._frames)
@@ -171,6 +167,58 @@ def chosen_rows(batch_idx: int, batch_size: int, batches: int | float, wanted: i
     return sorted({int((place - batch_idx) * batch_size) for place in places if int(place) == batch_idx})
 
 
+def frame_of(outputs: Mapping[str, Any], batch: Mapping[str, Any], row: int) -> Frame:
+    """Copy one frame of a batch and of its step output.
+
+    Args:
+        outputs: The step output, with a ``composite``.
+        batch: The batch.
+        row: Which of its frames.
+
+    Returns:
+        The frame.
+    """
+    frame: Frame = {"clip": batch["clip"][row], "index": int(batch["index"][row]), "image": batch["image"][row]}
+    keys = ["mask", "box", "confidence", "probability", "composite", "background", "hole"]
+    keys += ["subject_mask", "subject_box", "subject_confidence"]
+    frame["plate"] = "plate" in batch
+    frame.update({key: outputs[key][row] for key in keys if key in outputs})
+    if "mask" in batch and ("annotated" not in batch or bool(batch["annotated"][row])):
+        frame["truth"] = batch["mask"][row]
+    return {key: _on_cpu(value) for key, value in frame.items()}
+
+
+def save_sheet(path: Path, frames: list[Frame]) -> Tensor:
+    """Write the sheet of several frames; its notes say what is where, so that it can be cut up again.
+
+    The notes hold the names of the ``columns`` and ``rows``, the ``lefts`` of the columns and ``tops`` of the rows in
+    pixels, and the (width, height) of a ``panel``.
+
+    Args:
+        path: Where to.
+        frames: Frames of one split, all of one size.
+
+    Returns:
+        The sheet, (3, H, W), uint8.
+    """
+    picture, columns = _laid_out(frames)
+    height = (picture.shape[1] - HEADER - PADDING) // len(frames)
+    notes = {
+        "columns": columns,
+        "rows": [label(frame) for frame in frames],
+        "lefts": [PADDING + column * (PANEL_WIDTH + PADDING) for column in range(len(columns))],
+        "tops": [HEADER + PADDING + row * height for row in range(len(frames))],
+        "panel": [PANEL_WIDTH, height - PADDING],
+    }
+    save_png(path, picture.permute(1, 2, 0).numpy(), notes)
+    return picture
+
+
+def label(frame: Frame) -> str:
+    """Name a frame: its clip, its number and, where it has one, its ``note``."""
+    return " ".join(str(frame[key]) for key in ("clip", "index", "note") if key in frame)
+
+
 def sheet(frames: list[Frame]) -> Tensor:
     """Lay out the panels of several frames, one row each, under a line that names the columns.
 
@@ -180,14 +228,19 @@ def sheet(frames: list[Frame]) -> Tensor:
     Returns:
         The sheet, (3, H, W), uint8.
     """
+    return _laid_out(frames)[0]
+
+
+def _laid_out(frames: list[Frame]) -> tuple[Tensor, list[str]]:
+    """The sheet of several frames, and the names of its columns."""
     rows = [panels(frame) for frame in frames]
     names = list(dict.fromkeys(name for row in rows for name in row))  # a column may be missing in some rows
     blank = torch.zeros_like(next(iter(rows[0].values())))
-    grid = make_grid([row.get(name, blank) for row in rows for name in names], nrow=len(names), pad_value=255)
+    grid = make_grid([row.get(name, blank) for row in rows for name in names], len(names), PADDING, pad_value=255)
     header = np.full((HEADER, grid.shape[2], 3), 255, np.uint8)
     for column, name in enumerate(names):
-        _write(header, name, (8 + column * (PANEL_WIDTH + 2), HEADER - 7), (0, 0, 0))
-    return torch.cat([torch.from_numpy(header).permute(2, 0, 1), grid], dim=1)
+        _write(header, name, (8 + column * (PANEL_WIDTH + PADDING), HEADER - 7), (0, 0, 0))
+    return torch.cat([torch.from_numpy(header).permute(2, 0, 1), grid], dim=1), names
 
 
 def panels(frame: Frame) -> dict[str, Tensor]:
@@ -200,15 +253,14 @@ def panels(frame: Frame) -> dict[str, Tensor]:
         Pictures by column name, (3, height, 256), uint8.
     """
     image = _panel(frame["image"])
-    label = f"{frame['clip']} {frame['index']}"
     if "hole" in frame:
         hole = frame["hole"]
         return {
-            "frame": _labelled(image, label),
+            "frame": _labelled(image, label(frame)),
             "frame with hole": _panel(frame["image"] * (1 - hole) + 0.5 * hole),
             "composite": _panel(frame["composite"]),
         }
-    drawn = {"frame and box": _labelled(draw_detection(image, frame), label)}
+    drawn = {"frame and box": _labelled(draw_detection(image, frame), label(frame))}
     if "background" in frame:
         drawn["background" if frame.get("plate") else "painted"] = _panel(frame["background"])
     drawn["composite"] = _panel(frame["composite"])

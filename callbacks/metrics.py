@@ -195,6 +195,23 @@ def corner_boxes(box: Tensor, size: tuple[int, int]) -> Tensor:
     return clipped
 
 
+def box_overlaps(box: Tensor, truth: Tensor) -> Tensor:
+    """Compute the intersection over union of each box with the true one.
+
+    Args:
+        box: Boxes as left, top, right, bottom, (N, 4).
+        truth: True boxes, (N, 4); NaN where there is none.
+
+    Returns:
+        (N,), float32, in [0, 1]; NaN where there is no true box.
+    """
+    overlap = torch.zeros(len(box), device=box.device)
+    for start in range(0, len(box), 1024):  # box_iou compares all with all: in pieces, so that many frames fit
+        part = slice(start, start + 1024)
+        overlap[part] = box_iou(box[part], truth[part]).diagonal()
+    return overlap.masked_fill(truth.isnan().any(1), math.nan)
+
+
 def box_hits(box: Tensor, truth: Tensor) -> Tensor:
     """Decide for every frame whether its box has IoU > 0.5 with the true one (paper, Table 1: "mAP@0.5").
 
@@ -205,11 +222,7 @@ def box_hits(box: Tensor, truth: Tensor) -> Tensor:
     Returns:
         1 or 0, (N,), float64; NaN where there is no true box, so that the frame is left out of the mean.
     """
-    hit = torch.zeros(len(box), dtype=torch.float64, device=box.device)
-    for start in range(0, len(box), 1024):  # box_iou compares all with all: in pieces, so that many frames fit
-        part = slice(start, start + 1024)
-        hit[part] = (box_iou(box[part], truth[part]).diagonal() > HIT_IOU).double()
-    return hit.masked_fill(truth.isnan().any(1), math.nan)
+    return (box_overlaps(box, truth) > HIT_IOU).double().masked_fill(truth.isnan().any(1), math.nan)
 
 
 def average_precision(box: Tensor, truth: Tensor, confidence: Tensor) -> float:
@@ -428,15 +441,37 @@ class SegmentationScores(FrameScores):
                 row.copy_(torch.from_numpy(boundary_scores(ours[None] >= levels, true)))
         return torch.cat([pixels, edges], dim=1)
 
+    def frames(self) -> list[dict[str, Any]]:
+        """The measures of every frame at the fixed threshold, sorted by clip and number.
+
+        Returns:
+            Of each frame ``clip``, ``frame`` (its number), ``precision``, ``recall``, ``f_measure``, ``j`` and
+            ``boundary_f`` (NaN where it has no true mask, or where that was not asked for), ``box_iou`` (NaN where
+            it has no subject) and ``confidence``.
+        """
+        keys, scores, boxes, confidence = self._rows()
+        names = [self.clip_name(int(key)) for key in keys[:, 0]]
+        overlaps = box_overlaps(boxes[:, 0], boxes[:, 1])
+        columns = ("precision", "recall", "f_measure", "j", "boundary_f")
+        rows = [
+            {
+                "clip": name,
+                "frame": int(number),
+                **dict(zip(columns, map(float, values), strict=True)),
+                "box_iou": float(overlap),
+                "confidence": float(certainty),
+            }
+            for name, number, values, overlap, certainty in zip(
+                names, keys[:, 1], scores[:, :, self.fixed], overlaps, confidence, strict=True
+            )
+        ]
+        return sorted(rows, key=lambda row: (row["clip"], row["frame"]))
+
     def compute(self) -> dict[str, Any]:
         """Average over frames, then over clips; see the class for the keys."""
-        keys = join(self.keys).numpy()
+        keys, scores, boxes, confidence = self._rows()
         if not len(keys):
             return {}
-        keys, rows = np.unique(keys, axis=0, return_index=True)  # one row a frame, in an order that fits all runs
-        scores = join(self.scores)[rows].numpy()  # (N, 5, T)
-        boxes = join(self.boxes)[rows]
-        confidence = join(self.confidence)[rows]
         hits = box_hits(boxes[:, 0], boxes[:, 1]).numpy()
         members = [np.flatnonzero(keys[:, 0] == key) for key in np.unique(keys[:, 0])]
         masked = ~np.isnan(scores[:, PIXEL_MEASURES.index("j_mean")]).any(axis=1)  # (N,): frames with a true mask
@@ -451,6 +486,11 @@ class SegmentationScores(FrameScores):
             )
         result = self._table(total, best, mean_of_known(np.array(rates)), boxes, confidence, int(masked.sum()))
         return {**result, "clips": dict(sorted(clips.items()))}
+
+    def _rows(self) -> tuple[NDArray[Any], NDArray[Any], Tensor, Tensor]:
+        """The state, one row a frame, in an order that fits all runs: keys, scores, boxes, confidence."""
+        keys, rows = np.unique(join(self.keys).numpy(), axis=0, return_index=True)
+        return keys, join(self.scores)[rows].numpy(), join(self.boxes)[rows], join(self.confidence)[rows]
 
     def _table(
         self, scores: NDArray[np.float64], best: int, rate: float, boxes: Tensor, confidence: Tensor, masks: int

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
+
+NOTES = "backdrop"
+"""Key of the text chunk that holds a picture's notes, as JSON."""
 
 
-def save_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+def save_png(path: Path, pixels: NDArray[np.uint8], notes: Mapping[str, Any] | None = None) -> None:
     """Write a PNG so that a reader never meets half of it: under another name first, then renamed.
 
     Args:
         path: Where to; its folder is made.
         pixels: RGB, (H, W, 3), or grey, (H, W).
+        notes: What the picture shows, for programs: anything that JSON can hold; :func:`read_notes` reads it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = PngImagePlugin.PngInfo()
+    if notes is not None:
+        text.add_text(NOTES, json.dumps(notes))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="PNG")
+        Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="PNG", pnginfo=text)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_notes(image: Image.Image) -> dict[str, Any]:
+    """What :func:`save_png` has noted in a picture.
+
+    Args:
+        image: The opened file.
+
+    Returns:
+        Its notes; empty where it has none, as pictures of other programs, and of earlier versions.
+    """
+    try:
+        notes = json.loads(image.info.get(NOTES, "{}"))
+    except ValueError:
+        return {}
+    return notes if isinstance(notes, dict) else {}

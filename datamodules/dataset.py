@@ -96,6 +96,11 @@ class FrameDataset(Dataset[dict[str, Any]]):
         boxes = 0 if self.boxes is None else int(np.isfinite(self.boxes[number]).all(axis=1).sum())
         return len(self._positions[number]), masks, boxes
 
+    def frame_names(self) -> list[tuple[str, int]]:
+        """Clip and original frame number of every frame, in order."""
+        places = zip(self.clips, self._positions, strict=True)
+        return [(clip.name, int(clip.indices[at])) for clip, positions in places for at in positions]
+
     def plate(self, number: int, position: int) -> Pixels:
         """The plate of a frame over its coverage, uint8 (2h, w, 3), see :func:`datamodules.plates.stacked`.
 

@@ -24,6 +24,7 @@ import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
 from experiments import (
     benchmark,
+    dashboard,
     davis,
     estimators,
     evaluate,
@@ -37,6 +38,7 @@ from experiments import (
     table,
     trial,
 )
+from experiments import report as run_report
 from experiments.artifacts import InpainterArtifact
 from experiments.composition import find_configs
 from experiments.errors import RunError, Terminated, UsageError, one_line, report, warn
@@ -68,6 +70,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sweep": sweep.main,
     "trial": trial.main,
     "table": table.main,
+    "report": run_report.main,
+    "dashboard": dashboard.main,
 }
 AS_FIT = ("fit", "validate", "test", "prepare", "inspect")
 """Commands that are configured as ``fit`` is."""
@@ -92,6 +96,8 @@ USAGE = """usage: python -m experiments COMMAND ...
   predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
   estimators RUN                     gradient variance per cost of the estimators of G, of a trained run
+  report    DIR                      one HTML page that compares the runs in a folder, without an account
+  dashboard                          lay out the W&B workspace of a project: panels, pictures, sweep, run table
   benchmark data                     how fast frames are loaded, from the store and from the source
   gpu-check                          whether and how fast both stages train on a GPU, in every precision
 

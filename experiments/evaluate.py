@@ -21,6 +21,7 @@ from rich.table import Table
 from callbacks import MaskImages, MaskMetrics
 from datamodules import FramesDataModule
 from experiments import provenance
+from experiments.chosen import FRAMES, draw_chosen, write_frames
 from experiments.errors import CommandParser, RunError, one_line, warn
 from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
 from experiments.progress import progress_bar
@@ -58,6 +59,9 @@ def evaluate(
     setting: str | None = None,
 ) -> dict[str, Any]:
     """Run the test loop on one device and write ``RUN/results.json``, see :func:`results_file`.
+
+    Beside it go ``frames.csv`` with the measures of each frame, and ``test_frames.png`` among the stage's pictures with
+    the best, the median and the worst frames.
 
     Args:
         run: The run folder.
@@ -113,6 +117,10 @@ def evaluate(
         "thresholds": metrics.test.levels,
     }
     results = {**metrics.results, "made_by": made_by}
+    if not others:  # of the variants of a run there are but the numbers and the sheet
+        frames = metrics.test.frames()
+        draw_chosen(model, data, frames, images / "test_frames.png")
+        write_frames(run / FRAMES[part], frames)
     write_results(results_file(run, part, subjects, data_settings), results)
     return results
 

@@ -185,8 +185,8 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
     """Walk a nested mapping; lists and tuples count as values.
 
     Args:
-        tree: The mapping.
-        prefix: What goes before every name.
+        tree: The mapping, such as a config.
+        prefix: What belongs before every name.
 
     Yields:
         (dotted name, value).

@@ -10,7 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, sweep, table, trial
+from experiments import (
+    benchmark,
+    dashboard,
+    davis,
+    estimators,
+    evaluate,
+    flops,
+    gpu_check,
+    inspect,
+    predict,
+    report,
+    sweep,
+    table,
+    trial,
+)
 from experiments.cli import ExperimentCLI, run_lightning
 from experiments.composition import CONFIGS, data_parser, find_configs
 
@@ -23,6 +37,8 @@ PARSERS = {
     "estimators": estimators.argument_parser,
     "gpu-check": gpu_check.argument_parser,
     "table": table.argument_parser,
+    "report": report.argument_parser,
+    "dashboard": dashboard.argument_parser,
 }
 
 

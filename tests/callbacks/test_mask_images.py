@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from pytorch_lightning.loggers import WandbLogger
 
-from callbacks import MaskImages, MaskMetrics
-from callbacks.mask_images import SUBJECT_COLOURS, chosen_rows, draw_detection, panels, sheet
-from callbacks.png import save_png
+from callbacks import ChosenFrames, MaskImages, MaskMetrics
+from callbacks.mask_images import SUBJECT_COLOURS, chosen_rows, draw_detection, panels, save_sheet, sheet
+from callbacks.png import read_notes, save_png
 from tests.callbacks import toy
 from tests.wandb_log import logged_rows
 
@@ -66,15 +66,49 @@ def test_a_limited_validation_is_drawn_from_its_first_batch(
     """Its rows lie evenly over that batch; where it is small, the next ones fill the sheet."""
     drawn: list[list[tuple[str, int]]] = []
 
-    def note(frames: list[dict[str, Any]]) -> torch.Tensor:
+    def note(path: Path, frames: list[dict[str, Any]]) -> torch.Tensor:
         drawn.append([(frame["clip"], frame["index"]) for frame in frames])
         return torch.zeros(3, 4, 4, dtype=torch.uint8)
 
-    monkeypatch.setattr("callbacks.mask_images.sheet", note)
+    monkeypatch.setattr("callbacks.mask_images.save_sheet", note)
     trainer = toy.trainer(tmp_path, [MaskImages(num_images=3)], limit_val_batches=3)
     for batch_size in (6, 2):
         trainer.validate(toy.ToyModule(), toy.loader(toy.ToyFrames(CLIPS), batch_size), verbose=False)
     assert drawn == [[("bear", 10), ("bear", 30), ("bear", 50)], [("bear", 0), ("bear", 20), ("bear", 30)]]
+
+
+def test_a_sheet_says_how_to_cut_it(tmp_path: Path) -> None:
+    """Its notes name rows and columns and lead to the very panels."""
+    frames = [toy_frame(), {**toy_frame(), "index": 7, "note": "best J 0.500", "mask": torch.zeros(1, 64, 128)}]
+    save_sheet(tmp_path / "sheet.png", frames)
+    with Image.open(tmp_path / "sheet.png") as image:
+        notes, pixels = read_notes(image), np.asarray(image)
+    assert notes["rows"] == ["bear 3", "bear 7 best J 0.500"]
+    assert notes["columns"] == ["frame and box", "composite", "soft mask", "overlay"]
+    width, height = notes["panel"]
+    for frame, top in zip(frames, notes["tops"], strict=True):
+        for panel, left in zip(panels(frame).values(), notes["lefts"], strict=True):
+            assert (pixels[top : top + height, left : left + width] == panel.permute(1, 2, 0).numpy()).all()
+
+
+def test_other_pictures_have_no_notes(tmp_path: Path) -> None:
+    save_png(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    text = PngImagePlugin.PngInfo()
+    text.add_text("backdrop", "{no JSON")
+    Image.new("RGB", (2, 2)).save(tmp_path / "b.png", pnginfo=text)
+    for name in ("a.png", "b.png"):
+        with Image.open(tmp_path / name) as image:
+            assert read_notes(image) == {}
+
+
+def test_chosen_frames_are_drawn_in_order(tmp_path: Path) -> None:
+    """Every frame of the test, with its note where it has one."""
+    drawing = ChosenFrames(tmp_path / "test_frames.png", {("bear", 10): "worst J 0.100"})
+    trainer = toy.trainer(tmp_path, [drawing])
+    for _ in range(2):  # a second test starts anew
+        trainer.test(toy.ToyModule(), toy.loader(toy.ToyFrames({"bear": 2, "camel": 1}), 2), verbose=False)
+    with Image.open(tmp_path / "test_frames.png") as image:
+        assert read_notes(image)["rows"] == ["bear 0", "bear 10 worst J 0.100", "camel 0"]
 
 
 @pytest.mark.parametrize("masks", [True, False])

@@ -249,6 +249,26 @@ def test_shell_equals_the_loop() -> None:
     assert all(type(value) in (float, int) for key, value in result.items() if key != "clips")
 
 
+def test_frames_are_the_means_parts() -> None:
+    """One row a frame, sorted, whose means over frames, then clips, are the result; without subject no overlap."""
+    clips = {"b": smooth_masks(2, 7, (20, 26)), "a": smooth_masks(3, 4, (20, 26))}
+    clips["a"][1][2] = False
+    scores = SegmentationScores()
+    box = torch.tensor([[0.0, 0.0, 0.9, 0.9]])
+    feed(scores, clips, box, batch=3)
+    result = feed(scores, clips, box, batch=4)  # all frames again
+    rows = scores.frames()
+    assert [(row["clip"], row["frame"]) for row in rows] == [("a", n) for n in range(4)] + [("b", n) for n in range(7)]
+    empty = [n for n, mask in enumerate(torch.cat([clips["a"][1], clips["b"][1]])) if not mask.any()]
+    assert [n for n, row in enumerate(rows) if math.isnan(row["box_iou"])] == empty and 2 in empty
+    for column, name in (("j", "j_mean"), ("f_measure", "f_measure"), ("boundary_f", "boundary_f")):
+        means = [np.mean([row[column] for row in rows if row["clip"] == clip]) for clip in ("a", "b")]
+        assert result[name] == pytest.approx(np.mean(means))
+    overlaps = [[row["box_iou"] for row in part] for part in (rows[:4], rows[4:])]
+    rates = [np.mean([overlap > 0.5 for overlap in part if not math.isnan(overlap)]) for part in overlaps]
+    assert result["hit_rate"] == pytest.approx(np.mean(rates))
+
+
 def test_repeated_frames_count_once() -> None:
     """The same frames twice, in other batches and in another order, change nothing at all."""
     clips = {"long": smooth_masks(2, 7, (20, 26)), "short": smooth_masks(3, 4, (20, 26))}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from callbacks.png import read_notes
 from experiments import provenance
+from experiments.chosen import choose, measured
 from experiments.cli import main
 from experiments.evaluate import COLUMNS, _tuned
 from experiments.folders import StageFolder
@@ -62,6 +67,45 @@ def test_the_evaluation_repeats_itself(scored: Path, capsys: pytest.CaptureFixtu
         assert text in shown
     assert (scored / "segment" / "images" / "test_sheet.png").is_file()
     assert not list(scored.glob(".*.part"))
+
+
+def test_every_frame_is_scored_and_the_chosen_ones_are_drawn(scored: Path) -> None:
+    results = json.loads((scored / "results.json").read_text())
+    with (scored / "frames.csv").open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert len(rows) == results["frames"] == 6
+    assert sum(float(row["j"]) for row in rows) / 6 == pytest.approx(results["j_mean"])
+    with Image.open(scored / "segment" / "images" / "test_frames.png") as image:
+        drawn = read_notes(image)["rows"]
+    ranked = sorted(rows, key=lambda row: float(row["j"]))
+    kinds = ("worst", "worst", "median", "median", "best", "best")
+    wanted = [(f"{kind} J {float(row['j']):.3f}") for kind, row in zip(kinds, ranked, strict=True)]
+    assert [name.split(" ", 2)[2] for name in drawn] == wanted
+    assert sorted(name.split()[1] for name in drawn) == sorted(row["frame"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        (1, ["worst"]),
+        (2, ["worst", "best"]),
+        (4, ["worst", "worst", "best", "best"]),
+        (5, ["worst", "worst", "median", "best", "best"]),
+        (100, ["worst"] * 3 + ["median"] * 3 + ["best"] * 3),
+    ],
+)
+def test_no_frame_is_chosen_twice(frames: int, expected: list[str]) -> None:
+    rows = [{"clip": "a", "frame": n, "j": (7 * n % frames) / frames, "box_iou": 0.5} for n in range(frames)]
+    rows.append({"clip": "a", "frame": frames, "j": math.nan, "box_iou": 0.5})
+    chosen = choose(rows)
+    assert [kind for kind, _ in chosen] == expected
+    values = [row["j"] for _, row in chosen]
+    assert values == sorted(set(values)) and values[0] == 0 and values[-1] == (frames - 1) / frames
+
+
+def test_boxes_rank_frames_without_masks() -> None:
+    rows = [{"clip": "a", "frame": n, "j": math.nan, "box_iou": n / 10} for n in (3, 1, 2)]
+    assert measured(rows) == "box_iou" and [row["frame"] for _, row in choose(rows)] == [1, 2, 3]
 
 
 def test_best_is_another_checkpoint_of_the_same_run(scored: Path) -> None:

@@ -128,6 +128,13 @@ def test_what_is_missing_is_named(make: Make, words: list[str], expected: str) -
     assert not [line for line in make.log if "experiments" in line]
 
 
+def test_a_report_is_of_the_folder_asked_for(make: Make) -> None:
+    assert make("report", "RUN=my runs", "OUTPUT=a page.html").returncode == 0
+    assert make.log[-1] == "-m experiments report my runs --output a page.html"
+    assert make("dashboard", "ARGS=--project p --entity e").returncode == 0
+    assert make.log[-1] == "-m experiments dashboard --project p --entity e"
+
+
 def test_known_names_pass(make: Make) -> None:
     words = ["DATA=davis", "ROOT=/x", "CLIPS=bear camel", "PROFILE=paper"]
     assert make("train-seg", *words, "BACKGROUND=inpainting").returncode == 0
@@ -152,7 +159,8 @@ def test_help_lists_every_target(root: Path, make: Make) -> None:
     phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     targets = set(" ".join(phony).split()) - {"known", "need-root"}
     wanted = {"help", "install", "lint", "typecheck", "test", "test-full", "demo", "train-inpaint", "train-seg"}
-    assert wanted | {"prepare", "inspect", "evaluate", "predict", "flops", "benchmark"} <= targets
+    wanted |= {"prepare", "inspect", "evaluate", "predict", "report", "dashboard", "flops", "benchmark"}
+    assert wanted <= targets
     for target in targets:
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target
     for variable in "DATA PROFILE RUN SEED ROOT CLIPS RESOLUTION PRESET SWEEP ARGS INPUT OUTPUT".split():

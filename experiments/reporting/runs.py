@@ -1,0 +1,192 @@
+"""What a folder of runs holds: settings, curves, scores and pictures, as training and evaluation left them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from experiments.chosen import FRAMES
+from experiments.errors import RunError, one_line
+from experiments.evaluate import COLUMNS, RESULTS
+from experiments.folders import StageFolder
+from experiments.loggers import read_rows
+
+STAGES = ("inpaint", "segment")
+NOT_ENTERED = ("wandb", "checkpoints", "images", "csv", "predictions")
+"""Folders in which no run can lie, and which may be large."""
+
+Points = list[tuple[int, float]]
+Read = TypeVar("Read")
+
+
+@dataclass
+class Stage:
+    """One stage of a run, as far as it could be read.
+
+    Attributes:
+        config: The merged config; empty where there is none.
+        curves: (step, value) of every logged number, by its name.
+    """
+
+    config: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, Points] = field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """One run, as far as it could be read.
+
+    Attributes:
+        name: Its folder, seen from the folder of the report.
+        folder: Its folder.
+        stages: Its stages by name.
+        results: What ``evaluate`` wrote, by the part that was evaluated.
+        frames: J, or the overlap of the boxes, of every test frame, in no order.
+        problems: What could not be read, one sentence each.
+    """
+
+    name: str
+    folder: Path
+    stages: dict[str, Stage] = field(default_factory=dict)
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    frames: list[float] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def images(self) -> Path:
+        """The folder of the test's pictures."""
+        return StageFolder(self.folder / "segment").images
+
+
+def find_runs(root: Path) -> list[Run]:
+    """Read every run in a folder, which may be a run itself.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        The runs, sorted by name; what cannot be read of one is among its problems.
+
+    Raises:
+        RunError: If the folder does not exist or holds no run.
+    """
+    if not root.is_dir():
+        what = "is no folder" if root.exists() else "does not exist"
+        raise RunError(f"{root} {what}: give the folder that holds the runs, such as runs.")
+    runs = [_read_run(folder, _name(folder, root)) for folder in _run_folders(root)]
+    if not runs:
+        raise RunError(
+            f"{root} holds no run, that is no folder with results.json, inpaint/ or segment/: `make demo` makes one, "
+            "in runs/demo."
+        )
+    return sorted(runs, key=lambda run: run.name)
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    """All folders that are runs, in and below a folder."""
+    for path, folders, files in os.walk(root):
+        stages = [name for name in STAGES if name in folders and _is_stage(StageFolder(Path(path) / name))]
+        if stages or set(files) & {*RESULTS.values()}:
+            yield Path(path)
+        folders[:] = [name for name in folders if name not in (*stages, *NOT_ENTERED) and not name.startswith(".")]
+
+
+def _is_stage(stage: StageFolder) -> bool:
+    return stage.config_file.exists() or _curves_file(stage).exists()
+
+
+def _curves_file(stage: StageFolder) -> Path:
+    return stage.path / "csv" / "metrics.csv"
+
+
+def _name(folder: Path, root: Path) -> str:
+    return str(folder.relative_to(root)) if folder != root else root.resolve().name
+
+
+def _read_run(folder: Path, name: str) -> Run:
+    """Read one run; a broken file costs what it holds, no more."""
+    run = Run(name, folder)
+
+    def attempt(path: Path, read: Callable[[Path], Read], otherwise: Read) -> Read:
+        try:
+            return read(path) if path.exists() else otherwise
+        except (OSError, ValueError, RunError, csv.Error) as error:
+            run.problems.append(f"{path} cannot be read ({one_line(error)}); it is left out.")
+            return otherwise
+
+    for stage_name in STAGES:
+        stage = StageFolder(folder / stage_name)
+        if _is_stage(stage):
+            config = attempt(stage.config_file, lambda path: StageFolder(path.parent).config(), dict[str, Any]())
+            curves = attempt(_curves_file(stage), read_curves, dict[str, Points]())
+            run.stages[stage_name] = Stage(config, curves)
+    for part, file in RESULTS.items():
+        if results := attempt(folder / file, read_results, dict[str, Any]()):
+            run.results[part] = results
+    run.frames = attempt(folder / FRAMES["held_out"], read_frames, [])
+    return run
+
+
+def read_curves(path: Path) -> dict[str, Points]:
+    """Read a stage's CSV log.
+
+    Args:
+        path: ``csv/metrics.csv``.
+
+    Returns:
+        (step, value) by logged name, in the order of the file; what is not finite is left out.
+
+    Raises:
+        ValueError: If a cell is no number.
+    """
+    curves: dict[str, Points] = {}
+    for row in read_rows(path, sys.maxsize):
+        for name, text in row.items():
+            if name not in ("step", "epoch") and math.isfinite(value := float(text)):
+                curves.setdefault(name, []).append((int(row["step"]), value))
+    return curves
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Read what ``evaluate`` wrote.
+
+    Args:
+        path: ``results.json``.
+
+    Returns:
+        Its content; None stands for numbers that do not exist.
+
+    Raises:
+        ValueError: If it is no JSON, or holds no scores.
+    """
+    results = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(results, dict) or not any(isinstance(results.get(name), float | int) for name in COLUMNS):
+        raise ValueError("it holds no scores")
+    return results
+
+
+def read_frames(path: Path) -> list[float]:
+    """Read the measure of each test frame.
+
+    Args:
+        path: ``frames.csv``.
+
+    Returns:
+        J of the frames; where no frame has a mask, the overlap of the boxes.
+
+    Raises:
+        ValueError: If the table is another one.
+    """
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
+        rows = list(csv.DictReader(text))
+    if rows and not {"j", "box_iou"} <= rows[0].keys():
+        raise ValueError("it has no columns j and box_iou")
+    found = [[float(row[name]) for row in rows if row[name]] for name in ("j", "box_iou")]
+    return found[0] or found[1]
