@@ -24,6 +24,7 @@ import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
 from experiments import benchmark, davis, estimators, evaluate, flops, gpu_check, inspect, predict, prepare, provenance
 from experiments.artifacts import InpainterArtifact
+from experiments.baselines import command as baselines
 from experiments.composition import find_configs
 from experiments.errors import RunError, Terminated, UsageError, one_line, report, warn
 from experiments.folders import (
@@ -42,6 +43,7 @@ from experiments.settings import RunSettings
 from experiments.suggestions import make_command
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "baselines": baselines.main,
     "davis": davis.main,
     "evaluate": evaluate.main,
     "predict": predict.main,
@@ -52,7 +54,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "estimators": estimators.main,
     "gpu-check": gpu_check.main,
 }
-AS_FIT = ("fit", "validate", "test", "prepare", "inspect")
+AS_FIT = ("fit", "validate", "test", "prepare", "inspect", "baselines")
 """Commands that are configured as ``fit`` is."""
 
 SOURCE = Path(__file__).resolve().parent.parent
@@ -68,6 +70,7 @@ USAGE = """usage: python -m experiments COMMAND ...
   prepare   decode the frames of a data set into the store, same options; the first fit does it too
   inspect   what a data set holds, its problems and a contact sheet, same options and --output DIR
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
+  baselines RUN --method NAME ...    other methods on the test clips, same options; one table
   davis     RUN --root DIR           for every clip of DAVIS a model of its own, then one table
   predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
   flops                              parameters and floating-point operations of the networks
