@@ -26,8 +26,9 @@ def moving_square(frames: int = 24, pan: int = 0) -> tuple[list[Pixels], list[ND
     The square moves three pixels a frame to the right; the camera pans by ``pan`` pixels a frame, to the right too.
     """
     height, width = SIZE
-    scene = texture((height, width + pan * frames), 0, 0, 130)
-    square = texture((SIDE, SIDE), 1, 140, 255)
+    scene = texture((height, width + pan * frames), 0, 0, 230)
+    square = texture((SIDE, SIDE), 1, 60, 255)
+    square[..., 0] = 255 - square[..., 0] // 8  # reddish: colours tell it from the scene
     images, masks = [], []
     for frame in range(frames):
         image = scene[:, pan * frame : pan * frame + width].copy()

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
@@ -24,7 +24,7 @@ from experiments.baselines.clip_frames import ClipFrames
 from experiments.baselines.method import Baseline
 from experiments.baselines.module import BaselineModule
 from experiments.composition import data_parser, find_configs
-from experiments.errors import RunError, one_line
+from experiments.errors import RunError, UsageError, one_line
 from experiments.evaluate import COLUMNS, RESULTS, TITLES, cell, tester, write_results
 from experiments.folders import differences
 
@@ -35,11 +35,25 @@ def argument_parser() -> LightningArgumentParser:
     """The options of ``baselines``: those of ``fit``, as far as they are of the data, and those of every method."""
     parser = data_parser("baselines")
     parser.add_argument("folder", type=str, help="run folder: results are written to RUN/baselines/METHOD")
-    names = Literal[("all", *METHODS)]  # type: ignore[valid-type]  # made of the registry
-    parser.add_argument("--method", type=list[names], nargs="+", default=["all"], help=", ".join(("all", *METHODS)))
+    parser.add_argument("--method", type=str, nargs="+", default=["all"], help=f"all, or some of {', '.join(METHODS)}")
     for name, kind in METHODS.items():
         parser.add_class_arguments(kind, name, instantiate=False)
     return parser
+
+
+def chosen_methods(names: Sequence[str]) -> list[str]:
+    """The methods that were asked for, each once.
+
+    Args:
+        names: As typed; ``all`` means every one.
+
+    Raises:
+        UsageError: If there is no such method.
+    """
+    unknown = [name for name in names if name not in ("all", *METHODS)]
+    if unknown:
+        raise UsageError(f"There is no method {unknown[0]}: choose all, or some of {', '.join(METHODS)}.")
+    return list(METHODS) if "all" in names else list(dict.fromkeys(names))
 
 
 def settings(name: str, options: Namespace) -> dict[str, Any]:
@@ -84,7 +98,8 @@ def finished(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path} cannot be read as results: delete it, and the same command makes it anew.") from error
     if changed:
-        raise RunError(f"{path} was made with other settings ({changed[0]}): choose another RUN, or delete that file.")
+        what = changed[0].removeprefix("model.init_args.")
+        raise RunError(f"{path} was made with other settings ({what}): choose another RUN, or delete that file.")
     return found
 
 
@@ -199,6 +214,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     parser = argument_parser()
     options = parser.parse_args(find_configs(arguments))
+    names = chosen_methods(options.method)
     data = parser.instantiate_classes(options).data
     if not isinstance(data, FramesDataModule):
         raise RunError(f"{type(data).__name__} is no FramesDataModule: baselines run on those only.")
@@ -206,7 +222,6 @@ def main(arguments: Sequence[str]) -> int:
     dataset = data.dataset("test")
     if dataset.masks is None and dataset.boxes is None:
         raise RunError(f"The test clips of {type(data).__name__} have no masks or boxes: nothing to score.")
-    names = list(METHODS) if "all" in options.method else list(dict.fromkeys(options.method))
     command = shlex.join(["python", "-m", "experiments", "baselines", *arguments])
     results: dict[str, dict[str, Any]] = {}
     for name in names:

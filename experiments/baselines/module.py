@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -60,6 +61,7 @@ class BaselineModule(pl.LightningModule):
         begin = time.perf_counter()
         frames = self.clips[clip]
         if clip != self._open:
+            cv2.setRNGSeed(0)  # some of OpenCV's methods draw lots
             predictions = self.baseline.predict(frames, frames.wanted)
             self._open, self._predictions = clip, zip(map(frames.number, frames.wanted), predictions, strict=True)
         number, prediction = next(self._predictions, (None, None))
