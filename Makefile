@@ -21,6 +21,7 @@ ARGS ?=
 INPAINT_ARGS ?=
 INPUT ?=
 OUTPUT ?=
+METHOD ?=
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -58,7 +59,7 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis evaluate predict flops \
+.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis evaluate baselines predict flops \
 	benchmark gpu-check known need-root
 
 help: ## print this help
@@ -72,6 +73,7 @@ help: ## print this help
 	@echo "  PRESET=static|ptz|handheld, for demo                     STEPS=number or EPOCHS=number: how long to train"
 	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
+	@echo "  METHOD=\"mog2 flow ...\": which baselines (all)"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT)"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`$(PY) -m experiments fit --help\` lists"
 
@@ -125,6 +127,9 @@ davis: known need-root $(STAMP) ## a model for each clip of ROOT (or CLIPS), one
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
 	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)
+
+baselines: known need-root $(STAMP) ## other methods (METHOD, or all) on the test clips of DATA, one table; call it again to go on
+	@$(PY) -m experiments baselines '$(RUN)' $(if $(METHOD),--method $(METHOD)) --config data/$(DATA).yaml $(data_args) $(ARGS)
 
 predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }

@@ -19,7 +19,7 @@ os.environ["WANDB_MODE"] = "disabled"
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
 MAKE = (
     "MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES DATA PROFILE RUN SEED ROOT CLIPS PRESET BACKGROUND HELD_OUT STEPS EPOCHS "
-    "ARGS INPAINT_ARGS INPUT OUTPUT"
+    "ARGS INPAINT_ARGS INPUT OUTPUT METHOD"
 )
 for name in ("WANDB_API_KEY", "NETRC", "BACKDROP_DEBUG", *MAKE.split()):  # `make test ARGS=…` hands its own ARGS on
     os.environ.pop(name, None)

@@ -110,7 +110,7 @@ def _compared(made: Mapping[str, Any]) -> dict[str, Any]:
     return {"data": json.loads(json.dumps(data)), "model": {"init_args": made["method_settings"]}}
 
 
-def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[dict[str, Any], float]:
+def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
     """Run the test loop over a baseline.
 
     Args:
@@ -119,7 +119,7 @@ def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[d
         folder: Where its picture sheet goes, ``images/test_sheet.png``.
 
     Returns:
-        The numbers of :class:`callbacks.MaskMetrics`, and seconds per frame.
+        The numbers of :class:`callbacks.MaskMetrics`; and seconds per frame, by the clock and of the processor.
     """
     dataset = data.dataset("test")
     clips = data.whole_clips("test") if baseline.whole_clips else dataset.clips
@@ -127,7 +127,8 @@ def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[d
     metrics, module = MaskMetrics(), BaselineModule(baseline, frames)
     trainer = tester([metrics, MaskImages(directory=str(folder / "images"))], folder)
     trainer.test(module, datamodule=data, verbose=False)
-    return metrics.results, module.seconds / module.frames
+    spent = {"seconds_per_frame": module.seconds, "processor_seconds_per_frame": module.processor_seconds}
+    return metrics.results, {name: seconds / module.frames for name, seconds in spent.items()}
 
 
 def run_method(name: str, options: Namespace, data: FramesDataModule, command: str) -> dict[str, Any]:
@@ -140,7 +141,8 @@ def run_method(name: str, options: Namespace, data: FramesDataModule, command: s
         command: What the user typed, for the record.
 
     Returns:
-        What is in the file: as of ``evaluate``; ``made_by`` has ``seconds_per_frame`` too.
+        What is in the file: as of ``evaluate``; ``made_by`` has ``seconds_per_frame`` and
+        ``processor_seconds_per_frame`` too.
 
     Raises:
         RunError: If the method cannot run, or was measured with other settings.
@@ -164,7 +166,7 @@ def run_method(name: str, options: Namespace, data: FramesDataModule, command: s
         "settings": wanted,
         "versions": provenance.versions(),
         "labels_used": f"{baseline.labels}; {BEST}",
-        "seconds_per_frame": seconds,
+        **seconds,
     }
     write_results(path, {**numbers, "made_by": made_by})
     return {**numbers, "made_by": made_by}

@@ -26,6 +26,7 @@ class BaselineModule(pl.LightningModule):
 
     Attributes:
         seconds: What the predictions have taken, reading of frames included.
+        processor_seconds: The same in time of the processor, all threads together, which other programs do not delay.
     """
 
     def __init__(self, baseline: Baseline, clips: Sequence[ClipFrames]) -> None:
@@ -33,7 +34,7 @@ class BaselineModule(pl.LightningModule):
         self.baseline = baseline
         self.network = baseline.network  # registered, so that the trainer moves it to its device
         self.clips = {clip.name: clip for clip in clips}
-        self.seconds = 0.0
+        self.seconds = self.processor_seconds = 0.0
         self._open: str | None = None
         self._predictions: Iterator[tuple[int, Prediction]] = iter(())
 
@@ -58,7 +59,7 @@ class BaselineModule(pl.LightningModule):
         Raises:
             RuntimeError: If the frames come in another order.
         """
-        begin = time.perf_counter()
+        begin, processor = time.perf_counter(), time.process_time()
         frames = self.clips[clip]
         if clip != self._open:
             cv2.setRNGSeed(0)  # some of OpenCV's methods draw lots
@@ -68,4 +69,5 @@ class BaselineModule(pl.LightningModule):
         if prediction is None or number != index:
             raise RuntimeError(f"Frame {index} of clip '{clip}' is out of turn: give the test frames in order.")
         self.seconds += time.perf_counter() - begin
+        self.processor_seconds += time.process_time() - processor
         return prediction

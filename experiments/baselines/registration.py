@@ -10,9 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.camera_motion import Homography, camera_motion
-from datamodules.readers import Pixels
+from datamodules.camera_motion import Homography, camera_motion, rescaled
+from datamodules.readers import Pixels, resize
 from experiments.baselines.method import Frames
+
+_HEIGHT = 240
+"""Height in pixels at which the camera's motion is found, at most: it takes most of the time."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,13 @@ def registered(frames: Frames, wanted: Sequence[int], reach: int, step: int) -> 
     Yields:
         One window for each wanted frame; a frame without neighbours has none in it.
     """
+    height, width = frames[0].shape[:2]
+    scale = min(1.0, _HEIGHT / height)
 
     @lru_cache(maxsize=2 * reach + 2)
     def grey(position: int) -> Pixels:
-        return cv2.cvtColor(frames[position], cv2.COLOR_RGB2GRAY)
+        small = resize(frames[position], (round(height * scale), round(width * scale)))
+        return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
 
     @lru_cache(maxsize=2 * reach + 2)
     def to_next(position: int) -> Homography:
@@ -64,7 +70,6 @@ def registered(frames: Frames, wanted: Sequence[int], reach: int, step: int) -> 
 
     for position in wanted:
         frame = frames[position]
-        height, width = frame.shape[:2]
         distances = [sign * far for far in range(reach // step * step, 0, -step) for sign in (-1, 1)]
         others = [position + far for far in distances if 0 <= position + far < len(frames)]
         images = np.zeros((len(others), *frame.shape), dtype=np.uint8)
@@ -72,7 +77,7 @@ def registered(frames: Frames, wanted: Sequence[int], reach: int, step: int) -> 
         for number, other in enumerate(others):
             guess = guessed(other, position)
             motion = camera_motion(grey(other), grey(position), guess)
-            motion = guess if motion is None else motion
+            motion = rescaled(guess if motion is None else motion, 1 / scale)
             images[number] = cv2.warpPerspective(frames[other], motion, (width, height))
             white = np.full((height, width), 255, dtype=np.uint8)
             seen[number] = cv2.warpPerspective(white, motion, (width, height)) == 255

@@ -43,7 +43,7 @@ class StaticBackground(Baseline):
 class CompensatedBackground(Baseline):
     """The median of neighbouring frames, registered by the camera's motion, which may turn and zoom.
 
-    Otherwise as :class:`StaticBackground`. Pixels that no neighbour shows are background.
+    Otherwise as :class:`StaticBackground`. Pixels that no neighbour shows are background, as is a frame without any.
 
     Args:
         times: Level over the median.
@@ -51,7 +51,7 @@ class CompensatedBackground(Baseline):
         step: Distance between neighbours, in frames.
     """
 
-    def __init__(self, times: float = 3.0, reach: int = 40, step: int = 5) -> None:
+    def __init__(self, times: float = 3.0, reach: int = 40, step: int = 8) -> None:
         self.times = times
         self.reach = reach
         self.step = step
@@ -59,6 +59,9 @@ class CompensatedBackground(Baseline):
     def predict(self, frames: Frames, wanted: Sequence[int]) -> Iterator[Prediction]:
         """See :meth:`Baseline.predict`."""
         for window in registered(frames, wanted, self.reach, self.step):
+            if not len(window.images):
+                yield from_mask(np.zeros(window.frame.shape[:2], dtype=np.float32))
+                continue
             plate, covered = median_plate(window.images, window.seen)
             yield residual(window.frame, plate, covered, self.times)
 

@@ -113,7 +113,7 @@ class Mog2Compensated(CompensatedSubtraction):
         var_threshold: As for :class:`Mog2`.
     """
 
-    def __init__(self, reach: int = 40, step: int = 5, var_threshold: float = 16.0) -> None:
+    def __init__(self, reach: int = 40, step: int = 8, var_threshold: float = 16.0) -> None:
         super().__init__(partial(cv2.createBackgroundSubtractorMOG2, varThreshold=var_threshold), reach, step)
 
 
@@ -126,5 +126,5 @@ class KnnCompensated(CompensatedSubtraction):
         dist_threshold: As for :class:`Knn`.
     """
 
-    def __init__(self, reach: int = 40, step: int = 5, dist_threshold: float = 400.0) -> None:
+    def __init__(self, reach: int = 40, step: int = 8, dist_threshold: float = 400.0) -> None:
         super().__init__(partial(cv2.createBackgroundSubtractorKNN, dist2Threshold=dist_threshold), reach, step)

@@ -36,7 +36,7 @@ def torchvision_network(name: str, weights: str | None, **options: Any) -> nn.Mo
     try:
         return models.get_model(name, weights=weights, **options).eval()  # type: ignore[no-any-return]
     except (KeyError, ValueError) as error:
-        known = ", ".join(models.get_model_weights(name).__members__)
+        known = ", ".join(member.name for member in models.get_model_weights(name))
         raise RunError(f"There are no weights {weights} of {name}: choose {known}, a file or null.") from error
     except OSError as error:
         raise RunError(

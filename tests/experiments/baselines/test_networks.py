@@ -91,6 +91,7 @@ def test_random_weights_run(kind: type[Any]) -> None:
 def test_a_class_activation_map_is_that_of_the_paper(tmp_path: Path) -> None:
     torch.manual_seed(0)
     classifier = torchvision.models.resnet50().eval()
+    nn.init.normal_(classifier.fc.weight)  # so that maps count for and against a class
     torch.save(classifier.state_dict(), tmp_path / "resnet50.pth")
     baseline = Cam(weights=str(tmp_path / "resnet50.pth"), side=64)
     frames, _ = moving_square(frames=1)
@@ -104,9 +105,9 @@ def test_a_class_activation_map_is_that_of_the_paper(tmp_path: Path) -> None:
         activation = sum(w * m for w, m in zip(classifier.fc.weight[best], maps[0][0], strict=True))
     assert isinstance(activation, Tensor)
     whole = F.interpolate(activation[None, None], SIZE, mode="bilinear")[0, 0].clamp(min=0)
-    inside = (whole >= 0.2 * whole.max()).numpy()
-    assert 0 < inside.mean() < 1 and ((found.mask >= 0.5) == inside).mean() > 0.999
-    assert found.mask.max() == pytest.approx(1 / 1.2)
+    share = (whole / whole.max()).numpy()
+    assert share.min() < 0.2  # the map has an inside and an outside
+    np.testing.assert_allclose(found.mask, share / (share + 0.2), atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [MaskRcnn, CocoDetector, Cam])
