@@ -54,7 +54,7 @@ def registered(frames: Frames, wanted: Sequence[int], reach: int, step: int) -> 
     @lru_cache(maxsize=2 * reach + 2)
     def grey(position: int) -> Pixels:
         small = resize(frames[position], (round(height * scale), round(width * scale)))
-        return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
     @lru_cache(maxsize=2 * reach + 2)
     def to_next(position: int) -> Homography:
@@ -62,10 +62,10 @@ def registered(frames: Frames, wanted: Sequence[int], reach: int, step: int) -> 
         return np.eye(3) if motion is None else motion
 
     def guessed(source: int, target: int) -> Homography:
-        motion = np.eye(3)
+        motion: Homography = np.eye(3)
         for position in range(min(source, target), max(source, target)):
             motion = to_next(position) @ motion
-        motion = motion if source < target else np.linalg.inv(motion)
+        motion = motion if source < target else np.asarray(np.linalg.inv(motion))
         return np.asarray(motion / motion[2, 2])
 
     for position in wanted:

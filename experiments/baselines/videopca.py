@@ -67,7 +67,7 @@ class VideoPca(Baseline):
                 counts[side] += np.bincount(codes[members], minlength=counts.shape[1])
         outside, subject = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         total = outside + subject
-        return np.divide(subject, total, out=np.zeros_like(total), where=total > 0).astype(np.float32)
+        return np.asarray(np.divide(subject, total, out=np.zeros_like(total), where=total > 0), dtype=np.float32)
 
 
 def _codes(image: Pixels) -> NDArray[np.int64]:
@@ -81,7 +81,7 @@ def _centred_gaussian(size: tuple[int, int]) -> NDArray[np.float32]:
     """1 in the middle of the frame, (H, W)."""
     y, x = (np.arange(side) + 0.5 - side / 2 for side in size)
     squares = y[:, None] ** 2 + x[None, :] ** 2
-    return np.exp(-squares / (2 * (_CENTRE * min(size)) ** 2)).astype(np.float32)
+    return np.asarray(np.exp(-squares / (2 * (_CENTRE * min(size)) ** 2)), dtype=np.float32)
 
 
 def _to_maximum(values: NDArray[np.float32]) -> NDArray[np.float32]:
