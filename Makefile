@@ -24,6 +24,7 @@ SWEEP ?= fig3
 PROCESSES ?=
 INPUT ?=
 OUTPUT ?=
+METHOD ?=
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -62,8 +63,8 @@ limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
 fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis sweep evaluate predict \
-	report dashboard flops benchmark gpu-check known need-root
+.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis sweep evaluate baselines \
+	predict report dashboard flops benchmark gpu-check known need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -78,6 +79,7 @@ help: ## print this help
 	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
 	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7 or a file (fig3)   PROCESSES=trials at a time (1)"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
+	@echo "  METHOD=\"mog2 flow ...\": which baselines (all)"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT), or report's file"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`$(PY) -m experiments fit --help\` lists"
 
@@ -137,6 +139,9 @@ sweep: known need-root $(STAMP) ## all trials of SWEEP and their table; STEPS, A
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
 	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)
+
+baselines: known need-root $(STAMP) ## other methods (METHOD, or all) on the test clips of DATA, one table; call it again to go on
+	@$(PY) -m experiments baselines '$(RUN)' $(if $(METHOD),--method $(METHOD)) --config data/$(DATA).yaml $(data_args) $(ARGS)
 
 predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
 	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }

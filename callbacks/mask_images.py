@@ -130,7 +130,9 @@ class MaskImages(pl.Callback):
     @rank_zero_only
     def _collect(self, outputs: object, batch: object, batch_idx: int, batches: int | float, wanted: int) -> None:
         """Copy the chosen frames of one batch, if the step returned pictures."""
-        if not isinstance(outputs, Mapping) or not isinstance(batch, Mapping) or "composite" not in outputs:
+        if not isinstance(outputs, Mapping) or not isinstance(batch, Mapping):
+            return
+        if not {"composite", "mask"} & outputs.keys():
             return
         size = len(batch["image"])
         for row in chosen_rows(batch_idx, size, max(batches, math.ceil(wanted / size)), wanted):
@@ -263,7 +265,8 @@ def panels(frame: Frame) -> dict[str, Tensor]:
     drawn = {"frame and box": _labelled(draw_detection(image, frame), label(frame))}
     if "background" in frame:
         drawn["background" if frame.get("plate") else "painted"] = _panel(frame["background"])
-    drawn["composite"] = _panel(frame["composite"])
+    if "composite" in frame:
+        drawn["composite"] = _panel(frame["composite"])
     if "mask" in frame:
         soft = _panel(frame["mask"].expand(3, -1, -1))
         drawn["soft mask"] = soft

@@ -343,6 +343,28 @@ class FramesDataModule(pl.LightningDataModule):
             raise RuntimeError(f"The {split} split is not read yet: call setup() of {type(self).__name__} first.")
         return self._datasets[split]
 
+    def whole_clips(self, split: Split) -> list[StoredClip]:
+        """The clips of :meth:`dataset` with all of their frames, annotated or not, for what looks at a clip as a whole.
+
+        Where a split keeps annotated frames only, and there are others, the clip is decoded into the store once more.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Returns:
+            One entry for each clip of the data set, in its order.
+
+        Raises:
+            OSError: If the disk of the frames fails.
+            RuntimeError: If :meth:`setup` has not been called for it.
+            StoreError: If the store is full or must not be written.
+        """
+        entries = self.dataset(split).clips
+        listed = {clip.name: clip for clip in self.listed_clips(split)}
+        missing = [e.name for e in entries if len(e) + len(e.problems) < len(listed[e.name])]
+        self._stored.open([listed[name] for name in missing], self._codec or "raw")
+        return [self._stored[listed[entry.name]] if entry.name in missing else entry for entry in entries]
+
     def listed_clips(self, split: Split) -> list[Clip]:
         """The clips of one split, as :meth:`split_clips` has listed them for :meth:`setup`; it is not asked again.
 

@@ -101,6 +101,14 @@ class FrameDataset(Dataset[dict[str, Any]]):
         places = zip(self.clips, self._positions, strict=True)
         return [(clip.name, int(clip.indices[at])) for clip, positions in places for at in positions]
 
+    def frame_numbers(self, number: int) -> NDArray[np.int64]:
+        """Original numbers of the frames that this data set yields of one clip, in order.
+
+        Args:
+            number: Position of the clip in :attr:`clips`.
+        """
+        return self.clips[number].indices[self._positions[number]]
+
     def plate(self, number: int, position: int) -> Pixels:
         """The plate of a frame over its coverage, uint8 (2h, w, 3), see :func:`datamodules.plates.stacked`.
 

@@ -40,6 +40,7 @@ from experiments import (
 )
 from experiments import report as run_report
 from experiments.artifacts import InpainterArtifact
+from experiments.baselines import command as baselines
 from experiments.composition import find_configs
 from experiments.errors import RunError, Terminated, UsageError, one_line, report, warn
 from experiments.folders import (
@@ -58,6 +59,7 @@ from experiments.settings import RunSettings
 from experiments.suggestions import make_command
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "baselines": baselines.main,
     "davis": davis.main,
     "evaluate": evaluate.main,
     "predict": predict.main,
@@ -73,7 +75,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "report": run_report.main,
     "dashboard": dashboard.main,
 }
-AS_FIT = ("fit", "validate", "test", "prepare", "inspect")
+AS_FIT = ("fit", "validate", "test", "prepare", "inspect", "baselines")
 """Commands that are configured as ``fit`` is."""
 
 SOURCE = Path(__file__).resolve().parent.parent
@@ -89,6 +91,7 @@ USAGE = """usage: python -m experiments COMMAND ...
   prepare   decode the frames of a data set into the store, same options; the first fit does it too
   inspect   what a data set holds, its problems and a contact sheet, same options and --output DIR
   evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
+  baselines RUN --method NAME ...    other methods on the test clips, same options; one table
   davis     RUN --root DIR           for every clip of DAVIS a model of its own, then one table
   sweep     FILE                     every trial of a sweep (fig3, table3, ...) and their table, resumable
   trial     --run DIR --config=...   one trial of a sweep, which `wandb agent` runs

@@ -91,16 +91,7 @@ def evaluate(
     model = load_model(folder, checkpoint, subjects)
     data = load_data(config)
     metrics = MaskMetrics()
-    trainer = pl.Trainer(
-        accelerator="auto",
-        devices=1,  # several devices would repeat frames to fill up
-        precision="32-true",
-        logger=False,
-        callbacks=[metrics, MaskImages(directory=str(images)), progress_bar()],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        default_root_dir=folder.path,
-    )
+    trainer = tester([metrics, MaskImages(directory=str(images))], folder.path)
     trainer.test(model, datamodule=data, verbose=False)
     if not metrics.results:
         raise NothingToScore(
@@ -123,6 +114,25 @@ def evaluate(
         write_frames(run / FRAMES[part], frames)
     write_results(results_file(run, part, subjects, data_settings), results)
     return results
+
+
+def tester(callbacks: Sequence[pl.Callback], folder: Path) -> pl.Trainer:
+    """The trainer of all test loops: one device, float32, no logger, with progress.
+
+    Args:
+        callbacks: What measures and draws.
+        folder: Its default folder.
+    """
+    return pl.Trainer(
+        accelerator="auto",
+        devices=1,  # several devices would repeat frames to fill up
+        precision="32-true",
+        logger=False,
+        callbacks=[*callbacks, progress_bar()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
 
 
 def results_file(
@@ -312,7 +322,7 @@ def _frames(results: Mapping[str, Any]) -> str:
 
 def _add_fixed(shown: Table, name: str, numbers: Mapping[str, Any]) -> None:
     """The fixed threshold."""
-    cells = (_cell(numbers.get(column)) for column in (*COLUMNS, "average_precision"))
+    cells = (cell(numbers.get(column)) for column in (*COLUMNS, "average_precision"))
     shown.add_row(name, "0.50" if numbers["masks"] else "", *cells)
 
 
@@ -321,10 +331,11 @@ def _add_rows(shown: Table, name: str, numbers: Mapping[str, Any]) -> None:
     _add_fixed(shown, name, numbers)
     if "best_threshold" in numbers:
         best = f"best {numbers['best_threshold']:.2f}"
-        shown.add_row("", best, *(_cell(numbers.get(f"best_{column}")) for column in COLUMNS), "")
+        shown.add_row("", best, *(cell(numbers.get(f"best_{column}")) for column in COLUMNS), "")
 
 
-def _cell(value: float | None) -> str:
+def cell(value: float | None) -> str:
+    """A number in a table; empty where there is none."""
     return "" if value is None or value != value else f"{value:.3f}"
 
 

@@ -25,6 +25,7 @@ from experiments import (
     table,
     trial,
 )
+from experiments.baselines import command as baselines
 from experiments.cli import ExperimentCLI, run_lightning
 from experiments.composition import CONFIGS, data_parser, find_configs
 
@@ -39,6 +40,11 @@ PARSERS = {
     "table": table.argument_parser,
     "report": report.argument_parser,
     "dashboard": dashboard.argument_parser,
+}
+CONFIGURED = {
+    "baselines": baselines.argument_parser,
+    "inspect": inspect.argument_parser,
+    "prepare": lambda: data_parser("prepare"),
 }
 
 
@@ -72,8 +78,8 @@ def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         raise Parsed
 
     command, *arguments = words
-    if command == "inspect":
-        inspect.argument_parser().parse_args(find_configs(arguments))
+    if command in CONFIGURED:
+        CONFIGURED[command]().parse_args(find_configs(arguments))
         return
     if command == "davis":
         options = davis.parse(arguments)
@@ -92,9 +98,6 @@ def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         return
     if command in PARSERS:
         PARSERS[command]().parse_args(arguments)
-        return
-    if command == "prepare":
-        data_parser(command).parse_args(find_configs(arguments))
         return
     with monkeypatch.context() as patch:
         patch.setattr(ExperimentCLI, "before_instantiate_classes", stop)
@@ -116,7 +119,7 @@ def check_make(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) ->
             assert name in targets, f"make has no target {name}"
     if "DATA" in given:
         assert (CONFIGS / "data" / f"{given['DATA']}.yaml").is_file(), f"there is no data config {given['DATA']}"
-        if {"inspect", "prepare", "train-inpaint", "train-seg"} & set(words):
+        if {"baselines", "inspect", "prepare", "train-inpaint", "train-seg"} & set(words):
             assert given["DATA"] == "demo" or "ROOT" in given, "this data set needs ROOT"
     if "PROFILE" in given:
         assert (CONFIGS / "profiles" / given["PROFILE"]).is_dir(), f"there is no profile {given['PROFILE']}"
@@ -181,6 +184,7 @@ def test_every_file_of_the_readme_exists(root: Path) -> None:
         "python -m experiments fit --config base.yaml --config inpaint.yaml --config data/demo.yaml "
         "--config profiles/paper/inpaint.yaml",
         "python -m experiments flops --profile paper",
+        "make baselines DATA=davis ROOT=/data/DAVIS METHOD='mog2 flow' ARGS='--mog2.history 50'",
         "make prepare DATA=davis ROOT=/data/DAVIS ARGS='--data.init_args.store_limit_gb 50'",
         "python -m experiments benchmark data --long --output numbers.json",
     ],
@@ -202,6 +206,7 @@ def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.Mo
         "make predict RUN=runs/demo",
         "make inspect DATA=handheld",
         "make inspect DATA=demo ARGS=--loud",
+        "make baselines DATA=demo ARGS='--mog2.histori 50'",
         "make predict INPUT=a.mp4 ARGS=--loud",
         "python -m experiments evaluate",
         "python -m experiments fit --config data/kinetics.yaml",

@@ -100,6 +100,14 @@ def test_variables_become_options(make: Make) -> None:
         assert part in line
 
 
+def test_baselines_run_at_the_size_of_the_evaluation(make: Make) -> None:
+    assert make("baselines", "DATA=davis", "ROOT=/x", "CLIPS=bear", "METHOD=mog2 flow", "RUN=r").returncode == 0
+    assert make.log[-1] == (
+        "-m experiments baselines r --method mog2 flow --config data/davis.yaml --data.init_args.root /x "
+        "--data.init_args.clips [bear]"
+    )
+
+
 def test_sizes_are_those_of_the_data_set_asked_for(make: Make) -> None:
     assert make("flops", "DATA=davis").returncode == 0
     assert make.log[-1] == "-m experiments flops --data davis"
@@ -111,6 +119,7 @@ def test_sizes_are_those_of_the_data_set_asked_for(make: Make) -> None:
         (["train-inpaint", "DATA=davis"], "add ROOT="),
         (["inspect", "DATA=h36m"], "add ROOT="),
         (["prepare", "DATA=videos"], "add ROOT="),
+        (["baselines", "DATA=davis"], "add ROOT="),
         (["predict", "RUN=runs/x"], "INPUT="),
         (["train-inpaint", "DATA=davos", "ROOT=/x"], "DATA=davos is unknown: choose davis, demo, h36m, "),
         (["inspect", "PROFILE=huge"], "PROFILE=huge is unknown: choose paper, small"),
