@@ -26,8 +26,8 @@ def parallax(target: Pixels, registered: Pixels, seen: NDArray[np.bool_]) -> NDA
         seen: Where ``registered`` shows anything, (H, W).
 
     Returns:
-        A coarse grid over the frame, (rows, columns, 2), see :func:`enlarged`: the scene at (x, y) of ``target`` lies at
-        (x, y) plus this (dx, dy) in ``registered``, in pixels.
+        A coarse grid over the frame, (rows, columns, 2), see :func:`enlarged`: the scene at (x, y) of ``target`` lies
+        at (x, y) plus this (dx, dy) in ``registered``, in pixels.
     """
     height, width = target.shape
     if min(height, width) < _SMALLEST:

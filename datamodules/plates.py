@@ -43,7 +43,7 @@ class _Neighbour:
         """For each pixel (x, y) of the frame where to look in the neighbour, (h, w, 2)."""
         y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
         moved = np.stack([x, y], axis=2) + enlarged(self.parallax, size)
-        return cv2.perspectiveTransform(moved, self.motion)
+        return np.asarray(cv2.perspectiveTransform(moved, self.motion), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,8 @@ class TemporalPlates:
         motion = guess if found is None else found
         inside = _warped(np.full(frame.grey.shape, 255, np.uint8), motion) == 255
         left = parallax(frame.grey, _warped(other.grey, motion), inside) / np.float32(self.registration_scale)
-        return _Neighbour(offset, np.linalg.inv(rescaled(motion, 1 / self.registration_scale)), left)
+        to_neighbour: Homography = np.asarray(np.linalg.inv(rescaled(motion, 1 / self.registration_scale)), np.float64)
+        return _Neighbour(offset, to_neighbour, left)
 
     def _round(self, frames: Iterator[_Registered]) -> Iterator[_Registered]:
         """The frames with what stands out from their plates."""

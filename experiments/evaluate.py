@@ -293,7 +293,7 @@ def subjects_table(results: Mapping[str, Any]) -> Table:
         ("model", results, several),
         *((name, results["clips"][name], numbers) for name, numbers in several["clips"].items()),
     ]:
-        shown.add_row(name, _cell(union.get("j_mean")), *(_cell(numbers.get(column)) for column in SUBJECT_COLUMNS))
+        shown.add_row(name, cell(union.get("j_mean")), *(cell(numbers.get(column)) for column in SUBJECT_COLUMNS))
     return shown
 
 
