@@ -28,9 +28,10 @@ class DavisDataModule(FramesDataModule):
         ROOT/Annotations_unsupervised/480p/...         2017 only: all salient objects, 255 = ignored
         ROOT/ImageSets/480p/train.txt  val.txt         2016; 2017: ImageSets/2016 and ImageSets/2017
 
-    Without ``clips`` the official lists split the data: the clips of val.txt test, all of them; those of train.txt
-    train, but for a share that validates (``val_share``). With ``clips`` these clips serve for all three: the model
-    sees the test frames (never their masks) in training, which must be stated beside any figure (transductive; usual
+    Without ``clips`` the official lists split the data, where there are any: the clips of val.txt test, all of them;
+    those of train.txt train, but for a share that validates (``val_share``). With ``clips``, or where there is no
+    folder ImageSets, the same clips serve for all three: the model sees the test frames (never their masks) in
+    training, which must be stated beside any figure (transductive; usual
     for label-free methods on DAVIS); ``held_out`` cuts them in time.
 
     Args:
@@ -84,18 +85,20 @@ class DavisDataModule(FramesDataModule):
             Its clips, not read yet.
 
         Raises:
-            FileNotFoundError: If the folders are not as expected, or neither lists nor clips are given.
+            FileNotFoundError: If the folders are not as expected, or a list is missing among others.
             ValueError: If a named clip does not exist.
         """
         folder, available = self._frames_folder(), self.available_clips()
-        names, listed_in = (self.clips, "the argument clips") if self.clips is not None else self._official(split)
+        official = self._official(split) if self.clips is None else None
+        named = available if self.clips is None else self.clips
+        names, listed_in = official or (named, "the argument clips")
         unknown = [name for name in names if name not in available]
         if unknown:
             there = ", ".join(available)
             raise ValueError(f"Clip '{unknown[0]}' of {listed_in} is not in {folder}; available: {there}.")
         sources = {name: self.open_source(name, partial(ImageFrames, folder / name)) for name in names}
         found = {name: source for name, source in sources.items() if source is not None}
-        if self.clips is None and split != "test":
+        if official is not None and split != "test":
             validated = self.validation_part(found)
             found = {name: source for name, source in found.items() if (name in validated) == (split == "val")}
         return [self._clip(name, source, annotated=split != "train") for name, source in found.items()]
@@ -156,8 +159,8 @@ class DavisDataModule(FramesDataModule):
             raise FileNotFoundError(f"No {self.resolution} in {images}: set resolution to one of {found}.")
         raise wrong_root(self.root, lambda path: (path / "JPEGImages").is_dir(), "JPEGImages")
 
-    def _official(self, split: Split) -> tuple[list[str], Path]:
-        """Clip names of the official list for a split, and the list's path."""
+    def _official(self, split: Split) -> tuple[list[str], Path] | None:
+        """Clip names of the official list for a split, and the list's path; None without any list of any year."""
         name = "val.txt" if split == "test" else "train.txt"
         subsets = {2016: (self.resolution, "2016"), 2017: ("2017",), None: (self.resolution, "2016", "2017")}[self.year]
         for subset in subsets:
@@ -165,6 +168,8 @@ class DavisDataModule(FramesDataModule):
             if path.is_file():
                 lines = [line.split() for line in path.read_text().splitlines()]
                 return list(dict.fromkeys(_clip_name(line[0]) for line in lines if line)), path
+        if self.year is None and not (self.root / "ImageSets").is_dir():
+            return None
         folders = " or ".join(str(self.root / "ImageSets" / subset) for subset in subsets)
         which = name if self.year is None else f"{name} of {self.year}"
         raise FileNotFoundError(

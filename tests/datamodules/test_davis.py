@@ -70,7 +70,7 @@ def test_lists_by_year_hold_names(tmp_path: Path, year: str) -> None:
 
 
 @pytest.mark.parametrize("gone", ["train.txt", "val.txt"])
-def test_without_official_lists_clips_must_be_named(tmp_path: Path, gone: str) -> None:
+def test_a_list_that_is_missing_among_others_is_explained(tmp_path: Path, gone: str) -> None:
     root = write_davis(tmp_path)
     (root / "ImageSets" / "480p" / gone).unlink()
     with pytest.raises(FileNotFoundError, match=rf"No {gone} in .*or name clips .*CLIPS.*: bear, boat, camel\."):
@@ -181,6 +181,15 @@ def test_the_year_picks_the_lists(tmp_path: Path, year: int | None, test: list[s
     module = davis(write_davis_2017(tmp_path), year=year)
     module.setup("test")
     assert module.dataset("test").clip_names == test
+
+
+def test_without_any_list_all_clips_serve_for_all_parts(tmp_path: Path) -> None:
+    root = write_davis(tmp_path)
+    shutil.rmtree(root / "ImageSets")
+    data = davis(root)
+    assert data.transductive
+    names = [[clip.name for clip in data.split_clips(split)] for split in ("train", "val", "test")]
+    assert names[0] == data.available_clips() and names[1] == names[2] == names[0]
 
 
 def test_a_year_without_lists_is_explained(tmp_path: Path) -> None:
