@@ -34,7 +34,7 @@ def agreement(proposals: Proposals) -> Tensor:
     Returns:
         (B, C), in (0, 1]; 0 on the outer ring.
     """
-    live = proposals.probability > 0
+    live = proposals.live.expand_as(proposals.probability)
     corner = corners(proposals.box)
     same = torch.stack([box_iou(box, box) > SAME for box in corner])  # (B, C, C)
     votes = (same & live[:, None]).sum(dim=2) / live.sum(dim=1, keepdim=True)
