@@ -65,7 +65,8 @@ class FramesDataModule(pl.LightningDataModule):
     and are evaluated (:attr:`transductive`), which is said; ``held_out`` cuts such clips in time.
 
     With ``plates``, training and validation batches bring ``plate`` (float32 (B, 3, h, w), what the frame would show
-    without its subject) and ``covered`` (bool (B, 1, h, w), where that is known); see datamodules/plates.py.
+    without its subject), ``covered`` (bool (B, 1, h, w), where that is known) and ``evidence`` (float32 (B, 1, h, w) in
+    [0, 1], how surely a pixel is not that scene); see datamodules/plates.py.
 
     Frames leave the loaders as uint8; :meth:`on_after_batch_transfer` makes float32 of them on the device.
 
@@ -147,7 +148,7 @@ class FramesDataModule(pl.LightningDataModule):
         self.plates = plates
         height, width = self.working_size
         self._stored = StoredClips(self.store, (height, width), min_frames)
-        self._stored_plates = StoredClips(self.store, (2 * height, width), 1, "Making background plates (once)")
+        self._stored_plates = StoredClips(self.store, (3 * height, width), 1, "Making background plates (once)")
         self._whole: dict[Split, list[Clip]] = {}
         self._lists: dict[Split, list[Clip]] = {}
         self._unvalidated: str | None = None
@@ -318,13 +319,14 @@ class FramesDataModule(pl.LightningDataModule):
             batch["image"] = image.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
         parts = [batch["image"]]
         if "plate" in batch and batch["plate"].dtype == torch.uint8:
-            plate, covered = batch["plate"].to(torch.float32, memory_format=torch.contiguous_format).chunk(2, dim=2)
-            parts += [plate.div(255.0), covered[:, :1].gt(127).float()]  # (B, 3, h, w), (B, 1, h, w)
+            stacked = batch["plate"].to(torch.float32, memory_format=torch.contiguous_format)
+            plate, covered, evidence = stacked.div(255.0).chunk(3, dim=2)  # see datamodules/plates.py
+            parts += [plate, covered[:, :1].gt(0.5).float(), evidence[:, :1]]  # (B, 3, h, w), twice (B, 1, h, w)
         if self.device_augmentation is not None and self.trainer is not None and self.trainer.training:
             parts = list(self.device_augmentation(torch.cat(parts, dim=1)).split([p.shape[1] for p in parts], dim=1))
         batch["image"] = parts[0]
         if len(parts) > 1:
-            batch["plate"], batch["covered"] = parts[1], parts[2] > 0.99
+            batch["plate"], batch["covered"], batch["evidence"] = parts[1], parts[2] > 0.99, parts[3]
         return batch
 
     def dataset(self, split: Split) -> FrameDataset:
@@ -508,7 +510,7 @@ class FramesDataModule(pl.LightningDataModule):
         if self._codec is None:
             clips = {clip.kept: clip for members in used.values() for clip in members}
             total = sum(map(self._stored.bytes, clips.values()))
-            total *= 3 if self.plates == "temporal" else 1  # a plate and its coverage for every frame
+            total *= 4 if self.plates == "temporal" else 1  # a plate, its coverage and the evidence for every frame
             fits = total <= _MEMORY_SHARE * machine_memory() and total <= (self.store.limit or total)
             self._codec = "raw" if fits and self._stored.raw_fits(list(clips.values())) else "jpeg"
         return self._codec

@@ -23,7 +23,8 @@ def contact_sheet(
 ) -> NDArray[np.uint8]:
     """Draw frames of a data module, one clip per row with its name, subjects outlined (yellow) and boxed (blue).
 
-    Where the data module makes background plates, a row of these follows, black where they show nothing.
+    Where the data module makes background plates, a row of these follows, black where they show nothing,
+    and one of the evidence that is found with them.
 
     Args:
         datamodule: A data module after ``setup``; splits that are not set up are left out.
@@ -52,9 +53,11 @@ def contact_sheet(
             _write(strip, clip.name)
             strips.append(strip)
             if dataset.plates is not None:
-                plates = (unstacked(dataset.plate(number, position)) for position in shown)
-                cells = [resize(np.where(covered[..., None], plate, 0), size) for plate, covered in plates]
-                strips.append(np.concatenate(cells, axis=1))
+                plates = [unstacked(dataset.plate(number, position)) for position in shown]
+                behind = [resize(np.where(plate.covered[..., None], plate.pixels, 0), size) for plate in plates]
+                found = [resize((plate.evidence * 255).astype(np.uint8), size) for plate in plates]
+                strips.append(np.concatenate(behind, axis=1))
+                strips.append(np.repeat(np.concatenate(found, axis=1)[..., None], 3, axis=2))
     if not strips:
         raise RuntimeError(f"{type(datamodule).__name__} holds no frames yet: call setup() first.")
     return np.concatenate(strips, axis=0)

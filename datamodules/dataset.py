@@ -15,6 +15,8 @@ from torch.utils.data import Dataset, get_worker_info
 
 from datamodules.clips import ClipMasks
 from datamodules.entry import StoredClip
+from datamodules.evidence import evidence
+from datamodules.plates import stacked, unstacked
 from datamodules.readers import Pixels
 
 
@@ -27,7 +29,8 @@ class FrameDataset(Dataset[dict[str, Any]]):
     and means nothing); and, if the masks tell several subjects apart, ``objects`` (uint8 (B, 1, H, W), the number of
     the subject at each pixel, not 0 exactly where ``mask``). If boxes are given, and any frame has one, it also holds
     ``box`` (float32 (B, 4), (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). If plates are given it holds
-    ``plate`` (uint8 (B, 3, 2h, w): the plate over its coverage). A single item is the same without the first axis.
+    ``plate`` (uint8 (B, 3, 3h, w), see :func:`datamodules.plates.stacked`; where a clip has one plate, the evidence of
+    the frame is measured). A single item is the same without the first axis.
 
     If any frame has a mask or a box, the frames without are left out.
 
@@ -110,7 +113,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
         return self.clips[number].indices[self._positions[number]]
 
     def plate(self, number: int, position: int) -> Pixels:
-        """The plate of a frame over its coverage, uint8 (2h, w, 3), see :func:`datamodules.plates.stacked`.
+        """The plate of a frame with its evidence, uint8 (3h, w, 3), see :func:`datamodules.plates.stacked`.
 
         Args:
             number: Position of the clip in :attr:`clips`.
@@ -122,6 +125,8 @@ class FrameDataset(Dataset[dict[str, Any]]):
         if self.plates is None:
             raise ValueError("This data set has no plates: set plates of its data module.")
         found: Pixels = self.plates[number].read([int(self._plate_positions[number][position])])[0]
+        if len(self.plates[number]) == 1:
+            _measure(found, self.clips[number].read([position])[0])
         return found
 
     def __len__(self) -> int:
@@ -153,6 +158,8 @@ class FrameDataset(Dataset[dict[str, Any]]):
             self.clips[number].read_into(position, frame["image"])
             if self.plates is not None:
                 self.plates[number].read_into(int(self._plate_positions[number][position]), frame["plate"])
+                if len(self.plates[number]) == 1:
+                    _measure(frame["plate"], frame["image"])
             if self.transform is not None:
                 for name, changed in self.transform(**frame).items():
                     frame[name][...] = changed
@@ -188,6 +195,12 @@ class FrameDataset(Dataset[dict[str, Any]]):
         number = int(np.searchsorted(self._ends, item, side="right"))
         positions = self._positions[number]
         return number, int(positions[item - (int(self._ends[number]) - len(positions))])
+
+
+def _measure(picture: Pixels, image: Pixels) -> None:
+    """Write the evidence of a frame into the picture of the one plate of its clip."""
+    plate = unstacked(picture)
+    picture[...] = stacked(plate._replace(evidence=evidence(image, plate.pixels, plate.covered)))
 
 
 def finished(batch: Any) -> Any:  # noqa: ANN401  the loader expects a list here, which it gets only without us

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.evidence import evidence
 from datamodules.readers import Pixels
 
-_STANDS_OUT = 3.5  # error over the usual one
-_LEAST_USUAL = 3.0  # of 255: noise of a camera that stands still
-_SMOOTHING = 1.5  # pixels, standard deviation
+_STANDS_OUT = 0.4  # evidence
 _SPECK = 3  # pixels: what is thinner, such as a rail that is registered wrong, is not the subject
 _BORDER = 1 / 45  # of the height: how far the subject may go on beyond what stands out
 
@@ -18,9 +17,8 @@ _BORDER = 1 / 45  # of the height: how far the subject may go on beyond what sta
 def moving_blob(image: Pixels, plate: Pixels, covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The connected region that stands out most from the plate.
 
-    Errors are forgiven where another pixel next to it has that colour in the plate, and are measured in units of their
-    median over the frame. One region, as there is one subject: elsewhere the plate is wrong, and what stands out there
-    must not be taken out of other plates.
+    One region, as there is one subject: elsewhere the plate is wrong, and what stands out there must not be taken out
+    of other plates.
 
     Args:
         image: RGB, uint8, (h, w, 3).
@@ -30,19 +28,12 @@ def moving_blob(image: Pixels, plate: Pixels, covered: NDArray[np.bool_]) -> NDA
     Returns:
         uint8, (h, w): 255 in the region and a little around it, 0 elsewhere.
     """
-    around = np.ones((3, 3), np.uint8)
-    beyond = np.maximum(cv2.subtract(image, cv2.dilate(plate, around)), cv2.subtract(cv2.erode(plate, around), image))
-    error = np.linalg.norm(beyond.astype(np.float32), axis=2) * covered
-    smooth = cv2.GaussianBlur(error, (0, 0), _SMOOTHING)
-    if not covered.any():
-        return np.zeros(covered.shape, np.uint8)
-    usual = max(float(np.median(smooth[covered])), _LEAST_USUAL)
-    standing_out = (smooth > _STANDS_OUT * usual).astype(np.uint8)
-    wide = cv2.morphologyEx(standing_out, cv2.MORPH_OPEN, _disc(_SPECK))
+    found = evidence(image, plate, covered)
+    wide = cv2.morphologyEx((found > _STANDS_OUT).astype(np.uint8), cv2.MORPH_OPEN, _disc(_SPECK))
     count, labels = cv2.connectedComponents(wide)
     if count < 2:
         return np.zeros(covered.shape, np.uint8)
-    weight = np.bincount(labels.ravel(), weights=smooth.ravel(), minlength=count)
+    weight = np.bincount(labels.ravel(), weights=found.ravel(), minlength=count)
     blob = (labels == 1 + int(weight[1:].argmax())).astype(np.uint8) * np.uint8(255)
     return np.asarray(cv2.dilate(blob, _disc(2 * round(len(blob) * _BORDER) + 1)), dtype=np.uint8)
 

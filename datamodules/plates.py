@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules import agreement, evidence
+from datamodules.agreement import agreed
 from datamodules.camera_motion import Homography, camera_motion, rescaled
 from datamodules.clips import Clip
+from datamodules.evidence import Evidence
 from datamodules.moving import moving_blob
 from datamodules.parallax import enlarged, parallax
 from datamodules.readers import Broken, FrameSource, Keep, Pixels, resize
@@ -65,37 +68,52 @@ def plate_clip(clip: Clip, kind: PlateKind) -> Clip:
         kind: ``static``: one plate for all of it; ``temporal``: one for each frame that it keeps.
 
     Returns:
-        A clip for the frame store, at twice the working height.
+        A clip for the frame store, at three times the working height.
     """
     if kind == "static":
         return Clip(f"{clip.name} plate", StaticPlate(clip.source))
     return replace(clip, name=f"{clip.name} plates", source=TemporalPlates(clip.source))
 
 
-def stacked(plate: Pixels, covered: NDArray[np.bool_]) -> Pixels:
-    """A plate and its coverage as one picture, which survives any codec for pictures.
+class Plate(NamedTuple):
+    """What is known of the scene behind a frame.
+
+    Attributes:
+        pixels: RGB, uint8, (h, w, 3), 0 where it is not known.
+        covered: Where it is known, bool, (h, w).
+        evidence: How surely each pixel of the frame is not that scene, float32, (h, w), in [0, 1]; nothing but zeros
+            where the plate is not that of one frame.
+    """
+
+    pixels: Pixels
+    covered: NDArray[np.bool_]
+    evidence: Evidence
+
+
+def stacked(plate: Plate) -> Pixels:
+    """A plate as one picture, which survives any codec for pictures.
 
     Args:
-        plate: RGB, uint8, (h, w, 3).
-        covered: Where it is known, bool, (h, w).
+        plate: The plate.
 
     Returns:
-        uint8, (2h, w, 3): the plate above, 255 where it is covered below.
+        uint8, (3h, w, 3): the plate, 255 where it is covered below it, and 255 times the evidence at the bottom.
     """
-    return np.concatenate([plate, np.repeat(covered[..., None] * np.uint8(255), 3, axis=2)])
+    greys = (plate.covered * np.uint8(255), (plate.evidence * 255).round().astype(np.uint8))
+    return np.concatenate([plate.pixels, *(np.repeat(grey[..., None], 3, axis=2) for grey in greys)])
 
 
-def unstacked(picture: Pixels) -> tuple[Pixels, NDArray[np.bool_]]:
+def unstacked(picture: Pixels) -> Plate:
     """Undo :func:`stacked`.
 
     Args:
-        picture: uint8, (2h, w, 3).
+        picture: uint8, (3h, w, 3).
 
     Returns:
-        The plate, uint8, (h, w, 3), and its coverage, bool, (h, w).
+        The plate.
     """
-    height = len(picture) // 2
-    return picture[:height], picture[height:, :, 0] > 127
+    pixels, covered, found = np.split(picture, 3)
+    return Plate(pixels, covered[..., 0] > 127, (found[..., 0] / np.float32(255)).astype(np.float32))
 
 
 def median_plate(images: NDArray[np.uint8], seen: NDArray[np.bool_]) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -135,10 +153,10 @@ class StaticPlate:
     def frames(
         self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
     ) -> Iterator[tuple[int, Pixels]]:
-        """Yield (0, plate over its coverage, uint8 (2h, w, 3)).
+        """Yield (0, plate without evidence, uint8 (3h, w, 3)).
 
         Args:
-            size: (2h, w) in pixels; None takes the frames' own size for (h, w).
+            size: (3h, w) in pixels; None takes the frames' own size for (h, w).
             keep: Asked before every frame, as it may raise to end this; whatever it answers, there is one picture.
             broken: Told of every frame that is broken among those that the median is taken of.
 
@@ -147,16 +165,17 @@ class StaticPlate:
             OSError: As the source does.
         """
         every = max(1, -(-len(self.source) // self.most))
-        half = None if size is None else (size[0] // 2, size[1])
+        third = None if size is None else (size[0] // 3, size[1])
 
         def chosen_one(position: int, number: int) -> bool:
             if keep is not None:
                 keep(position, number)
             return position % every == 0
 
-        chosen = self.source.frames(half, chosen_one, broken)
+        chosen = self.source.frames(third, chosen_one, broken)
         images = np.stack([image for _, image in chosen])
-        yield 0, stacked(*median_plate(images, np.ones(images.shape[:3], dtype=bool)))
+        nothing = np.zeros(images.shape[1:3], np.float32)
+        yield 0, stacked(Plate(*median_plate(images, np.ones(images.shape[:3], dtype=bool)), nothing))
 
     def identity(self) -> Iterator[str]:
         """That of the frames, and the settings."""
@@ -164,9 +183,9 @@ class StaticPlate:
         yield f"static plate {self.most}"
 
     def original_size(self) -> tuple[int, int]:
-        """(2h, w) of the picture in pixels."""
+        """(3h, w) of the picture in pixels."""
         height, width = self.source.original_size()
-        return 2 * height, width
+        return 3 * height, width
 
 
 @dataclass(frozen=True)
@@ -177,7 +196,8 @@ class TemporalPlates:
     camera's motion and the smooth parallax that it leaves, and the median of each pixel is taken: what moves is in
     another place in most of them. Where it is not, because a subject is large or slow, its ghost stays in the plate; so
     the plates are made again, ``rounds`` times, of what in the neighbours does not stand out from their own plates.
-    Only the frames within reach, once for every round, are in memory.
+    The evidence is that of :func:`datamodules.evidence.evidence`, as far as :func:`datamodules.agreement.agreed`. Only
+    the frames within reach, once for every round, and those of its last step are in memory.
 
     Attributes:
         source: The clip's frames.
@@ -200,10 +220,10 @@ class TemporalPlates:
     def frames(
         self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
     ) -> Iterator[tuple[int, Pixels]]:
-        """Yield (original frame number, plate over its coverage, uint8 (2h, w, 3)) in order.
+        """Yield (original frame number, plate, uint8 (3h, w, 3)) in order.
 
         Args:
-            size: (2h, w) in pixels; None takes the frames' own size for (h, w).
+            size: (3h, w) in pixels; None takes the frames' own size for (h, w).
             keep: Of which frames, by position and original number; None yields all.
             broken: Told of every frame that is broken; it is nobody's neighbour.
 
@@ -211,23 +231,24 @@ class TemporalPlates:
             ValueError: As the source does.
             OSError: As the source does.
         """
-        height, width = self.source.original_size() if size is None else (size[0] // 2, size[1])
+        height, width = self.source.original_size() if size is None else (size[0] // 3, size[1])
         frames = self._registered(self._read((height, width), broken))
         for _ in range(self.rounds):
             frames = self._round(frames)
-        for window, at in windows(frames, self.reach):
-            if keep is None or keep(window[at].position, window[at].number):
-                yield window[at].number, stacked(*self._plate(window, at))
+        for (frame, plate), found in agreed(self._found(frames)):
+            if keep is None or keep(frame.position, frame.number):
+                yield frame.number, stacked(plate._replace(evidence=found))
 
     def identity(self) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from self.source.identity()
         yield f"temporal plates in {self.rounds} rounds {self.reach} {self.step} {self.registration_scale}"
+        yield from (evidence.SETTINGS, agreement.SETTINGS)
 
     def original_size(self) -> tuple[int, int]:
-        """(2h, w) of the first picture in pixels."""
+        """(3h, w) of the first picture in pixels."""
         height, width = self.source.original_size()
-        return 2 * height, width
+        return 3 * height, width
 
     def _read(self, size: tuple[int, int], broken: Broken | None) -> Iterator[_Read]:
         """The frames, and the camera's motion since the first."""
@@ -272,6 +293,15 @@ class TemporalPlates:
         """The frames with what stands out from their plates."""
         for window, at in windows(frames, self.reach):
             yield replace(window[at], moving=moving_blob(window[at].image, *self._plate(window, at)))
+
+    def _found(
+        self, frames: Iterator[_Registered]
+    ) -> Iterator[tuple[tuple[_Registered, Plate], Pixels, Evidence, NDArray[np.bool_]]]:
+        """The frames with their plates; and each frame's pixels, evidence and coverage once more."""
+        for window, at in windows(frames, self.reach):
+            frame, (pixels, covered) = window[at], self._plate(window, at)
+            plate = Plate(pixels, covered, evidence.evidence(frame.image, pixels, covered))
+            yield (frame, plate), frame.image, plate.evidence, covered
 
     @staticmethod
     def _plate(window: list[_Registered], at: int) -> tuple[Pixels, NDArray[np.bool_]]:

@@ -37,7 +37,7 @@ class FrameAugmentation:
                 A.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=photometric),
                 A.HueSaturationValue(hue_shift_limit=4, sat_shift_limit=12, val_shift_limit=0, p=photometric),
             ],
-            additional_targets={"plate": "image"},
+            additional_targets={"plate": "image", "known": "mask"},
             is_check_shapes=False,
         )
 
@@ -45,16 +45,20 @@ class FrameAugmentation:
         """Change one frame, and its plate alike.
 
         Args:
-            pictures: ``image``, RGB, uint8, (H, W, 3), and perhaps ``plate``, (2H, W, 3), see
-                :func:`datamodules.plates.stacked`.
+            pictures: ``image``, RGB, uint8, (H, W, 3), and perhaps ``plate``, (3H, W, 3), see
+                :func:`datamodules.plates.stacked`, of which the first H rows are a picture too.
 
         Returns:
             The changed pictures by the same names, same shapes and types.
         """
         seed = int(torch.randint(2**31, ()).item())
         self._transform.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        changed = self._transform(**pictures)
-        return {name: np.asarray(changed[name], dtype=np.uint8) for name in pictures}
+        image, plate = pictures["image"], pictures.get("plate")
+        if plate is None:
+            return {"image": np.asarray(self._transform(image=image)["image"], dtype=np.uint8)}
+        height = len(image)
+        changed = self._transform(image=image, plate=plate[:height], known=plate[height:])
+        return {"image": changed["image"], "plate": np.concatenate([changed["plate"], changed["known"]])}
 
 
 class DeviceAugmentation(nn.Module):

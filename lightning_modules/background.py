@@ -41,8 +41,8 @@ class Scene:
     Attributes:
         plate: (B, 3, H, W) in [0, 1].
         covered: Where it is known, (B, 1, H, W), bool.
-        evidence: How surely each pixel is not the scene, (B, 1, H, W) in [0, 1], see :func:`plate_evidence`; None
-            leaves it to the error of the background.
+        evidence: How surely each pixel is not the scene, (B, 1, H, W) in [0, 1], measured where the plate was made;
+            None leaves it to the error of the background.
     """
 
     plate: Tensor

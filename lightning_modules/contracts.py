@@ -21,6 +21,8 @@ class Batch(TypedDict):
         plate: What the frame would show without its subject, (B, 3, H, W), float32 in [0, 1]; where the data module
             makes plates, not in testing.
         covered: Where the plate is known, (B, 1, H, W), bool; comes with ``plate``.
+        evidence: How surely each pixel of the frame is not the scene, (B, 1, H, W), float32 in [0, 1]; comes with
+            ``plate``.
     """
 
     image: Tensor
@@ -32,6 +34,7 @@ class Batch(TypedDict):
     box: NotRequired[Tensor]
     plate: NotRequired[Tensor]
     covered: NotRequired[Tensor]
+    evidence: NotRequired[Tensor]
 
 
 class StepOutput(TypedDict, total=False):

@@ -27,7 +27,6 @@ from lightning_modules.losses import (
     mask_prior,
     mask_target,
     pixel_distance,
-    plate_evidence,
 )
 from lightning_modules.networks import Detector, Inpainter, Proposals, Segmenter, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
@@ -71,9 +70,8 @@ class SegmentationModule(pl.LightningModule):
         background: What predicts it: ``inpainting`` (paper), or the data module's plates of the clip, ``static`` or
             ``temporal``, with ``I`` where a plate shows nothing (beyond the paper).
         plate_tolerance: By how many pixels a plate may be registered wrong without counting as the subject.
-        evidence_scale: Against plates, take the evidence of :func:`plate_evidence` with this scale for the error of the
-            background, in both objectives; what no plate shows is then left out, and so is the perceptual term. 0 takes
-            the error (paper).
+        evidence: Against plates, take the evidence that the data module finds for the error of the background, in both
+            objectives; the perceptual term is then left out.
         mode: ``separate`` (paper), ``joint`` (Fig. 3b), ``background_only`` (Fig. 3c) or ``direct_regression`` (Fig.
             3d): one box, no grid and no ``p``, so that G has nothing to choose and nobody learns from it.
         estimator: Estimator of O: ``importance``, ``uniform``, ``exact``, ``leave_one_out`` or ``gumbel``.
@@ -107,8 +105,8 @@ class SegmentationModule(pl.LightningModule):
 
     Raises:
         HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
-        ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, or ``evidence_scale`` without
-            ``skips`` or without plates; if ``evidence_scale`` or ``box_warmup`` is out of range.
+        ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, or ``evidence`` without
+            ``skips`` or without plates; if ``box_warmup`` is out of range.
     """
 
     inpainter_ready: Tensor
@@ -138,7 +136,7 @@ class SegmentationModule(pl.LightningModule):
         recolour: bool = False,
         background: BackgroundName = "inpainting",
         plate_tolerance: int = 1,
-        evidence_scale: float = 0.0,
+        evidence: bool = False,
         mode: Mode = "separate",
         estimator: EstimatorName = "importance",
         samples: int = 1,
@@ -168,10 +166,10 @@ class SegmentationModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.subjects = 1
-        if evidence_scale > 0 and (background == "inpainting" or not skips):
-            raise ValueError("evidence_scale needs background temporal or static, and skips.")
-        if evidence_scale < 0 or not 0 <= box_warmup <= 1 or (box_warmup > 0 and box_fit_weight == 0):
-            raise ValueError("evidence_scale must not be negative, box_warmup in [0, 1] and 0 without box_fit_weight.")
+        if evidence and (background == "inpainting" or not skips):
+            raise ValueError("evidence needs background temporal or static, and skips.")
+        if not 0 <= box_warmup <= 1 or (box_warmup > 0 and box_fit_weight == 0):
+            raise ValueError("box_warmup must be in [0, 1], and 0 without box_fit_weight.")
         weights = None
         if inpainter_ckpt is not None:
             found, weights = read_inpainter(inpainter_ckpt)
@@ -379,9 +377,8 @@ class SegmentationModule(pl.LightningModule):
             raise ValueError(
                 f"background={kind} needs plates, and the data brings none: set data.init_args.plates to {kind}."
             )
-        plate, covered = nearest_plate(batch["plate"], image, self.hparams["plate_tolerance"]), batch["covered"]
-        scale = self.hparams["evidence_scale"]
-        return Scene(plate, covered, plate_evidence(plate, image, covered, scale) if scale > 0 else None)
+        plate = nearest_plate(batch["plate"], image, self.hparams["plate_tolerance"])
+        return Scene(plate, batch["covered"], batch["evidence"] if self.hparams["evidence"] else None)
 
     def _hole(self, image: Tensor, box: Tensor) -> Tensor:
         """The grown box, (B, 1, H, W) in [0, 1]."""

@@ -1,7 +1,6 @@
 """Losses: pure functions of tensors, and thin modules where weights are held."""
 
 from lightning_modules.losses.box_fit import box_fit, mask_target
-from lightning_modules.losses.evidence import plate_evidence
 from lightning_modules.losses.objectives import background_objective, foreground_objective
 from lightning_modules.losses.priors import MaskPrior, box_prior, confidence_prior, mask_prior
 from lightning_modules.losses.reconstruction import (
@@ -23,6 +22,5 @@ __all__ = [
     "mask_prior",
     "mask_target",
     "pixel_distance",
-    "plate_evidence",
     "squared_error",
 ]

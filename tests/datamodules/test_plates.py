@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from datamodules.camera_motion import camera_motion, rescaled
-from datamodules.plates import TemporalPlates, median_plate, stacked, unstacked
+from datamodules.plates import Plate, TemporalPlates, median_plate, stacked, unstacked
 from datamodules.readers import Broken, Keep, Pixels, resize
 
 SIZE = (96, 128)
@@ -98,10 +98,10 @@ def test_a_motion_between_large_frames_is_rescaled_to_small_ones() -> None:
 
 def test_the_plate_shows_the_scene_behind_the_square() -> None:
     walk = Walk(41)
-    plates = dict(TemporalPlates(walk, reach=16, step=4).frames((2 * SIZE[0], SIZE[1])))
+    plates = dict(TemporalPlates(walk, reach=16, step=4).frames((3 * SIZE[0], SIZE[1])))
     assert list(plates) == [10 * t for t in range(41)]
     for t in (0, 20, 40):
-        plate, covered = unstacked(plates[10 * t])
+        plate, covered, _ = unstacked(plates[10 * t])
         error = np.abs(plate.astype(int) - walk.clean(t)).mean(axis=2)
         square = np.zeros(SIZE, dtype=bool)
         square[30:60, 8 + 2 * t : 28 + 2 * t] = True
@@ -116,7 +116,7 @@ def test_rounds_take_the_ghost_of_a_slow_square_out_of_the_plate() -> None:
 
     def ghost(rounds: int) -> float:
         source = TemporalPlates(walk, reach=20, step=4, rounds=rounds, registration_scale=1)
-        (_, picture), *_ = source.frames((2 * SIZE[0], SIZE[1]), lambda position, _: position == 30)
+        (_, picture), *_ = source.frames((3 * SIZE[0], SIZE[1]), lambda position, _: position == 30)
         error = np.abs(unstacked(picture)[0].astype(int) - walk.clean(30)).mean(axis=2)
         return float(error[32:58, 35:55].mean())
 
@@ -125,22 +125,22 @@ def test_rounds_take_the_ghost_of_a_slow_square_out_of_the_plate() -> None:
 
 
 def test_what_no_neighbour_shows_is_not_covered() -> None:
-    plates = dict(TemporalPlates(Walk(9), reach=8, step=8).frames((2 * SIZE[0], SIZE[1])))
-    plate, covered = unstacked(plates[80])  # its only neighbour is the first frame, 20 pixels to the left
+    plates = dict(TemporalPlates(Walk(9), reach=8, step=8).frames((3 * SIZE[0], SIZE[1])))
+    plate, covered, _ = unstacked(plates[80])  # its only neighbour is the first frame, 20 pixels to the left
     assert not covered[:, 118:].any() and covered[20:80, 20:90].all()
     assert (plate[~covered] == 0).all()
 
 
 def test_a_single_frame_has_an_empty_plate() -> None:
-    plate, covered = unstacked(next(TemporalPlates(Walk(1)).frames((2 * SIZE[0], SIZE[1])))[1])
-    assert not covered.any() and not plate.any()
+    plate, covered, evidence = unstacked(next(TemporalPlates(Walk(1)).frames((3 * SIZE[0], SIZE[1])))[1])
+    assert not covered.any() and not plate.any() and not evidence.any()
 
 
 def test_plates_are_made_of_the_kept_frames_and_a_broken_one_is_nobodys_neighbour() -> None:
     told: list[int] = []
     source = TemporalPlates(Walk(20, missing=7), reach=4, step=2)
     found = list(
-        source.frames((2 * SIZE[0], SIZE[1]), lambda position, number: number % 50 == 0, lambda n, _: told.append(n))
+        source.frames((3 * SIZE[0], SIZE[1]), lambda position, number: number % 50 == 0, lambda n, _: told.append(n))
     )
     assert [number for number, _ in found] == [0, 50, 100, 150] and told == [70]
 
@@ -149,22 +149,22 @@ def test_a_broken_frame_shifts_nothing() -> None:
     walk = Walk(20, missing=3)
     kept = [number for number, _ in walk.frames(None, lambda position, _: position % 2 == 0, lambda *_: None)]
     source = TemporalPlates(walk, reach=4, step=2)
-    made = source.frames((2 * SIZE[0], SIZE[1]), lambda position, _: position % 2 == 0, lambda *_: None)
+    made = source.frames((3 * SIZE[0], SIZE[1]), lambda position, _: position % 2 == 0, lambda *_: None)
     assert [number for number, _ in made] == kept == [20 * t for t in range(10)]
 
 
 def test_memory_holds_the_windows_only() -> None:
-    walk = Walk(60)
+    walk = Walk(90)
     read: list[int] = []
     frame = walk.frame
     walk.frame = lambda t: read.append(t) or frame(t)  # type: ignore[method-assign, func-returns-value]
     ahead = [
         max(read) - number // 10
         for number, _ in TemporalPlates(walk, reach=5, step=5, rounds=2, registration_scale=1).frames(
-            (2 * SIZE[0], SIZE[1])
+            (3 * SIZE[0], SIZE[1])
         )
     ]
-    assert max(ahead) == 4 * 5  # a window for the registration, one for each round, and one for the plates
+    assert max(ahead) <= 4 * 5 + 32  # a window for the registration, one for each round, one for the plates; agreement
 
 
 def test_the_settings_are_part_of_the_identity() -> None:
@@ -183,11 +183,23 @@ def test_the_median_ignores_what_is_not_seen() -> None:
     assert covered.tolist() == [[True, True], [True, False]]
 
 
-def test_coverage_survives_a_lossy_codec() -> None:
+def test_coverage_and_evidence_survive_a_lossy_codec() -> None:
     rng = np.random.default_rng(0)
-    plate = np.repeat(np.repeat(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), 8, 0), 8, 1)
+    pixels = np.repeat(np.repeat(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), 8, 0), 8, 1)
     covered = np.zeros((96, 128), dtype=bool)
     covered[13:77, 21:99] = True
-    packed = cv2.imencode(".jpg", stacked(plate, covered), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    evidence = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 3)
+    packed = cv2.imencode(".jpg", stacked(Plate(pixels, covered, evidence)), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
     again = unstacked(cv2.imdecode(packed, cv2.IMREAD_COLOR))
-    assert (again[1] != covered).mean() < 0.001
+    assert (again.covered != covered).mean() < 0.001
+    assert np.abs(again.evidence - evidence).max() < 0.05
+
+
+def test_the_evidence_is_where_the_square_is() -> None:
+    walk = Walk(41)
+    plates = dict(TemporalPlates(walk, reach=16, step=4).frames((3 * SIZE[0], SIZE[1])))
+    for t in (0, 20, 40):
+        found = unstacked(plates[10 * t]).evidence > 0.5
+        square = np.zeros(SIZE, dtype=bool)
+        square[30:60, 8 + 2 * t : 28 + 2 * t] = True
+        assert (found & square).sum() / (found | square).sum() > 0.75

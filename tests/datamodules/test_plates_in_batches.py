@@ -22,6 +22,8 @@ def test_training_and_validation_bring_plates_and_test_does_not(layout: str, kin
         assert batch["plate"].shape == batch["image"].shape and batch["plate"].dtype == torch.float32, split
         assert 0 <= batch["plate"].min() and batch["plate"].max() <= 1
         assert batch["covered"].shape == (count, 1, height, width) and batch["covered"].dtype == torch.bool
+        assert batch["evidence"].shape == (count, 1, height, width) and batch["evidence"].dtype == torch.float32
+        assert 0 < batch["evidence"].max() <= 1, split
     assert "plate" not in next(iter(data.test_dataloader()))
 
 
@@ -35,8 +37,20 @@ def test_a_frame_is_mirrored_with_its_plate(tmp_path: Path) -> None:
     by_number = {(clip, int(i)): n for n, (clip, i) in enumerate(zip(plain["clip"], plain["index"], strict=True))}
     mirrored = data.on_after_batch_transfer(changed.__getitems__(range(len(changed))), 0)
     for n, key in enumerate(zip(mirrored["clip"], mirrored["index"].tolist(), strict=True)):
-        for name in ("image", "plate", "covered"):
+        for name in ("image", "plate", "covered", "evidence"):
             assert torch.equal(mirrored[name][n], plain[name][by_number[key]].flip(-1)), name
+
+
+def test_colours_change_the_plate_with_the_frame_and_not_the_evidence(tmp_path: Path) -> None:
+    data = factory("demo", tmp_path)(plates="static", augment=False)
+    data.setup("fit")
+    dataset = data.dataset("train")
+    plain = dataset[0]["plate"]
+    dataset.transform = FrameAugmentation(flip=0.0, photometric=1.0)
+    changed = dataset[0]["plate"]
+    height = plain.shape[1] // 3
+    assert not torch.equal(changed[:, :height], plain[:, :height])
+    assert torch.equal(changed[:, height:], plain[:, height:])
 
 
 def test_plates_that_two_splits_share_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -700,7 +700,7 @@ def test_what_makes_plates_can_be_interrupted_before_every_frame(kind: PlateKind
     store = FrameStore(tmp_path / "store")
     store.open()
     with pytest.raises(InterruptedError):
-        store.write(plates, (2 * SIZE[0], SIZE[1]), "raw", check=check)
+        store.write(plates, (3 * SIZE[0], SIZE[1]), "raw", check=check)
     assert entries(tmp_path / "store") == []
 
 

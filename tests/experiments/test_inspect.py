@@ -13,7 +13,7 @@ from PIL import Image
 
 from datamodules import DavisDataModule
 from datamodules.dataset import FrameDataset
-from datamodules.plates import stacked
+from datamodules.plates import Plate, stacked
 from datamodules.readers import ImageFrames
 from experiments.cli import main
 from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
@@ -159,13 +159,13 @@ def test_what_the_data_module_says_is_heard(davis: Path, tmp_path: Path, capsys:
         assert said.count("Transductive: clip 'camel' both trains") == 1 and "test: 1 clip, 6 frames" in said
 
 
-def test_plates_are_drawn_below_their_frames(
+def test_plates_and_their_evidence_are_drawn_below_their_frames(
     davis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def plate(_: FrameDataset, number: int, position: int) -> np.ndarray:
         picture, covered = np.full((*SIZE, 3), (40 * position, 0, 200), np.uint8), np.zeros(SIZE, dtype=bool)
         covered[:, : SIZE[1] // 2] = True
-        return stacked(picture, covered)
+        return stacked(Plate(picture, covered, covered.astype(np.float32)))
 
     options = [f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL]
     assert main(["inspect", "--config=data/davis.yaml", *options, f"--output={tmp_path / 'without'}"]) == 0
@@ -173,8 +173,9 @@ def test_plates_are_drawn_below_their_frames(
     configs = ["--config=data/davis.yaml", "--config=background/temporal.yaml"]
     assert main(["inspect", *configs, *options, f"--output={tmp_path}"]) == 0
     sheet = np.asarray(Image.open(tmp_path / "inspect_davis.png"))
-    assert sheet.shape == (2 * 192, 6 * 256, 3)
+    assert sheet.shape == (3 * 192, 6 * 256, 3)
     assert np.array_equal(sheet[:192], np.asarray(Image.open(tmp_path / "without" / "inspect_davis.png")))
     for position in range(6):  # all six frames of the clip are on the sheet
-        cell = sheet[192:, 256 * position : 256 * (position + 1)]
+        cell, found = np.split(sheet[192:, 256 * position : 256 * (position + 1)], 2)
         assert (cell[:, :124] == (40 * position, 0, 200)).all() and (cell[:, 132:] == 0).all()
+        assert (found[:, :124] == 255).all() and (found[:, 132:] == 0).all()
