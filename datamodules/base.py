@@ -91,6 +91,8 @@ class FramesDataModule(pl.LightningDataModule):
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
+        one_subject: Let ``temporal`` plates tell of one connected region in each frame, the one that stands out most;
+            False where several subjects are to be found.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.
@@ -116,6 +118,7 @@ class FramesDataModule(pl.LightningDataModule):
         store_codec: Literal["auto", "raw", "jpeg"] = "auto",
         min_frames: int = 1,
         plates: PlateKind | None = None,
+        one_subject: bool = True,
         held_out: float = 0.0,
         evaluated_part: Literal["held_out", "trained"] = "held_out",
         val_share: float = 0.1,
@@ -146,6 +149,7 @@ class FramesDataModule(pl.LightningDataModule):
         self.val_share = val_share
         self.evaluated_part = evaluated_part
         self.plates = plates
+        self.one_subject = one_subject
         height, width = self.working_size
         self._stored = StoredClips(self.store, (height, width), min_frames)
         self._stored_plates = StoredClips(self.store, (3 * height, width), 1, "Making background plates (once)")
@@ -519,7 +523,7 @@ class FramesDataModule(pl.LightningDataModule):
         """The plates of clips that are open; made where they are not in the store."""
         if self.plates is None:
             return None
-        sources = [plate_clip(clip, self.plates) for clip in clips]
+        sources = [plate_clip(clip, self.plates, self.one_subject) for clip in clips]
         self._stored_plates.open(sources, self._codec or "raw")
         return [self._stored_plates[source] for source in sources]
 

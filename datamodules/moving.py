@@ -1,4 +1,4 @@
-"""Where in a frame the subject seems to be, from its plate: a guess that serves to make a better plate."""
+"""Where in a frame the subject seems to be, from its evidence."""
 
 from __future__ import annotations
 
@@ -6,35 +6,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.evidence import evidence
-from datamodules.readers import Pixels
+from datamodules.evidence import Evidence
 
 _STANDS_OUT = 0.4  # evidence
 _SPECK = 3  # pixels: what is thinner, such as a rail that is registered wrong, is not the subject
 _BORDER = 1 / 45  # of the height: how far the subject may go on beyond what stands out
 
 
-def moving_blob(image: Pixels, plate: Pixels, covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The connected region that stands out most from the plate.
+def moving_blob(evidence: Evidence) -> NDArray[np.uint8]:
+    """The connected region that stands out most.
 
-    One region, as there is one subject: elsewhere the plate is wrong, and what stands out there must not be taken out
-    of other plates.
+    One region, as there is one subject: elsewhere the plate is wrong.
 
     Args:
-        image: RGB, uint8, (h, w, 3).
-        plate: RGB, uint8, (h, w, 3).
-        covered: Where the plate shows anything, (h, w).
+        evidence: How surely each pixel is not the scene, (h, w), see :func:`datamodules.evidence.evidence`.
 
     Returns:
-        uint8, (h, w): 255 in the region and a little around it, 0 elsewhere.
+        uint8, (h, w): 1 in the region and a little around it, 0 elsewhere.
     """
-    found = evidence(image, plate, covered)
-    wide = cv2.morphologyEx((found > _STANDS_OUT).astype(np.uint8), cv2.MORPH_OPEN, _disc(_SPECK))
+    wide = cv2.morphologyEx((evidence > _STANDS_OUT).astype(np.uint8), cv2.MORPH_OPEN, _disc(_SPECK))
     count, labels = cv2.connectedComponents(wide)
     if count < 2:
-        return np.zeros(covered.shape, np.uint8)
-    weight = np.bincount(labels.ravel(), weights=found.ravel(), minlength=count)
-    blob = (labels == 1 + int(weight[1:].argmax())).astype(np.uint8) * np.uint8(255)
+        return np.zeros(evidence.shape, np.uint8)
+    weight = np.bincount(labels.ravel(), weights=evidence.ravel(), minlength=count)
+    blob = (labels == 1 + int(weight[1:].argmax())).astype(np.uint8)
     return np.asarray(cv2.dilate(blob, _disc(2 * round(len(blob) * _BORDER) + 1)), dtype=np.uint8)
 
 

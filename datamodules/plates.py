@@ -57,22 +57,23 @@ class _Registered:
     number: int
     image: Pixels
     neighbours: tuple[_Neighbour, ...]
-    moving: NDArray[np.uint8]  # 255 where the subject seems to be, (h, w); all 0 before the first round
+    moving: NDArray[np.uint8]  # 1 where the subject seems to be, (h, w); all 0 before the first round
 
 
-def plate_clip(clip: Clip, kind: PlateKind) -> Clip:
+def plate_clip(clip: Clip, kind: PlateKind, one_subject: bool = True) -> Clip:
     """The clip whose frames are the plates of a clip.
 
     Args:
         clip: The clip.
         kind: ``static``: one plate for all of it; ``temporal``: one for each frame that it keeps.
+        one_subject: See :class:`TemporalPlates`.
 
     Returns:
         A clip for the frame store, at three times the working height.
     """
     if kind == "static":
         return Clip(f"{clip.name} plate", StaticPlate(clip.source))
-    return replace(clip, name=f"{clip.name} plates", source=TemporalPlates(clip.source))
+    return replace(clip, name=f"{clip.name} plates", source=TemporalPlates(clip.source, one_subject=one_subject))
 
 
 class Plate(NamedTuple):
@@ -205,6 +206,8 @@ class TemporalPlates:
         step: Distance between neighbours, in frames.
         registration_scale: Size at which the camera's motion is found, over the working size.
         rounds: How often the plates are made again.
+        one_subject: Of the evidence keep the connected region that stands out most in each frame. Where the scene was
+            registered badly, for it is near the camera or moves, what stands out is then left out.
     """
 
     source: FrameSource
@@ -212,6 +215,7 @@ class TemporalPlates:
     step: int = 5
     registration_scale: float = 2.0
     rounds: int = 2
+    one_subject: bool = True
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -237,13 +241,14 @@ class TemporalPlates:
             frames = self._round(frames)
         for (frame, plate), found in agreed(self._found(frames)):
             if keep is None or keep(frame.position, frame.number):
-                yield frame.number, stacked(plate._replace(evidence=found))
+                kept = found * moving_blob(found) if self.one_subject else found
+                yield frame.number, stacked(plate._replace(evidence=kept))
 
     def identity(self) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from self.source.identity()
         yield f"temporal plates in {self.rounds} rounds {self.reach} {self.step} {self.registration_scale}"
-        yield from (evidence.SETTINGS, agreement.SETTINGS)
+        yield from (evidence.SETTINGS, agreement.SETTINGS, f"one subject {self.one_subject}")
 
     def original_size(self) -> tuple[int, int]:
         """(3h, w) of the first picture in pixels."""
@@ -292,7 +297,8 @@ class TemporalPlates:
     def _round(self, frames: Iterator[_Registered]) -> Iterator[_Registered]:
         """The frames with what stands out from their plates."""
         for window, at in windows(frames, self.reach):
-            yield replace(window[at], moving=moving_blob(window[at].image, *self._plate(window, at)))
+            image, (pixels, covered) = window[at].image, self._plate(window, at)
+            yield replace(window[at], moving=moving_blob(evidence.evidence(image, pixels, covered)))
 
     def _found(
         self, frames: Iterator[_Registered]
@@ -316,7 +322,7 @@ class TemporalPlates:
             other, places = window[at + neighbour.offset], neighbour.places((height, width))
             images.append(cv2.remap(other.image, places, None, cv2.INTER_LINEAR))
             seen.append(cv2.remap(whole, places, None, cv2.INTER_LINEAR) == 255)
-            moving.append(cv2.remap(other.moving, places, None, cv2.INTER_LINEAR) > 0)
+            moving.append(cv2.remap(other.moving * np.uint8(255), places, None, cv2.INTER_LINEAR) > 0)
         shown = np.stack(seen)
         still = shown & ~np.stack(moving)
         still |= shown & ~still.any(axis=0)

@@ -168,9 +168,9 @@ def test_memory_holds_the_windows_only() -> None:
 
 
 def test_the_settings_are_part_of_the_identity() -> None:
-    settings = ({}, {"reach": 9}, {"step": 9}, {"rounds": 9}, {"registration_scale": 9.0})
+    settings = ({}, {"reach": 9}, {"step": 9}, {"rounds": 9}, {"registration_scale": 9.0}, {"one_subject": False})
     identities = {tuple(TemporalPlates(Walk(2), **changed).identity()) for changed in settings}  # type: ignore[arg-type]
-    assert len(identities) == 5
+    assert len(identities) == 6
 
 
 def test_the_median_ignores_what_is_not_seen() -> None:
@@ -203,3 +203,20 @@ def test_the_evidence_is_where_the_square_is() -> None:
         square = np.zeros(SIZE, dtype=bool)
         square[30:60, 8 + 2 * t : 28 + 2 * t] = True
         assert (found & square).sum() / (found | square).sum() > 0.75
+
+
+def test_of_two_squares_the_larger_is_the_one_subject() -> None:
+    class Two(Walk):
+        def frame(self, t: int) -> Pixels:
+            image = super().frame(t)
+            image[70:82, 110 - 2 * t : 122 - 2 * t] = (20, 20, 230)
+            return image
+
+    def found(one_subject: bool) -> np.ndarray:
+        source = TemporalPlates(Two(41), reach=16, step=4, one_subject=one_subject)
+        plates = dict(source.frames((3 * SIZE[0], SIZE[1])))
+        return unstacked(plates[200]).evidence > 0.5
+
+    both, one = found(False), found(True)
+    assert both[32:58, 50:66].mean() > 0.9 and both[72:80, 72:80].mean() > 0.9
+    assert one[32:58, 50:66].mean() > 0.9 and not one[66:].any()
