@@ -296,9 +296,8 @@ class TemporalPlates:
 
     def _round(self, frames: Iterator[_Registered]) -> Iterator[_Registered]:
         """The frames with what stands out from their plates."""
-        for window, at in windows(frames, self.reach):
-            image, (pixels, covered) = window[at].image, self._plate(window, at)
-            yield replace(window[at], moving=moving_blob(evidence.evidence(image, pixels, covered)))
+        for (frame, _), found in agreed(self._found(frames)):
+            yield replace(frame, moving=moving_blob(found))
 
     def _found(
         self, frames: Iterator[_Registered]
