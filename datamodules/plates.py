@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules import agreement, evidence
+from datamodules import agreement, evidence, moving
 from datamodules.agreement import agreed
 from datamodules.camera_motion import Homography, camera_motion, rescaled
 from datamodules.clips import Clip
@@ -248,7 +248,7 @@ class TemporalPlates:
         """That of the frames, and the settings."""
         yield from self.source.identity()
         yield f"temporal plates in {self.rounds} rounds {self.reach} {self.step} {self.registration_scale}"
-        yield from (evidence.SETTINGS, agreement.SETTINGS, f"one subject {self.one_subject}")
+        yield from (evidence.SETTINGS, agreement.SETTINGS, f"one subject {self.one_subject}", moving.SETTINGS)
 
     def original_size(self) -> tuple[int, int]:
         """(3h, w) of the first picture in pixels."""

@@ -33,6 +33,16 @@ def test_the_larger_of_two_blobs_is_found_and_a_rail_is_not() -> None:
     assert not found[:, :34].any() and not found[:24].any() and not found[66:].any()
 
 
+def test_what_lies_at_the_border_counts_less_and_is_found_where_it_is_alone() -> None:
+    found = np.zeros(SIZE, np.float32)
+    found[40:, :50] = 0.9  # a bush that passes by
+    alone = moving_blob(found)
+    found[20:45, 80:100] = 0.9  # the subject
+    assert alone[45:85, 5:45].all()
+    both = moving_blob(found)
+    assert both[22:43, 82:98].all() and not both[:, :60].any()
+
+
 def test_a_plate_that_is_off_by_a_pixel_is_forgiven() -> None:
     shifted = np.roll(plate(), 1, axis=1)
     frame = plate()
