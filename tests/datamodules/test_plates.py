@@ -164,7 +164,7 @@ def test_memory_holds_the_windows_only() -> None:
             (3 * SIZE[0], SIZE[1])
         )
     ]
-    # a window for the registration, one for each round and one for the plates; each of the latter three ends in agreement
+    # a window for the registration, one for each round and one for the plates; all but the first end in agreement
     assert max(ahead) <= 4 * 5 + 3 * 16
 
 
