@@ -23,6 +23,7 @@ from lightning_modules.losses import (
     box_fit,
     box_prior,
     confidence_prior,
+    evidence_target,
     foreground_objective,
     mask_prior,
     mask_target,
@@ -89,6 +90,8 @@ class SegmentationModule(pl.LightningModule):
         box_fit_weight: Weight of the pull of each box toward its own mask's extent (beyond the paper).
         box_fit_margin: That extent is grown by this first.
         box_fit_trim: Share of the mask that may lie beyond each side of the extent.
+        box_fit_reach: Against evidence, the pull is toward its extent in the box grown by this, instead of that of the
+            mask; 0 leaves it to the mask.
         box_warmup: Share of the training in which that pull is toward ``box_prior_size`` instead, so that masks are
             learnt in windows that hold the whole subject before boxes shrink onto them.
         box_from_mask: Outside training, give the tight box of the mask instead of the detector's, which leaves ``S`` a
@@ -105,8 +108,8 @@ class SegmentationModule(pl.LightningModule):
 
     Raises:
         HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
-        ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, or ``evidence`` without
-            ``skips`` or without plates; if ``box_warmup`` is out of range.
+        ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, ``evidence`` without
+            ``skips`` or without plates, or ``box_fit_reach`` without ``evidence``; if ``box_warmup`` is out of range.
     """
 
     inpainter_ready: Tensor
@@ -153,6 +156,7 @@ class SegmentationModule(pl.LightningModule):
         box_fit_weight: float = 0.0,
         box_fit_margin: float = 1.15,
         box_fit_trim: float = 0.01,
+        box_fit_reach: float = 0.0,
         box_warmup: float = 0.0,
         box_from_mask: bool = False,
         confidence_prior_weight: float = 0.1,
@@ -168,6 +172,8 @@ class SegmentationModule(pl.LightningModule):
         self.subjects = 1
         if evidence and (background == "inpainting" or not skips):
             raise ValueError("evidence needs background temporal or static, and skips.")
+        if box_fit_reach > 0 and not evidence:
+            raise ValueError("box_fit_reach needs evidence.")
         if not 0 <= box_warmup <= 1 or (box_warmup > 0 and box_fit_weight == 0):
             raise ValueError("box_warmup must be in [0, 1], and 0 without box_fit_weight.")
         weights = None
@@ -300,8 +306,11 @@ class SegmentationModule(pl.LightningModule):
                     size = flat.new_tensor(h["box_prior_size"]).expand(len(flat), 2)
                     target, found = torch.cat([flat[:, :2], size], 1), flat.new_ones(len(flat), dtype=torch.bool)
                 else:
-                    size_range = (h["s_min"], h["s_max"])
-                    target, found = mask_target(flat, window_mask, h["box_fit_margin"], h["box_fit_trim"], size_range)
+                    extent = (h["box_fit_margin"], h["box_fit_trim"], (h["s_min"], h["s_max"]))
+                    if h["box_fit_reach"] > 0 and behind is not None and behind.evidence is not None:
+                        target, found = evidence_target(flat, behind.evidence, h["box_fit_reach"], *extent)
+                    else:
+                        target, found = mask_target(flat, window_mask, *extent)
                 terms["box_fit"] = h["box_fit_weight"] * box_fit(flat, target, found)
 
         if h["background_estimator"] is None:

@@ -183,6 +183,26 @@ def test_evidence_needs_plates_and_the_window_as_foreground(arguments: dict[str,
         module(evidence=True, **arguments)
 
 
+def test_boxes_follow_the_evidence_and_not_the_mask_where_that_is_asked_for() -> None:
+    image = images()
+    evidence = torch.zeros_like(image[:, :1])
+    evidence[..., 12:24, 16:32] = 0.75
+    scene = Scene(image, evidence < 1, evidence)
+
+    def pull(reach: float, mask: float) -> Tensor:
+        arguments = {"background": "temporal", "evidence": True, "skips": True, "focal": False, "box_fit_weight": 1.0}
+        net = module(**arguments, box_fit_reach=reach)
+        whole = net.segmenter.forward
+        net.segmenter.forward = lambda *given: (*whole(*given)[:2], torch.full((len(given[1]), 1, 8, 8), mask))  # type: ignore[method-assign]
+        torch.manual_seed(0)
+        return net.objectives(image, scene)[0]["box_fit"].detach()
+
+    assert pull(0.0, mask=0.0) == 0 and pull(0.0, mask=1.0) > 0
+    assert pull(2.0, mask=0.0) == pull(2.0, mask=1.0) > 0
+    with pytest.raises(ValueError, match="box_fit_reach needs evidence"):
+        module(box_fit_reach=1.5)
+
+
 @pytest.mark.parametrize("arguments", [{"box_warmup": 0.5}, {"box_warmup": 1.5, "box_fit_weight": 1.0}])
 def test_an_impossible_warm_up_is_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="box_warmup must"):
