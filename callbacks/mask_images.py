@@ -324,8 +324,8 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     if (corners[:, 2:] > corners[:, :2]).all():
         image = draw_bounding_boxes(image, corners, colors=colours, width=2)
     probability = frame.get("probability")
-    if probability is None or not probability.isfinite().all():
-        return image
+    if probability is None or probability.numel() == 1 or not probability.isfinite().all():
+        return image  # a single cell has nothing to choose, and its dot would hide the frame
     picture = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     rows, columns = probability.shape
     cell = (width / columns, height / rows)

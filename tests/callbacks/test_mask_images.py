@@ -148,6 +148,9 @@ def test_detection_is_drawn_in_place() -> None:
     assert green[16:48, 80].all() and green[16, 80:112].all()
     untouched = draw_detection(torch.zeros(3, 8, 8, dtype=torch.uint8), {"box": torch.full((4,), float("nan"))})
     assert not untouched.any()
+    one_cell = {**toy_frame(), "probability": torch.ones(1, 1)}
+    regressed = draw_detection(torch.zeros(3, 64, 128, dtype=torch.uint8), one_cell)
+    assert not (regressed[2] > 200).any() and regressed[1, 16:48, 80].min() > 200
 
 
 def test_labels_can_be_read() -> None:
