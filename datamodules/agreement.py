@@ -44,17 +44,18 @@ def agreed(frames: Iterable[tuple[T, Pixels, Evidence, NDArray[np.bool_]]]) -> I
     """Smooth the evidence of a clip over pixels that are near each other in place, time and colour.
 
     A bilateral filter (Tomasi and Manduchi 1998) of the whole clip: a grid cuts place, time and colour into cells, and
-    each pixel takes the mean evidence of its cell, of the pixels that a plate covers; the mean over several grids,
-    shifted against each other, hides their borders (averaged shifted histograms, Scott 1985). A sleeve in the colour of
-    the wall then follows the rest of the coat, and an edge that was registered wrong in one frame follows those in
-    which it was registered well.
+    each pixel, covered by a plate or not, takes the mean evidence of the covered pixels of its cell; the mean over
+    several grids, shifted against each other, hides their borders (averaged shifted histograms, Scott 1985). A sleeve
+    in the colour of the wall then follows the rest of the coat, and an edge that was registered wrong in one frame
+    follows those in which it was registered well.
 
     Args:
         frames: In order: anything, the frame (RGB, uint8, (h, w, 3)), its evidence (h, w), and where its plate covers
             it (h, w).
 
     Yields:
-        What was given, and the evidence that pixels agree on, float32, (h, w). Up to two spans of frames are in memory.
+        What was given, and the evidence that pixels agree on, float32, (h, w). As many frames as a cell spans are
+        in memory.
     """
     shifts = np.random.default_rng(0).random((_GRIDS, 5))
     waiting: deque[_Waiting[T]] = deque()

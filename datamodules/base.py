@@ -21,6 +21,7 @@ from datamodules.clips import Clip, ClipMasks, read_boxes, read_masks
 from datamodules.codecs import Codec
 from datamodules.dataset import FrameDataset, finished, single_thread
 from datamodules.entry import StoredClip
+from datamodules.evidence import EvidenceKind
 from datamodules.memory import machine_memory
 from datamodules.parts import hold_out
 from datamodules.plates import PlateKind, plate_clip
@@ -91,8 +92,9 @@ class FramesDataModule(pl.LightningDataModule):
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
-        one_subject: Let ``temporal`` plates tell of one connected region in each frame, the one that stands out most;
-            False where several subjects are to be found.
+        plate_evidence: What ``temporal`` plates tell of the subject: ``one_subject`` of one connected region in each
+            frame, the one that stands out most; ``agreed`` of all that stands out, for several subjects; ``measured``
+            of that without the mean of pixels that are alike. See :class:`datamodules.plates.TemporalPlates`.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.
@@ -118,7 +120,7 @@ class FramesDataModule(pl.LightningDataModule):
         store_codec: Literal["auto", "raw", "jpeg"] = "auto",
         min_frames: int = 1,
         plates: PlateKind | None = None,
-        one_subject: bool = True,
+        plate_evidence: EvidenceKind = "one_subject",
         held_out: float = 0.0,
         evaluated_part: Literal["held_out", "trained"] = "held_out",
         val_share: float = 0.1,
@@ -149,7 +151,7 @@ class FramesDataModule(pl.LightningDataModule):
         self.val_share = val_share
         self.evaluated_part = evaluated_part
         self.plates = plates
-        self.one_subject = one_subject
+        self.plate_evidence = plate_evidence
         height, width = self.working_size
         self._stored = StoredClips(self.store, (height, width), min_frames)
         self._stored_plates = StoredClips(self.store, (3 * height, width), 1, "Making background plates (once)")
@@ -240,12 +242,14 @@ class FramesDataModule(pl.LightningDataModule):
         for split in wanted:
             frames = [self._stored[clip] for clip in usable[split]]
             plates = self._plates(usable[split]) if split != "test" else None
+            measure = self.plates == "static"
             if split == "train":
                 augmentation = FrameAugmentation() if self.augment else None
-                dataset = FrameDataset(frames, transform=augmentation, plates=plates)
+                dataset = FrameDataset(frames, transform=augmentation, plates=plates, measure=measure)
             else:
                 annotations = [self._annotations[clip.kept] for clip in usable[split]]
-                dataset = FrameDataset(frames, [a[0] for a in annotations], None, [a[1] for a in annotations], plates)
+                masks, boxes = [a[0] for a in annotations], [a[1] for a in annotations]
+                dataset = FrameDataset(frames, masks, None, boxes, plates, measure)
             self._datasets[split] = dataset
             parts = [f"{type(self).__name__} {split}: {counted(len(frames), 'clip')}", counted(len(dataset), "frame")]
             parts += [f"{dataset.masked_frames} with a mask"] if dataset.masks is not None else []
@@ -323,9 +327,10 @@ class FramesDataModule(pl.LightningDataModule):
             batch["image"] = image.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
         parts = [batch["image"]]
         if "plate" in batch and batch["plate"].dtype == torch.uint8:
-            stacked = batch["plate"].to(torch.float32, memory_format=torch.contiguous_format)
-            plate, covered, evidence = stacked.div(255.0).chunk(3, dim=2)  # see datamodules/plates.py
-            parts += [plate, covered[:, :1].gt(0.5).float(), evidence[:, :1]]  # (B, 3, h, w), twice (B, 1, h, w)
+            plate, covered, evidence = batch["plate"].chunk(3, dim=2)  # see datamodules/plates.py
+            contiguous = {"dtype": torch.float32, "memory_format": torch.contiguous_format}
+            parts += [plate.to(**contiguous).div_(255.0)]  # (B, 3, h, w)
+            parts += [covered[:, :1].gt(127).float(), evidence[:, :1].to(**contiguous).div_(255.0)]  # (B, 1, h, w)
         if self.device_augmentation is not None and self.trainer is not None and self.trainer.training:
             parts = list(self.device_augmentation(torch.cat(parts, dim=1)).split([p.shape[1] for p in parts], dim=1))
         batch["image"] = parts[0]
@@ -523,7 +528,7 @@ class FramesDataModule(pl.LightningDataModule):
         """The plates of clips that are open; made where they are not in the store."""
         if self.plates is None:
             return None
-        sources = [plate_clip(clip, self.plates, self.one_subject) for clip in clips]
+        sources = [plate_clip(clip, self.plates, self.plate_evidence) for clip in clips]
         self._stored_plates.open(sources, self._codec or "raw")
         return [self._stored_plates[source] for source in sources]
 

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from datamodules.clips import ClipMasks
 from datamodules.entry import StoredClip
-from datamodules.evidence import evidence
+from datamodules.evidence import plate_evidence
 from datamodules.plates import stacked, unstacked
 from datamodules.readers import Pixels
 
@@ -29,8 +29,8 @@ class FrameDataset(Dataset[dict[str, Any]]):
     and means nothing); and, if the masks tell several subjects apart, ``objects`` (uint8 (B, 1, H, W), the number of
     the subject at each pixel, not 0 exactly where ``mask``). If boxes are given, and any frame has one, it also holds
     ``box`` (float32 (B, 4), (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). If plates are given it holds
-    ``plate`` (uint8 (B, 3, 3h, w), see :func:`datamodules.plates.stacked`; where a clip has one plate, the evidence of
-    the frame is measured). A single item is the same without the first axis.
+    ``plate`` (uint8 (B, 3, 3h, w), see :func:`datamodules.plates.stacked`). A single item is the same without the first
+    axis.
 
     If any frame has a mask or a box, the frames without are left out.
 
@@ -45,6 +45,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
         boxes: Their boxes, (N, 4) for each clip, see :func:`datamodules.clips.read_boxes`, or None.
         plates: Their background plates, see :mod:`datamodules.plates`: of each clip one, or one for every frame; or
             None.
+        measure: Measure the evidence of each frame, as its plate is that of a whole clip.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class FrameDataset(Dataset[dict[str, Any]]):
         transform: Callable[..., dict[str, Pixels]] | None = None,
         boxes: Sequence[NDArray[np.float32]] | None = None,
         plates: Sequence[StoredClip] | None = None,
+        measure: bool = False,
     ) -> None:
         self.clips = list(clips)
         self.masks = list(masks) if masks is not None and any(m.annotated.any() for m in masks) else None
         self.boxes = list(boxes) if boxes is not None and any(np.isfinite(b).any() for b in boxes) else None
         self.several = self.masks is not None and any(masks.numbers for masks in self.masks)
         self.transform = transform
+        self.measure = measure
         self.plates = list(plates) if plates is not None else None
         self._plate_positions = [self._paired(number) for number in range(len(self.plates or ()))]
         self._positions = [self._used(number) for number in range(len(self.clips))]
@@ -125,7 +128,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
         if self.plates is None:
             raise ValueError("This data set has no plates: set plates of its data module.")
         found: Pixels = self.plates[number].read([int(self._plate_positions[number][position])])[0]
-        if len(self.plates[number]) == 1:
+        if self.measure:
             _measure(found, self.clips[number].read([position])[0])
         return found
 
@@ -158,7 +161,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
             self.clips[number].read_into(position, frame["image"])
             if self.plates is not None:
                 self.plates[number].read_into(int(self._plate_positions[number][position]), frame["plate"])
-                if len(self.plates[number]) == 1:
+                if self.measure:
                     _measure(frame["plate"], frame["image"])
             if self.transform is not None:
                 for name, changed in self.transform(**frame).items():
@@ -200,7 +203,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
 def _measure(picture: Pixels, image: Pixels) -> None:
     """Write the evidence of a frame into the picture of the one plate of its clip."""
     plate = unstacked(picture)
-    picture[...] = stacked(plate._replace(evidence=evidence(image, plate.pixels, plate.covered)))
+    picture[...] = stacked(plate._replace(evidence=plate_evidence(image, plate.pixels, plate.covered)))
 
 
 def finished(batch: Any) -> Any:  # noqa: ANN401  the loader expects a list here, which it gets only without us

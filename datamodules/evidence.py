@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,9 @@ from datamodules.readers import Pixels
 
 Evidence = NDArray[np.float32]
 """(h, w) in [0, 1)."""
+EvidenceKind = Literal["measured", "agreed", "one_subject"]
+"""As :func:`plate_evidence` measures it; after :func:`datamodules.agreement.agreed`; and of that only the region of
+:func:`datamodules.moving.moving_blob`."""
 
 _SCALE = 4.5  # error that counts half, over the usual one
 _LEAST_USUAL = 3.0  # of 255: noise of a camera that stands still
@@ -19,7 +24,7 @@ SETTINGS = f"evidence {_SCALE} {_LEAST_USUAL} {_SMOOTHING}"
 """Part of the identity of what is stored."""
 
 
-def evidence(image: Pixels, plate: Pixels, covered: NDArray[np.bool_]) -> Evidence:
+def plate_evidence(image: Pixels, plate: Pixels, covered: NDArray[np.bool_]) -> Evidence:
     """The smoothed error e of a plate, bounded and in units of what is usual in its frame: ``e^2 / (e^2 + s^2)``.
 
     An error is forgiven where another pixel next to it has that colour in the plate: an edge of a fence that is

@@ -10,7 +10,7 @@ from datamodules.evidence import Evidence
 
 _STANDS_OUT = 0.4  # evidence
 _SPECK = 3  # pixels: what is thinner, such as a rail that is registered wrong, is not the subject
-_CONNECTED = 0.5  # s of the boundary connectivity
+_CONNECTED = 5.0  # w
 _BORDER = 1 / 45  # of the height: how far the subject may go on beyond what stands out
 
 SETTINGS = f"moving {_STANDS_OUT} {_SPECK} {_CONNECTED} {_BORDER:.4f}"
@@ -21,8 +21,9 @@ def moving_blob(evidence: Evidence) -> NDArray[np.uint8]:
     """The connected region that stands out most, and lies inside the frame.
 
     One region, as there is one subject: elsewhere the plate is wrong. That happens near the camera most of all, in what
-    passes by at the border, so regions that touch it count less: by ``exp(-c^2 / (2 s^2))``, where c is the length
-    of the frame's border in the region over the root of the region's area (boundary connectivity, Zhu et al. 2014).
+    passes by at the border, so regions that touch it count less: by ``1 / (1 + w c^2)``, where c is the length of the
+    frame's border in the region over the root of the region's area (boundary connectivity, Zhu et al. 2014). A subject
+    that the frame cuts still outweighs specks inside.
 
     Args:
         evidence: How surely each pixel is not the scene, (h, w), see :func:`datamodules.evidence.evidence`.
@@ -34,10 +35,10 @@ def moving_blob(evidence: Evidence) -> NDArray[np.uint8]:
     count, labels = cv2.connectedComponents(wide)
     if count < 2:
         return np.zeros(evidence.shape, np.uint8)
-    weight = np.bincount(labels.ravel(), weights=evidence.ravel(), minlength=count)
     ends = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
     connectivity = np.bincount(ends, minlength=count) / np.sqrt(np.bincount(labels.ravel(), minlength=count))
-    weight *= np.exp(-((connectivity / _CONNECTED) ** 2) / 2)
+    mass = np.bincount(labels.ravel(), weights=evidence.ravel(), minlength=count)
+    weight = mass / (1 + _CONNECTED * connectivity**2)
     blob = (labels == 1 + int(weight[1:].argmax())).astype(np.uint8)
     return np.asarray(cv2.dilate(blob, _disc(2 * round(len(blob) * _BORDER) + 1)), dtype=np.uint8)
 

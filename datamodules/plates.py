@@ -14,13 +14,15 @@ from datamodules import agreement, evidence, moving
 from datamodules.agreement import agreed
 from datamodules.camera_motion import Homography, camera_motion, rescaled
 from datamodules.clips import Clip
-from datamodules.evidence import Evidence
+from datamodules.evidence import Evidence, EvidenceKind, plate_evidence
 from datamodules.moving import moving_blob
 from datamodules.parallax import enlarged, parallax
 from datamodules.readers import Broken, FrameSource, Keep, Pixels, resize
 from datamodules.windows import windows
 
 PlateKind = Literal["static", "temporal"]
+
+_LAYOUT = "plate over coverage over evidence"  # of stacked(), part of the identity of what is stored
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,23 @@ class _Registered:
     moving: NDArray[np.uint8]  # 1 where the subject seems to be, (h, w); all 0 before the first round
 
 
-def plate_clip(clip: Clip, kind: PlateKind, one_subject: bool = True) -> Clip:
+_Found = tuple[tuple[_Registered, "Plate"], Pixels, Evidence, NDArray[np.bool_]]
+
+
+def plate_clip(clip: Clip, kind: PlateKind, evidence_kind: EvidenceKind = "one_subject") -> Clip:
     """The clip whose frames are the plates of a clip.
 
     Args:
         clip: The clip.
         kind: ``static``: one plate for all of it; ``temporal``: one for each frame that it keeps.
-        one_subject: See :class:`TemporalPlates`.
+        evidence_kind: See :class:`TemporalPlates`.
 
     Returns:
         A clip for the frame store, at three times the working height.
     """
     if kind == "static":
         return Clip(f"{clip.name} plate", StaticPlate(clip.source))
-    return replace(clip, name=f"{clip.name} plates", source=TemporalPlates(clip.source, one_subject=one_subject))
+    return replace(clip, name=f"{clip.name} plates", source=TemporalPlates(clip.source, evidence_kind=evidence_kind))
 
 
 class Plate(NamedTuple):
@@ -181,7 +186,7 @@ class StaticPlate:
     def identity(self) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from self.source.identity()
-        yield f"static plate {self.most}"
+        yield f"static plate {self.most}, {_LAYOUT}"
 
     def original_size(self) -> tuple[int, int]:
         """(3h, w) of the picture in pixels."""
@@ -197,8 +202,8 @@ class TemporalPlates:
     camera's motion and the smooth parallax that it leaves, and the median of each pixel is taken: what moves is in
     another place in most of them. Where it is not, because a subject is large or slow, its ghost stays in the plate; so
     the plates are made again, ``rounds`` times, of what in the neighbours does not stand out from their own plates.
-    The evidence is that of :func:`datamodules.evidence.evidence`, as far as :func:`datamodules.agreement.agreed`. Only
-    the frames within reach, once for every round, and those of its last step are in memory.
+    Pixels that are alike agree on the evidence, in every round and at the end. Only the frames within reach and those
+    that wait for agreement, both once for every round, are in memory.
 
     Attributes:
         source: The clip's frames.
@@ -206,8 +211,9 @@ class TemporalPlates:
         step: Distance between neighbours, in frames.
         registration_scale: Size at which the camera's motion is found, over the working size.
         rounds: How often the plates are made again.
-        one_subject: Of the evidence keep the connected region that stands out most in each frame. Where the scene was
-            registered badly, for it is near the camera or moves, what stands out is then left out.
+        evidence_kind: ``one_subject`` keeps of the evidence the connected region that stands out most in each frame:
+            where the scene was registered badly, for it is near the camera or moves, what stands out is left out.
+            ``agreed`` keeps all that pixels agree on, and ``measured`` each frame's own, without agreement.
     """
 
     source: FrameSource
@@ -215,7 +221,7 @@ class TemporalPlates:
     step: int = 5
     registration_scale: float = 2.0
     rounds: int = 2
-    one_subject: bool = True
+    evidence_kind: EvidenceKind = "one_subject"
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -239,16 +245,16 @@ class TemporalPlates:
         frames = self._registered(self._read((height, width), broken))
         for _ in range(self.rounds):
             frames = self._round(frames)
-        for (frame, plate), found in agreed(self._found(frames)):
+        for (frame, plate), found in self._agreed(self._found(frames)):
             if keep is None or keep(frame.position, frame.number):
-                kept = found * moving_blob(found) if self.one_subject else found
+                kept = found * moving_blob(found) if self.evidence_kind == "one_subject" else found
                 yield frame.number, stacked(plate._replace(evidence=kept))
 
     def identity(self) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from self.source.identity()
         yield f"temporal plates in {self.rounds} rounds {self.reach} {self.step} {self.registration_scale}"
-        yield from (evidence.SETTINGS, agreement.SETTINGS, f"one subject {self.one_subject}", moving.SETTINGS)
+        yield from (_LAYOUT, self.evidence_kind, evidence.SETTINGS, agreement.SETTINGS, moving.SETTINGS)
 
     def original_size(self) -> tuple[int, int]:
         """(3h, w) of the first picture in pixels."""
@@ -296,16 +302,20 @@ class TemporalPlates:
 
     def _round(self, frames: Iterator[_Registered]) -> Iterator[_Registered]:
         """The frames with what stands out from their plates."""
-        for (frame, _), found in agreed(self._found(frames)):
+        for (frame, _), found in self._agreed(self._found(frames)):
             yield replace(frame, moving=moving_blob(found))
 
-    def _found(
-        self, frames: Iterator[_Registered]
-    ) -> Iterator[tuple[tuple[_Registered, Plate], Pixels, Evidence, NDArray[np.bool_]]]:
+    def _agreed(self, frames: Iterator[_Found]) -> Iterator[tuple[tuple[_Registered, Plate], Evidence]]:
+        """The frames with their plates, and the evidence."""
+        if self.evidence_kind == "measured":
+            return ((frame, measured) for frame, _, measured, _ in frames)
+        return agreed(frames)
+
+    def _found(self, frames: Iterator[_Registered]) -> Iterator[_Found]:
         """The frames with their plates; and each frame's pixels, evidence and coverage once more."""
         for window, at in windows(frames, self.reach):
             frame, (pixels, covered) = window[at], self._plate(window, at)
-            plate = Plate(pixels, covered, evidence.evidence(frame.image, pixels, covered))
+            plate = Plate(pixels, covered, plate_evidence(frame.image, pixels, covered))
             yield (frame, plate), frame.image, plate.evidence, covered
 
     @staticmethod
@@ -315,15 +325,16 @@ class TemporalPlates:
         height, width = frame.image.shape[:2]
         if not frame.neighbours:
             return np.zeros_like(frame.image), np.zeros((height, width), dtype=bool)
-        images, seen, moving = [], [], []
+        images, seen, hidden = [], [], []
         whole = np.full((height, width), 255, np.uint8)
         for neighbour in frame.neighbours:
             other, places = window[at + neighbour.offset], neighbour.places((height, width))
             images.append(cv2.remap(other.image, places, None, cv2.INTER_LINEAR))
             seen.append(cv2.remap(whole, places, None, cv2.INTER_LINEAR) == 255)
-            moving.append(cv2.remap(other.moving * np.uint8(255), places, None, cv2.INTER_LINEAR) > 0)
+            # 255, as remap rounds the shares of 1 down
+            hidden.append(cv2.remap(other.moving * np.uint8(255), places, None, cv2.INTER_LINEAR) > 0)
         shown = np.stack(seen)
-        still = shown & ~np.stack(moving)
+        still = shown & ~np.stack(hidden)
         still |= shown & ~still.any(axis=0)
         return median_plate(np.stack(images), still)
 

@@ -18,7 +18,8 @@ FILE = RESULTS["held_out"]
 # Settings of the data that say where it lies and how a model is trained on it, not what it is scored on.
 NOT_OF_THE_PROTOCOL = {
     "root", "clips", "scale", "batch_size", "num_workers", "augment", "device_augment", "store_dir", "store_limit_gb",
-    "store_codec", "cache_dir", "min_frames", "plates", "train_clips", "val_clips", "held_out", "evaluated_part",
+    "store_codec", "cache_dir", "min_frames", "plates", "plate_evidence", "train_clips", "val_clips", "held_out",
+    "evaluated_part",
 }  # fmt: skip
 DECIDING = ("method", "method_settings", "profile", "scale", "mode", "model_settings", "steps", "training_precision")
 DEFAULT_THRESHOLDS = [round(0.05 * step, 6) for step in range(1, 20)]
@@ -83,7 +84,8 @@ class Result:
 
     def decided_by(self) -> dict[str, Any]:
         """What must agree, but for the seed, before two results are one row."""
-        return {"label": self.label, **{name: self.settings.get(name) for name in DECIDING}}
+        decided = {name: self.settings.get(name) for name in DECIDING}
+        return {"label": self.label, "plate_evidence": self.data().get("plate_evidence"), **decided}
 
 
 def read_results(paths: Sequence[Path]) -> list[Result]:

@@ -70,7 +70,8 @@ class SegmentationModule(pl.LightningModule):
         recolour: While training, ``S`` sees the window in random colours (beyond the paper); see :class:`Segmenter`.
         background: What predicts it: ``inpainting`` (paper), or the data module's plates of the clip, ``static`` or
             ``temporal``, with ``I`` where a plate shows nothing (beyond the paper).
-        plate_tolerance: By how many pixels a plate may be registered wrong without counting as the subject.
+        plate_tolerance: By how many pixels a plate may be registered wrong without counting as the subject;
+            evidence has a tolerance of its own.
         evidence: Against plates, take the evidence that the data module finds for the error of the background, in both
             objectives; the perceptual term is then left out.
         mode: ``separate`` (paper), ``joint`` (Fig. 3b), ``background_only`` (Fig. 3c) or ``direct_regression`` (Fig.
@@ -109,7 +110,8 @@ class SegmentationModule(pl.LightningModule):
     Raises:
         HandoverError: If the inpainter's checkpoint is missing, unreadable, or of another size.
         ValueError: If ``skips`` goes with ``focal``, ``recolour`` without ``skips``, ``evidence`` without
-            ``skips`` or without plates, or ``box_fit_reach`` without ``evidence``; if ``box_warmup`` is out of range.
+            ``skips`` or without plates, or ``box_fit_reach`` without ``evidence``; if that or
+            ``box_warmup`` is out of range.
     """
 
     inpainter_ready: Tensor
@@ -172,8 +174,8 @@ class SegmentationModule(pl.LightningModule):
         self.subjects = 1
         if evidence and (background == "inpainting" or not skips):
             raise ValueError("evidence needs background temporal or static, and skips.")
-        if box_fit_reach > 0 and not evidence:
-            raise ValueError("box_fit_reach needs evidence.")
+        if box_fit_reach != 0 and (box_fit_reach < 1 or not evidence or box_fit_weight == 0):
+            raise ValueError("box_fit_reach must be 0 or at least 1, and 0 without evidence or box_fit_weight.")
         if not 0 <= box_warmup <= 1 or (box_warmup > 0 and box_fit_weight == 0):
             raise ValueError("box_warmup must be in [0, 1], and 0 without box_fit_weight.")
         weights = None
@@ -386,8 +388,9 @@ class SegmentationModule(pl.LightningModule):
             raise ValueError(
                 f"background={kind} needs plates, and the data brings none: set data.init_args.plates to {kind}."
             )
-        plate = nearest_plate(batch["plate"], image, self.hparams["plate_tolerance"])
-        return Scene(plate, batch["covered"], batch["evidence"] if self.hparams["evidence"] else None)
+        if self.hparams["evidence"]:
+            return Scene(batch["plate"], batch["covered"], batch["evidence"])
+        return Scene(nearest_plate(batch["plate"], image, self.hparams["plate_tolerance"]), batch["covered"])
 
     def _hole(self, image: Tensor, box: Tensor) -> Tensor:
         """The grown box, (B, 1, H, W) in [0, 1]."""
@@ -397,7 +400,7 @@ class SegmentationModule(pl.LightningModule):
     def _predict_background(self, image: Tensor, box: Tensor, scene: Scene | None) -> Tensor:
         """``B``: the frame with the scene behind it in the grown box; a constant for both objectives."""
         hole = self._hole(image, box)
-        if scene is not None and scene.evidence is not None:  # nothing depends on what no plate shows
+        if scene is not None and scene.evidence is not None:  # no objective depends on it
             return scene.laid_into(image, hole)
         painted: Tensor = self.inpainter(image, hole)
         return painted if scene is None else scene.laid_into(painted, hole)

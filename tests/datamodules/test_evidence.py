@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.agreement import agreed
-from datamodules.evidence import Evidence, evidence
+from datamodules.evidence import Evidence, plate_evidence
 from datamodules.readers import Pixels
 
 SIZE = (48, 64)
@@ -25,33 +25,33 @@ def frames(noise: float, contrast: float = 80) -> tuple[Pixels, Pixels]:
 
 
 def test_the_subject_is_near_one_and_the_rest_near_what_its_scale_says() -> None:
-    found = evidence(*frames(10), EVERYWHERE)
+    found = plate_evidence(*frames(10), EVERYWHERE)
     assert found.shape == SIZE and found.dtype == np.float32 and found.min() >= 0 and found.max() < 1
     assert found[INSIDE].min() > 0.75
     np.testing.assert_allclose(np.median(found[36:, 36:]), 1 / (1 + 4.5**2), rtol=0.3)
 
 
 def test_noise_and_contrast_together_change_nothing() -> None:
-    one, two = evidence(*frames(8, 40), EVERYWHERE), evidence(*frames(16, 80), EVERYWHERE)
+    one, two = plate_evidence(*frames(8, 40), EVERYWHERE), plate_evidence(*frames(16, 80), EVERYWHERE)
     np.testing.assert_allclose(one[INSIDE].mean(), two[INSIDE].mean(), atol=0.05)
 
 
 def test_what_is_not_covered_is_evidence_of_nothing_and_does_not_count() -> None:
     image, scene = frames(10)
-    whole = evidence(image, scene, EVERYWHERE)
+    whole = plate_evidence(image, scene, EVERYWHERE)
     image[:, 40:] = 255
     covered = EVERYWHERE.copy()
     covered[:, 36:] = False
-    found = evidence(image, scene, covered)
+    found = plate_evidence(image, scene, covered)
     assert not found[:, 36:].any()
     np.testing.assert_allclose(found[:, :30], whole[:, :30], atol=0.05)
-    assert not evidence(image, scene, ~EVERYWHERE).any()
+    assert not plate_evidence(image, scene, ~EVERYWHERE).any()
 
 
 def test_a_plate_that_is_off_by_a_pixel_is_forgiven_and_a_perfect_one_is_evidence_of_nothing() -> None:
     _, scene = frames(0)
-    assert not evidence(scene, scene, EVERYWHERE).any()
-    assert not evidence(scene, np.roll(scene, 1, axis=1), EVERYWHERE)[:, 1:].any()
+    assert not plate_evidence(scene, scene, EVERYWHERE).any()
+    assert not plate_evidence(scene, np.roll(scene, 1, axis=1), EVERYWHERE)[:, 1:].any()
 
 
 def clip(count: int) -> list[tuple[int, Pixels, Evidence, NDArray[np.bool_]]]:
@@ -105,4 +105,4 @@ def test_few_frames_are_in_memory() -> None:
             read += 1
             yield item
 
-    assert max(read - number for number, _ in agreed(counted())) <= 32
+    assert max(read - number for number, _ in agreed(counted())) <= 16

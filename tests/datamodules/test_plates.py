@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from datamodules import agreement, evidence, moving
 from datamodules.camera_motion import camera_motion, rescaled
+from datamodules.evidence import EvidenceKind
 from datamodules.plates import Plate, TemporalPlates, median_plate, stacked, unstacked
 from datamodules.readers import Broken, Keep, Pixels, resize
 
@@ -132,8 +134,8 @@ def test_what_no_neighbour_shows_is_not_covered() -> None:
 
 
 def test_a_single_frame_has_an_empty_plate() -> None:
-    plate, covered, evidence = unstacked(next(TemporalPlates(Walk(1)).frames((3 * SIZE[0], SIZE[1])))[1])
-    assert not covered.any() and not plate.any() and not evidence.any()
+    plate, covered, found = unstacked(next(TemporalPlates(Walk(1)).frames((3 * SIZE[0], SIZE[1])))[1])
+    assert not covered.any() and not plate.any() and not found.any()
 
 
 def test_plates_are_made_of_the_kept_frames_and_a_broken_one_is_nobodys_neighbour() -> None:
@@ -169,9 +171,11 @@ def test_memory_holds_the_windows_only() -> None:
 
 
 def test_the_settings_are_part_of_the_identity() -> None:
-    settings = ({}, {"reach": 9}, {"step": 9}, {"rounds": 9}, {"registration_scale": 9.0}, {"one_subject": False})
+    settings = ({}, {"reach": 9}, {"step": 9}, {"rounds": 9}, {"registration_scale": 9.0}, {"evidence_kind": "agreed"})
     identities = {tuple(TemporalPlates(Walk(2), **changed).identity()) for changed in settings}  # type: ignore[arg-type]
     assert len(identities) == 6
+    for part in (evidence.SETTINGS, agreement.SETTINGS, moving.SETTINGS):
+        assert part in TemporalPlates(Walk(2)).identity()
 
 
 def test_the_median_ignores_what_is_not_seen() -> None:
@@ -189,11 +193,11 @@ def test_coverage_and_evidence_survive_a_lossy_codec() -> None:
     pixels = np.repeat(np.repeat(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), 8, 0), 8, 1)
     covered = np.zeros((96, 128), dtype=bool)
     covered[13:77, 21:99] = True
-    evidence = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 3)
-    packed = cv2.imencode(".jpg", stacked(Plate(pixels, covered, evidence)), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+    found = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 3)
+    packed = cv2.imencode(".jpg", stacked(Plate(pixels, covered, found)), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
     again = unstacked(cv2.imdecode(packed, cv2.IMREAD_COLOR))
     assert (again.covered != covered).mean() < 0.001
-    assert np.abs(again.evidence - evidence).max() < 0.05
+    assert np.abs(again.evidence - found).max() < 0.05
 
 
 def test_the_evidence_is_where_the_square_is() -> None:
@@ -213,11 +217,12 @@ def test_of_two_squares_the_larger_is_the_one_subject() -> None:
             image[70:82, 110 - 2 * t : 122 - 2 * t] = (20, 20, 230)
             return image
 
-    def found(one_subject: bool) -> np.ndarray:
-        source = TemporalPlates(Two(41), reach=16, step=4, one_subject=one_subject)
+    def found(kind: EvidenceKind) -> np.ndarray:
+        source = TemporalPlates(Two(41), reach=16, step=4, evidence_kind=kind)
         plates = dict(source.frames((3 * SIZE[0], SIZE[1])))
         return unstacked(plates[200]).evidence > 0.5
 
-    both, one = found(False), found(True)
+    both, one, measured = found("agreed"), found("one_subject"), found("measured")
     assert both[32:58, 50:66].mean() > 0.9 and both[72:80, 72:80].mean() > 0.9
     assert one[32:58, 50:66].mean() > 0.9 and not one[66:].any()
+    assert not np.array_equal(measured, both) and measured[72:80, 72:80].mean() > 0.5

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -59,3 +60,28 @@ def test_plates_that_two_splits_share_are_made_once(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(FrameStore, "write", lambda *args, **kw: made.append(args[1].name) or whole(*args, **kw))
     factory("davis", tmp_path)(plates="temporal", clips=["camel"], store_dir=str(tmp_path / "store")).prepare()
     assert made == ["camel", "camel plates"]
+
+
+def test_what_the_plates_tell_of_the_subject_is_an_option_of_the_data(tmp_path: Path) -> None:
+    make = factory("davis", tmp_path)
+
+    def found(kind: str) -> torch.Tensor:
+        data = make(plates="temporal", plate_evidence=kind, store_dir=str(tmp_path / "store"))
+        data.setup("fit")
+        batch = data.on_after_batch_transfer(data.dataset("val").__getitems__([0]), 0)
+        evidence: torch.Tensor = batch["evidence"]
+        return evidence
+
+    one, agreed, measured = found("one_subject"), found("agreed"), found("measured")
+    assert not torch.equal(agreed, measured) and not torch.equal(one, agreed)
+    assert torch.equal(one[one > 0], agreed[one > 0])
+
+
+def test_a_clip_of_one_frame_keeps_the_evidence_of_its_plate(tmp_path: Path) -> None:
+    data = factory("davis", tmp_path)(plates="temporal", clips=["camel"], store_dir=str(tmp_path / "store"))
+    data.setup("fit")
+    dataset = data.dataset("train")
+    stored = dataset.plates[0].read([0])[0]
+    assert not dataset.measure and np.array_equal(dataset.plate(0, 0), stored)
+    dataset.measure = True
+    assert not np.array_equal(dataset.plate(0, 0), stored)

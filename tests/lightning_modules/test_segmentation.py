@@ -199,8 +199,10 @@ def test_boxes_follow_the_evidence_and_not_the_mask_where_that_is_asked_for() ->
 
     assert pull(0.0, mask=0.0) == 0 and pull(0.0, mask=1.0) > 0
     assert pull(2.0, mask=0.0) == pull(2.0, mask=1.0) > 0
-    with pytest.raises(ValueError, match="box_fit_reach needs evidence"):
-        module(box_fit_reach=1.5)
+    with pytest.raises(ValueError, match="box_fit_reach must be 0 or at least 1"):
+        module(box_fit_reach=1.5, box_fit_weight=1.0)
+    with pytest.raises(ValueError, match="box_fit_reach must be 0 or at least 1"):
+        pull(0.5, mask=0.0)
 
 
 @pytest.mark.parametrize("arguments", [{"box_warmup": 0.5}, {"box_warmup": 1.5, "box_fit_weight": 1.0}])
