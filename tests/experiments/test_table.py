@@ -174,6 +174,12 @@ def test_settings_of_one_label_are_told_apart(write: Write) -> None:
     ]
 
 
+def test_what_the_plates_told_of_the_subject_makes_a_row(write: Write) -> None:
+    paths = [write("a", data={"plate_evidence": "agreed"}), write("b", data={"plate_evidence": "one_subject"})]
+    found = [row["setting"] for row in rows(paths) if row["kind"] == "fixed"][:2]
+    assert found == ["Backdrop, small (plate_evidence=agreed)", "Backdrop, small (plate_evidence=one_subject)"]
+
+
 def test_a_seed_counts_once(write: Write) -> None:
     first, again = write("a"), write("b")
     with pytest.raises(RunError, match="same setting with the same seed, 0"):
