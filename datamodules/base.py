@@ -92,9 +92,10 @@ class FramesDataModule(pl.LightningDataModule):
         min_frames: Clips of which fewer frames can be read are left out.
         plates: Background plates to make, once per clip: ``static`` for a camera that stands still, ``temporal`` for
             one that moves, None for none.
-        plate_evidence: What ``temporal`` plates tell of the subject: ``one_subject`` of one connected region in each
-            frame, the one that stands out most; ``agreed`` of all that stands out, for several subjects; ``measured``
-            of that without the mean of pixels that are alike. See :class:`datamodules.plates.TemporalPlates`.
+        plate_evidence: What ``temporal`` plates tell of the subject: ``one_subject`` and ``appearance`` (its colours
+            have a say) of one connected region in each frame, the one that stands out most; ``agreed`` of all that
+            stands out, for several subjects; ``measured`` of that without the mean of pixels that are alike. See
+            :class:`datamodules.plates.TemporalPlates`.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.
@@ -120,7 +121,7 @@ class FramesDataModule(pl.LightningDataModule):
         store_codec: Literal["auto", "raw", "jpeg"] = "auto",
         min_frames: int = 1,
         plates: PlateKind | None = None,
-        plate_evidence: EvidenceKind = "one_subject",
+        plate_evidence: EvidenceKind = "appearance",
         held_out: float = 0.0,
         evaluated_part: Literal["held_out", "trained"] = "held_out",
         val_share: float = 0.1,

@@ -12,9 +12,9 @@ from datamodules.readers import Pixels
 
 Evidence = NDArray[np.float32]
 """(h, w) in [0, 1)."""
-EvidenceKind = Literal["measured", "agreed", "one_subject"]
-"""As :func:`plate_evidence` measures it; after :func:`datamodules.agreement.agreed`; and of that only the region of
-:func:`datamodules.moving.moving_blob`."""
+EvidenceKind = Literal["measured", "agreed", "one_subject", "appearance"]
+"""As :func:`plate_evidence` measures it; after :func:`datamodules.agreement.agreed`; of that only the region of
+:func:`datamodules.moving.moving_blob`; and the same once more after :func:`datamodules.appearance.by_colour`."""
 
 _SCALE = 4.5  # error that counts half, over the usual one
 _LEAST_USUAL = 3.0  # of 255: noise of a camera that stands still

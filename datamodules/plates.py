@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules import agreement, evidence, moving
+from datamodules import agreement, appearance, evidence, moving
 from datamodules.agreement import agreed
+from datamodules.appearance import by_colour
 from datamodules.camera_motion import Homography, camera_motion, rescaled
 from datamodules.clips import Clip
 from datamodules.evidence import Evidence, EvidenceKind, plate_evidence
@@ -62,10 +63,11 @@ class _Registered:
     moving: NDArray[np.uint8]  # 1 where the subject seems to be, (h, w); all 0 before the first round
 
 
+_Final = tuple[tuple[_Registered, "Plate"], Evidence]
 _Found = tuple[tuple[_Registered, "Plate"], Pixels, Evidence, NDArray[np.bool_]]
 
 
-def plate_clip(clip: Clip, kind: PlateKind, evidence_kind: EvidenceKind = "one_subject") -> Clip:
+def plate_clip(clip: Clip, kind: PlateKind, evidence_kind: EvidenceKind = "appearance") -> Clip:
     """The clip whose frames are the plates of a clip.
 
     Args:
@@ -211,9 +213,10 @@ class TemporalPlates:
         step: Distance between neighbours, in frames.
         registration_scale: Size at which the camera's motion is found, over the working size.
         rounds: How often the plates are made again.
-        evidence_kind: ``one_subject`` keeps of the evidence the connected region that stands out most in each frame:
-            where the scene was registered badly, for it is near the camera or moves, what stands out is left out.
-            ``agreed`` keeps all that pixels agree on, and ``measured`` each frame's own, without agreement.
+        evidence_kind: ``measured`` is each frame's own evidence, ``agreed`` what pixels agree on. ``one_subject`` keeps
+            of that the connected region that stands out most in each frame: where the scene was registered badly, for
+            it is near the camera or moves, what stands out is left out. ``appearance`` does so after the colours of
+            these regions have had a say.
     """
 
     source: FrameSource
@@ -221,7 +224,7 @@ class TemporalPlates:
     step: int = 5
     registration_scale: float = 2.0
     rounds: int = 2
-    evidence_kind: EvidenceKind = "one_subject"
+    evidence_kind: EvidenceKind = "appearance"
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -245,16 +248,16 @@ class TemporalPlates:
         frames = self._registered(self._read((height, width), broken))
         for _ in range(self.rounds):
             frames = self._round(frames)
-        for (frame, plate), found in self._agreed(self._found(frames)):
+        for (frame, plate), found in self._subject(self._agreed(self._found(frames))):
             if keep is None or keep(frame.position, frame.number):
-                kept = found * moving_blob(found) if self.evidence_kind == "one_subject" else found
-                yield frame.number, stacked(plate._replace(evidence=kept))
+                yield frame.number, stacked(plate._replace(evidence=found))
 
     def identity(self) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from self.source.identity()
         yield f"temporal plates in {self.rounds} rounds {self.reach} {self.step} {self.registration_scale}"
         yield from (_LAYOUT, self.evidence_kind, evidence.SETTINGS, agreement.SETTINGS, moving.SETTINGS)
+        yield appearance.SETTINGS
 
     def original_size(self) -> tuple[int, int]:
         """(3h, w) of the first picture in pixels."""
@@ -305,11 +308,20 @@ class TemporalPlates:
         for (frame, _), found in self._agreed(self._found(frames)):
             yield replace(frame, moving=moving_blob(found))
 
-    def _agreed(self, frames: Iterator[_Found]) -> Iterator[tuple[tuple[_Registered, Plate], Evidence]]:
+    def _agreed(self, frames: Iterator[_Found]) -> Iterator[_Final]:
         """The frames with their plates, and the evidence."""
         if self.evidence_kind == "measured":
             return ((frame, measured) for frame, _, measured, _ in frames)
         return agreed(frames)
+
+    def _subject(self, frames: Iterator[_Final]) -> Iterator[_Final]:
+        """The frames with their plates, and of the evidence what is the subject's."""
+        if self.evidence_kind in ("measured", "agreed"):
+            return frames
+        if self.evidence_kind == "appearance":
+            given = ((item, item[0].image, found, found * moving_blob(found)) for item, found in frames)
+            frames = by_colour(given)
+        return ((item, found * moving_blob(found)) for item, found in frames)
 
     def _found(self, frames: Iterator[_Registered]) -> Iterator[_Found]:
         """The frames with their plates; and each frame's pixels, evidence and coverage once more."""

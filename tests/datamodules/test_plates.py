@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from datamodules import agreement, evidence, moving
+from datamodules import agreement, appearance, evidence, moving
 from datamodules.camera_motion import camera_motion, rescaled
 from datamodules.evidence import EvidenceKind
 from datamodules.plates import Plate, TemporalPlates, median_plate, stacked, unstacked
@@ -162,7 +162,9 @@ def test_memory_holds_the_windows_only() -> None:
     walk.frame = lambda t: read.append(t) or frame(t)  # type: ignore[method-assign, func-returns-value]
     ahead = [
         max(read) - number // 10
-        for number, _ in TemporalPlates(walk, reach=5, step=5, rounds=2, registration_scale=1).frames(
+        for number, _ in TemporalPlates(
+            walk, reach=5, step=5, rounds=2, registration_scale=1, evidence_kind="one_subject"
+        ).frames(
             (3 * SIZE[0], SIZE[1])
         )
     ]
@@ -174,7 +176,7 @@ def test_the_settings_are_part_of_the_identity() -> None:
     settings = ({}, {"reach": 9}, {"step": 9}, {"rounds": 9}, {"registration_scale": 9.0}, {"evidence_kind": "agreed"})
     identities = {tuple(TemporalPlates(Walk(2), **changed).identity()) for changed in settings}  # type: ignore[arg-type]
     assert len(identities) == 6
-    for part in (evidence.SETTINGS, agreement.SETTINGS, moving.SETTINGS):
+    for part in (evidence.SETTINGS, agreement.SETTINGS, moving.SETTINGS, appearance.SETTINGS):
         assert part in TemporalPlates(Walk(2)).identity()
 
 

@@ -72,7 +72,8 @@ def test_what_the_plates_tell_of_the_subject_is_an_option_of_the_data(tmp_path: 
         evidence: torch.Tensor = batch["evidence"]
         return evidence
 
-    one, agreed, measured = found("one_subject"), found("agreed"), found("measured")
+    one, agreed, measured, coloured = (found(kind) for kind in ("one_subject", "agreed", "measured", "appearance"))
+    assert not torch.equal(one, coloured)
     assert not torch.equal(agreed, measured) and not torch.equal(one, agreed)
     assert torch.equal(one[one > 0], agreed[one > 0])
 
