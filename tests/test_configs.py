@@ -146,9 +146,13 @@ def test_the_other_layout_trains_two_steps_of_both_stages(
         assert progress is not None and progress.step == 2
 
 
-def test_without_validation_both_stages_train(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:
+def test_without_validation_both_stages_go_on(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:
     for stage in STAGES:
-        assert main(fit_arguments(tmp_path, stage, "--data.init_args.val_share=0")) == 0
+        for steps in (2, 3):
+            more = ("--data.init_args.val_share=0", f"--trainer.max_steps={steps}")
+            assert main(fit_arguments(tmp_path, stage, *more)) == 0
+            progress = StageFolder(tmp_path / stage).progress()
+            assert progress is not None and progress.step == steps
         assert sorted(path.name for path in StageFolder(tmp_path / stage).checkpoints.iterdir()) == ["last.ckpt"]
 
 
