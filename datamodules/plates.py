@@ -60,11 +60,10 @@ class _Registered:
     number: int
     image: Pixels
     neighbours: tuple[_Neighbour, ...]
-    moving: NDArray[np.uint8]  # 1 where the subject seems to be, (h, w); all 0 before the first round
+    moving: NDArray[np.uint8]  # 255 where the subject seems to be, (h, w); all 0 before the first round
 
 
-_Final = tuple[tuple[_Registered, "Plate"], Evidence]
-_Found = tuple[tuple[_Registered, "Plate"], Pixels, Evidence, NDArray[np.bool_]]
+_Plated = tuple[_Registered, "Plate"]
 
 
 def plate_clip(clip: Clip, kind: PlateKind, evidence_kind: EvidenceKind = "appearance") -> Clip:
@@ -306,15 +305,15 @@ class TemporalPlates:
     def _round(self, frames: Iterator[_Registered]) -> Iterator[_Registered]:
         """The frames with what stands out from their plates."""
         for (frame, _), found in self._agreed(self._found(frames)):
-            yield replace(frame, moving=moving_blob(found))
+            yield replace(frame, moving=moving_blob(found) * np.uint8(255))
 
-    def _agreed(self, frames: Iterator[_Found]) -> Iterator[_Final]:
+    def _agreed(self, frames: Iterator[_Plated]) -> Iterator[tuple[_Plated, Evidence]]:
         """The frames with their plates, and the evidence."""
         if self.evidence_kind == "measured":
-            return ((frame, measured) for frame, _, measured, _ in frames)
-        return agreed(frames)
+            return (((frame, plate), plate.evidence) for frame, plate in frames)
+        return agreed(((frame, plate), frame.image, plate.evidence, plate.covered) for frame, plate in frames)
 
-    def _subject(self, frames: Iterator[_Final]) -> Iterator[_Final]:
+    def _subject(self, frames: Iterator[tuple[_Plated, Evidence]]) -> Iterator[tuple[_Plated, Evidence]]:
         """The frames with their plates, and of the evidence what is the subject's."""
         if self.evidence_kind in ("measured", "agreed"):
             return frames
@@ -323,12 +322,11 @@ class TemporalPlates:
             frames = by_colour(given)
         return ((item, found * moving_blob(found)) for item, found in frames)
 
-    def _found(self, frames: Iterator[_Registered]) -> Iterator[_Found]:
-        """The frames with their plates; and each frame's pixels, evidence and coverage once more."""
+    def _found(self, frames: Iterator[_Registered]) -> Iterator[_Plated]:
+        """The frames with their plates."""
         for window, at in windows(frames, self.reach):
             frame, (pixels, covered) = window[at], self._plate(window, at)
-            plate = Plate(pixels, covered, plate_evidence(frame.image, pixels, covered))
-            yield (frame, plate), frame.image, plate.evidence, covered
+            yield frame, Plate(pixels, covered, plate_evidence(frame.image, pixels, covered))
 
     @staticmethod
     def _plate(window: list[_Registered], at: int) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -343,8 +341,7 @@ class TemporalPlates:
             other, places = window[at + neighbour.offset], neighbour.places((height, width))
             images.append(cv2.remap(other.image, places, None, cv2.INTER_LINEAR))
             seen.append(cv2.remap(whole, places, None, cv2.INTER_LINEAR) == 255)
-            # 255, as remap rounds the shares of 1 down
-            hidden.append(cv2.remap(other.moving * np.uint8(255), places, None, cv2.INTER_LINEAR) > 0)
+            hidden.append(cv2.remap(other.moving, places, None, cv2.INTER_LINEAR) > 0)
         shown = np.stack(seen)
         still = shown & ~np.stack(hidden)
         still |= shown & ~still.any(axis=0)

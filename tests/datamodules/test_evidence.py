@@ -48,6 +48,12 @@ def test_what_is_not_covered_is_evidence_of_nothing_and_does_not_count() -> None
     assert not plate_evidence(image, scene, ~EVERYWHERE).any()
 
 
+def test_holes_in_the_subject_are_filled() -> None:
+    image, scene = frames(10)
+    image[20, 10:30] = scene[20, 10:30]  # a row that looks like the scene
+    assert plate_evidence(image, scene, EVERYWHERE)[20, 14:26].min() > 0.5
+
+
 def test_a_plate_that_is_off_by_a_pixel_is_forgiven_and_a_perfect_one_is_evidence_of_nothing() -> None:
     _, scene = frames(0)
     assert not plate_evidence(scene, scene, EVERYWHERE).any()
