@@ -117,7 +117,9 @@ def plan(path: Path, more: Sequence[str]) -> list[Planned]:
         RunError: If the file is not as expected, or two trials have the same name.
     """
     sweep = read_sweep(path)
-    fixed = [str(word) for word in sweep["command"][len(OURS) : -1]]
+    overruled = {word.partition("=")[0] for word in itertools.takewhile(lambda word: word != "--", more)}
+    command = [str(word) for word in sweep["command"][len(OURS) : -1]]
+    fixed = [word for word in command if word.partition("=")[0] not in overruled]
     planned: dict[str, Planned] = {}
     for words in grid(sweep["parameters"]):
         arguments = (*fixed, *words, *more)

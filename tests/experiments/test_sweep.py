@@ -78,6 +78,7 @@ def test_a_shipped_sweep_can_be_planned_and_every_config_in_it_is_shipped(path: 
     assert len(planned) == COUNTS[path.stem]
     for one in planned:
         assert (one.trial.run, one.trial.recipe.data, one.trial.recipe.profile) == (Path("elsewhere"), "davis", "paper")
+        assert [word for word in one.arguments if word.startswith("--run")] == ["--run=elsewhere"]
         for word in one.trial.recipe.settings:
             if word.startswith("--config="):
                 assert (CONFIGS / word.removeprefix("--config=")).is_file()
