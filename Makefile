@@ -131,10 +131,11 @@ davis: known need-root $(STAMP) ## a model for each clip of ROOT (or CLIPS), one
 		$(if $(RESOLUTION),--resolution '$(RESOLUTION)') --background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
 		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(limit_args) $(ARGS)
 
-# RUN is taken only where it was given: a sweep has a folder of its own.
+# RUN, DATA and PROFILE are taken only where they were given: a sweep says them itself.
+given = $(if $(filter-out file,$(origin $(1))),--$(2) '$($(1))')
 sweep: known need-root $(STAMP) ## all trials of SWEEP and their table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
-	@$(PY) -m experiments sweep '$(SWEEP)' $(if $(filter-out file,$(origin RUN)),--run '$(RUN)') --data $(DATA) \
-		--profile $(PROFILE) $(if $(BACKGROUND),--background $(BACKGROUND)) $(if $(PROCESSES),--processes $(PROCESSES)) \
+	@$(PY) -m experiments sweep '$(SWEEP)' $(call given,RUN,run) $(call given,DATA,data) $(call given,PROFILE,profile) \
+		$(if $(METHOD),--baselines $(METHOD)) $(if $(BACKGROUND),--background $(BACKGROUND)) $(if $(PROCESSES),--processes $(PROCESSES)) \
 		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(data_args) $(limit_args) $(ARGS)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from experiments.errors import CommandParser, RunError, one_line
 from experiments.folders import write_atomically
 from experiments.loggers import has_account
 from experiments.reporting.templates import template
 from experiments.settings import RunSettings
+from experiments.sweep import find_sweep, load_sweep
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import Panel
@@ -34,15 +33,16 @@ MEDIA = ("val/sheet", "val/masks")
 """What :class:`callbacks.MaskImages` sends."""
 
 PARAMETERS = (
+    "model.init_args.mode",
     "model.init_args.mask_prior",
     "model.init_args.mask_prior_weight",
+    "model.init_args.mask_prior_level",
+    "model.init_args.synthesis_weights",
     "model.init_args.s_min",
     "model.init_args.s_max",
-    "model.init_args.epsilon",
-    "model.init_args.mode",
     "seed_everything",
 )
-"""Settings of the paper's Tables 3 and 4, where no sweep names others."""
+"""Settings of the paper's Fig. 3 and its Tables 3 and 4, where no sweep names others."""
 
 MERGED = ("model", "data", "trainer", "run", "seed_everything")
 """First parts of the names in the merged config."""
@@ -120,8 +120,9 @@ def build(entity: str, project: str, parameters: Sequence[str] = PARAMETERS) -> 
 def key(setting: str) -> str:
     """The key of a setting in a run's config in W&B.
 
-    Lightning logs the model's own settings at the top; all others are in the merged config, under ``cli``. What is no
-    setting, such as the config files that a sweep chooses from, is known by the name that the sweep's agent gives it.
+    Lightning logs the model's own settings at the top; all others are in the merged config, under ``cli``. Of the
+    config files that a sweep chooses from a trial keeps the names in ``run.setting``. What else is no setting is known
+    by the name that the sweep's agent gives it.
 
     Args:
         setting: As the command line names it, such as ``model.init_args.s_min`` or ``seed_everything``.
@@ -129,6 +130,8 @@ def key(setting: str) -> str:
     Returns:
         ``s_min``, or ``cli.seed_everything``.
     """
+    if setting == "config":
+        return "cli.run.setting"
     own = setting.removeprefix("model.init_args.")
     return f"cli.{setting}" if setting.split(".")[0] in MERGED and own == setting else own
 
@@ -151,13 +154,7 @@ def sweep_parameters(path: Path) -> list[str]:
     Raises:
         RunError: If the file is missing, no YAML or names no parameters.
     """
-    try:
-        sweep = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"The sweep {path} cannot be read ({one_line(error)}): give a W&B sweep file.") from error
-    parameters = sweep.get("parameters") if isinstance(sweep, Mapping) else None
-    if not isinstance(parameters, Mapping) or not parameters:
-        raise RunError(f"The sweep {path} names no parameters: give a W&B sweep file.")
+    parameters = load_sweep(path)["parameters"]
     varied = [str(n) for n, space in parameters.items() if not (isinstance(space, Mapping) and "value" in space)]
     return varied or [str(name) for name in parameters]
 
@@ -218,7 +215,8 @@ def argument_parser() -> CommandParser:
     parser = CommandParser(prog="python -m experiments dashboard", description=__doc__)
     parser.add_argument("--project", default=RunSettings.project, help=f"W&B project ({RunSettings.project})")
     parser.add_argument("--entity", default="", help="W&B user or team (the account's own)")
-    parser.add_argument("--sweep", type=Path, metavar="FILE", help="sweep whose parameters are held against J")
+    held = "sweep whose parameters are held against J, a file or the name of a shipped one"
+    parser.add_argument("--sweep", metavar="FILE", help=held)
     parser.add_argument("--preview", type=Path, metavar="FILE", help="draw it as an HTML page instead, without account")
     return parser
 
@@ -236,7 +234,7 @@ def main(arguments: Sequence[str]) -> int:
         RunError: If no W&B account is configured.
     """
     options = argument_parser().parse_args(arguments)
-    parameters = sweep_parameters(options.sweep) if options.sweep else PARAMETERS
+    parameters = sweep_parameters(find_sweep(options.sweep)) if options.sweep else PARAMETERS
     if options.preview is None and not has_account():
         raise RunError(
             "A dashboard lies on a W&B server, and no account is configured here: run `wandb login` or set "

@@ -26,6 +26,8 @@ COMMON = (
     "transductive",
     "model_settings",
     "steps",
+    "inpainter_steps",
+    "subjects",
     "training_precision",
     "evaluation_precision",
     "threshold",

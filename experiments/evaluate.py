@@ -25,6 +25,7 @@ from experiments.chosen import FRAMES, draw_chosen, write_frames
 from experiments.errors import CommandParser, RunError, one_line, warn
 from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
 from experiments.progress import progress_bar
+from experiments.recipe import setting_of
 from experiments.restore import load_data, load_model, segment_folder
 
 Part = Literal["held_out", "trained"]
@@ -39,6 +40,7 @@ SUBJECT_COLUMNS = {
     "subjects_found": "found",
     "subjects_there": "there",
 }
+TRAINED_BY = ("commits", "command", "inpainter_commits", "inpainter_command")
 LABELS_USED = "none in training; best_* uses test labels to choose a threshold"
 TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
 TUNED_PLATES = " and, against plates, tried on eight DAVIS-2016 clips with their labels"
@@ -56,7 +58,6 @@ def evaluate(
     part: Part = "held_out",
     subjects: int = 1,
     data_settings: Mapping[str, Any] | None = None,
-    setting: str | None = None,
 ) -> dict[str, Any]:
     """Run the test loop on one device and write ``RUN/results.json``, see :func:`results_file`.
 
@@ -71,7 +72,6 @@ def evaluate(
         part: Of clips of which the end was held out from training, that end, or what was trained on.
         subjects: Most subjects to find in a frame.
         data_settings: Arguments of the data module that differ from those of the training.
-        setting: Of a trial of a sweep, what is varied, in short.
 
     Returns:
         What was written: the numbers of :class:`callbacks.MaskMetrics`, and ``made_by``.
@@ -100,6 +100,7 @@ def evaluate(
         )
     if together is not None:
         together.merge(metrics)
+    setting = setting_of(run)
     made_by = _made_by(folder, config, checkpoint, command) | ({"setting": setting} if setting is not None else {})
     made_by["settings"] |= {
         "subjects": subjects,
@@ -221,7 +222,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
     return {
         "command": command,
         **provenance.commit(),  # of the evaluation
-        "trained_by": {name: run.get(name) for name in ("commits", "inpainter_commits")},
+        "trained_by": {name: run.get(name) for name in TRAINED_BY},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seed": config.get("seed_everything"),
         "settings": {
@@ -234,6 +235,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
             "checkpoint": str(path),
             "checkpoint_sha256": sha256(path),
             "steps": load_checkpoint(path)["global_step"],
+            "inpainter_steps": run.get("inpainter_steps"),
             "training_precision": (config.get("trainer") or {}).get("precision"),
             "evaluation_precision": "32-true",
         },

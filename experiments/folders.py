@@ -30,6 +30,9 @@ FIXED_TRAINER_SETTINGS = (
     "accumulate_grad_batches",
     "overfit_batches",
 )
+PARTS = ("run", "model", "data", "trainer")
+"""Parts of a config that have parts of their own."""
+
 PATH_SETTINGS = ("data.init_args.root",)
 PAINTER_CHANGED = "run.inpainter_sha256: another painter"
 """Stage 2 was trained over another stage-1 checkpoint, as :func:`differences` puts it: check sums say nothing."""
@@ -101,13 +104,15 @@ class StageFolder:
         if not self.config_file.is_file():
             raise RunError(f"{self.config_file} is missing: {self.path} holds no trained stage.")
         try:
-            loaded = yaml.safe_load(self.config_file.read_text())
-        except yaml.YAMLError as error:
+            loaded = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
             what = f"{self.config_file} is no valid YAML ({error})"
             raise RunError(f"{what}: delete {self.path} and train again.") from error
-        if not isinstance(loaded, dict):
+        parts = [loaded.get(name) or {} for name in PARTS] if isinstance(loaded, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts):
             raise RunError(f"{self.config_file} is empty or damaged: delete {self.path} and train again.")
-        return loaded
+        config: dict[str, Any] = loaded
+        return config
 
     def progress(self) -> Progress | None:
         """How far the stage has come; None where there is no checkpoint yet.
@@ -210,11 +215,19 @@ def write_atomically(path: Path, text: str) -> None:
     Args:
         path: The file; its folder is made where missing.
         text: The content.
+
+    Raises:
+        OSError: If it cannot be written; what was there stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files are bytes
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files are bytes
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
 
 
 def absent(folder: Path) -> list[Path]:

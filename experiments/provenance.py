@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,23 @@ def commit() -> dict[str, Any]:
     return {"commit": head, "dirty": dirty}
 
 
+def named(found: Mapping[str, Any]) -> str | None:
+    """The name of a commit, hexadecimal, with ``-dirty`` behind it where tracked files differed.
+
+    Args:
+        found: What :func:`commit` has returned, among other things.
+
+    Returns:
+        The name; None outside a repository.
+    """
+    return f"{found['commit']}{'-dirty' if found.get('dirty') else ''}" if found.get("commit") else None
+
+
+def short(name: str) -> str:
+    """The name of a commit, abbreviated."""
+    return f"{name[:10]}{'-dirty' if name.endswith('-dirty') else ''}"
+
+
 def trained_by(before: Sequence[str]) -> list[str]:
     """The commits of a training, this one among them.
 
@@ -37,9 +54,8 @@ def trained_by(before: Sequence[str]) -> list[str]:
     Returns:
         Each once, in order, hexadecimal, with ``-dirty`` behind it where tracked files differed.
     """
-    here = commit()
-    name = f"{here['commit']}{'-dirty' if here['dirty'] else ''}"
-    return [*before] if here["commit"] is None or name in before else [*before, name]
+    name = named(commit())
+    return [*before] if name is None or name in before else [*before, name]
 
 
 def versions() -> dict[str, str]:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import RunError
-from experiments.evaluate import RESULTS
+from experiments.evaluate import COLUMNS, RESULTS
 from experiments.folders import flat
 
 FILE = RESULTS["held_out"]
 
-# Settings of the data that say where it lies and how a model is trained on it, not what it is scored on.
-NOT_OF_THE_PROTOCOL = {
-    "root", "clips", "scale", "batch_size", "num_workers", "augment", "device_augment", "store_dir", "store_limit_gb",
-    "store_codec", "cache_dir", "min_frames", "plates", "plate_evidence", "train_clips", "val_clips", "held_out",
-    "evaluated_part",
+# Settings of the data that say where it lies and how it is read, and nothing of what is learnt or scored.
+OF_THE_PLACE = {"root", "num_workers", "store_dir", "store_limit_gb", "store_codec", "cache_dir"}
+# Those that say how a model is trained on it, not what it is scored on: they decide the row, not the table.
+OF_THE_TRAINING = {
+    "scale", "batch_size", "augment", "device_augment", "min_frames", "plates", "plate_evidence", "clips",
+    "train_clips", "val_clips", "val_share",
 }  # fmt: skip
-DECIDING = ("method", "method_settings", "profile", "scale", "mode", "model_settings", "steps", "training_precision")
+OF_THE_PART = {"held_out", "evaluated_part"}
+DECIDING = (
+    "method", "method_settings", "profile", "scale", "mode", "model_settings", "steps", "inpainter_steps",
+    "training_precision",
+)  # fmt: skip
 DEFAULT_THRESHOLDS = [round(0.05 * step, 6) for step in range(1, 20)]
 """Of results that were written before they said so."""
 
@@ -72,7 +77,8 @@ class Result:
         """What must agree before two results may stand in one table, by name."""
         data = self.data()
         cut = data.get("held_out") or 0
-        return {
+        left_out = {"image_size"} | OF_THE_PLACE | OF_THE_TRAINING | OF_THE_PART
+        protocol = {
             "data set": self.settings.get("data"),
             "fixed threshold": self.settings.get("threshold", 0.5),
             "thresholds of the best": self.settings.get("thresholds", DEFAULT_THRESHOLDS),
@@ -80,12 +86,18 @@ class Result:
             "clips": sorted(self.numbers.get("clips") or {}),
             "scored frames": self.numbers.get("frames"),
             "image size": data.get("image_size"),
-        } | {name: value for name, value in data.items() if name not in NOT_OF_THE_PROTOCOL and name != "image_size"}
+            "subjects": self.settings.get("subjects") or 1,
+        } | {name: value for name, value in data.items() if name not in left_out}
+        transductive = self.settings.get("transductive")  # nothing is known of it where nothing is trained
+        return protocol if transductive is None else protocol | {"transductive": transductive}
 
     def decided_by(self) -> dict[str, Any]:
         """What must agree, but for the seed, before two results are one row."""
         decided = {name: self.settings.get(name) for name in DECIDING}
-        return {"label": self.label, "plate_evidence": self.data().get("plate_evidence"), **decided}
+        checkpoint = self.settings.get("checkpoint")
+        used = Path(checkpoint).name if checkpoint else None
+        data = {name: value for name, value in sorted(self.data().items()) if name in OF_THE_TRAINING}
+        return {"label": self.label, "checkpoint": used, **decided, "data": data}
 
 
 def read_results(paths: Sequence[Path]) -> list[Result]:
@@ -119,20 +131,45 @@ def _files(path: Path) -> list[Path]:
 
 def _read(path: Path) -> Result:
     try:
-        numbers = json.loads(path.read_text())
-        result = Result(path, numbers)
+        result = Result(path, load_results(path))
         result.settings["data"], result.numbers["clips"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path} is no result of evaluate, davis, baselines or sweep: leave it out.") from error
     return result
 
 
+def load_results(path: Path) -> dict[str, Any]:
+    """Read one file of results.
+
+    Args:
+        path: ``results.json``.
+
+    Returns:
+        Its content; None stands for numbers that do not exist.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no JSON, holds no scores, or what should have parts has none.
+    """
+    results = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(results, dict) or not any(isinstance(results.get(name), float | int) for name in COLUMNS):
+        raise ValueError("it holds no scores")
+    made = results.get("made_by") or {}
+    parts = [made, *(made.get(name) or {} for name in ("settings", "models", "trained_by") if isinstance(made, dict))]
+    for name in ("clips", "floors"):
+        whole = results.get(name) or {}
+        parts += [whole, *(whole.values() if isinstance(whole, dict) else ())]
+    if not all(isinstance(part, dict) for part in parts):
+        raise ValueError("its parts are not those of results")
+    return results
+
+
 def by_protocol(results: Sequence[Result]) -> list[list[Result]]:
-    """Group results that were measured in the same way, in order of appearance."""
+    """Group results that were measured in the same way, each with every other of its group, in order of appearance."""
     groups: list[list[Result]] = []
     for result in results:
         for group in groups:
-            if not differing(group[0], result):
+            if not any(differing(other, result) for other in group):
                 group.append(result)
                 break
         else:
@@ -152,8 +189,7 @@ def require_one_protocol(results: Sequence[Result]) -> None:
     Raises:
         RunError: If their protocols differ; it says in what.
     """
-    first = results[0]
-    for other in results[1:]:
+    for first, other in combinations(results, 2):
         if names := differing(first, other):
             before, after = first.protocol(), other.protocol()
             said = "; ".join(_difference(name, before[name], after[name]) for name in names[:3])

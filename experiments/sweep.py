@@ -7,19 +7,24 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import ArgumentError
 
+from experiments.baselines import METHODS
 from experiments.errors import CommandParser, RunError, Terminated, one_line
+from experiments.evaluate import RESULTS
 from experiments.folders import write_atomically
+from experiments.lightning_cli import understand
 from experiments.progress import duration
+from experiments.recipe import Recipe, data_options
 from experiments.results import read_results
-from experiments.stages import GO_ON, refuse_failure
+from experiments.stages import GO_ON, refuse_failure, train_stage
 from experiments.table_formats import FORMATS
 from experiments.tables import build
 from experiments.trial import Trial, parse, summary
@@ -58,6 +63,29 @@ def find_sweep(name: str) -> Path:
     raise RunError(f"There is no sweep {name}, neither here nor among the shipped ones ({shipped}).")
 
 
+def load_sweep(path: Path) -> dict[str, Any]:
+    """Read a sweep's file, in the format that ``wandb sweep`` reads.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content; ``parameters`` is a mapping that is not empty.
+
+    Raises:
+        RunError: If it cannot be read or names no parameters.
+    """
+    try:
+        sweep = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RunError(f"The sweep {path} cannot be read ({one_line(error)}): give a W&B sweep file.") from error
+    parameters = sweep.get("parameters") if isinstance(sweep, dict) else None
+    if not isinstance(parameters, dict) or not parameters:
+        raise RunError(f"The sweep {path} names no parameters: give a W&B sweep file.")
+    found: dict[str, Any] = sweep
+    return found
+
+
 def read_sweep(path: Path) -> dict[str, Any]:
     """Read a sweep of ours.
 
@@ -70,19 +98,13 @@ def read_sweep(path: Path) -> dict[str, Any]:
     Raises:
         RunError: If it cannot be read, is no grid, or its command is not ``experiments trial``.
     """
-    try:
-        sweep = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise RunError(f"The sweep {path} cannot be read: {one_line(error)}") from error
-    if not isinstance(sweep, dict) or sweep.get("method") != "grid":
+    sweep = load_sweep(path)
+    if sweep.get("method") != "grid":
         raise RunError(f"The sweep {path} has no `method: grid`: other methods are for `wandb sweep`.")
     command = sweep.get("command")
     if not isinstance(command, list) or command[: len(OURS)] != OURS or command[-1] != "${args}":
         raise RunError(f"The command of {path} must begin with {' '.join(OURS)} and end with ${{args}}.")
-    parameters = sweep.get("parameters")
-    if not isinstance(parameters, dict) or not parameters:
-        raise RunError(f"The sweep {path} has no parameters.")
-    for name, given in parameters.items():
+    for name, given in sweep["parameters"].items():
         kinds = {"value", "values"} & given.keys() if isinstance(given, dict) else set()
         if len(kinds) != 1 or ("values" in kinds and not (isinstance(given["values"], list) and given["values"])):
             raise RunError(f"The parameter {name} of {path} needs a `value` or a list of `values`.")
@@ -118,8 +140,7 @@ def plan(path: Path, more: Sequence[str]) -> list[Planned]:
     """
     sweep = read_sweep(path)
     overruled = {word.partition("=")[0] for word in itertools.takewhile(lambda word: word != "--", more)}
-    command = [str(word) for word in sweep["command"][len(OURS) : -1]]
-    fixed = [word for word in command if word.partition("=")[0] not in overruled]
+    fixed = without([str(word) for word in sweep["command"][len(OURS) : -1]], overruled)
     planned: dict[str, Planned] = {}
     for words in grid(sweep["parameters"]):
         arguments = (*fixed, *words, *more)
@@ -128,6 +149,44 @@ def plan(path: Path, more: Sequence[str]) -> list[Planned]:
             raise RunError(f"Two trials of {path} would be called {trial.recipe.name}: rename what they differ in.")
         planned[trial.recipe.name] = Planned(trial, arguments)
     return list(planned.values())
+
+
+def without(words: Sequence[str], names: Collection[str]) -> list[str]:
+    """A command line without some options.
+
+    Args:
+        words: Words, ``--name=value`` or ``--name value``.
+        names: Options, ``--name``.
+
+    Returns:
+        The other words.
+    """
+    left, dropped = [], False
+    for word in words:
+        if word.startswith("--"):
+            dropped = word.partition("=")[0] in names
+        left += [] if dropped else [word]
+    return left
+
+
+def look_at(todo: Iterable[Planned]) -> None:
+    """Look whether the settings of trials fit, before hours are spent on those that do.
+
+    Args:
+        todo: The trials.
+
+    Raises:
+        RunError: If those of one do not; it says why.
+    """
+    seen = set[tuple[str, ...]]()
+    for one in {one.trial.recipe.settings: one for one in todo}.values():  # seeds fit all alike
+        for arguments in map(tuple, (one.trial.inpaint_arguments(), one.trial.segment_arguments())):
+            try:
+                if arguments not in seen:
+                    understand(arguments)
+            except ArgumentError as error:
+                raise RunError(f"Trial {one.trial.recipe.name} cannot be made: {one_line(error)}") from error
+            seen.add(arguments)
 
 
 def start(one: Planned, to_a_file: bool, stack: ExitStack) -> subprocess.Popen[bytes]:
@@ -210,12 +269,28 @@ def _succeeded(code: int, one: Planned, to_a_file: bool) -> bool:
     return True
 
 
+def run_baselines(run: Path, methods: Sequence[str], recipe: Recipe) -> None:
+    """Measure other methods on the data of a sweep, into its folder; what was measured before is skipped.
+
+    Args:
+        run: The sweep's folder.
+        methods: Names of the methods, or ``all``.
+        recipe: Of any trial: its data, and the options of these that all trials have.
+
+    Raises:
+        KeyboardInterrupt: If it was interrupted.
+        RunError: If not one method could run.
+    """
+    data = ["--config", f"data/{recipe.data}.yaml", *data_options(recipe.options)]
+    train_stage(["baselines", str(run), "--method", *methods, *data], "baselines")
+
+
 def write_tables(run: Path, results: Sequence[Path]) -> str:
     """Write the table of all trials that are done, as ``table.md``, ``table.tex`` and ``table.csv``.
 
     Args:
         run: The sweep's folder.
-        results: Their ``results.json``.
+        results: Their ``results.json``, and those of the baselines.
 
     Returns:
         The Markdown.
@@ -236,10 +311,12 @@ def argument_parser() -> CommandParser:
     parser.add_argument("--profile", help="size profile (as the file says)")
     parser.add_argument("--background", choices=("inpainting", "static", "temporal"))
     parser.add_argument("--inpaint-options", metavar="'...'", help="options of fit for stage 1, one string")
+    other = "measure other methods too, all or some, in the same table; see python -m experiments baselines --help"
+    parser.add_argument("--baselines", nargs="+", choices=("all", *METHODS), metavar="METHOD", help=other)
     parser.add_argument(
         "--continue", dest="keep_unfinished", action="store_true", help="see python -m experiments trial --help"
     )
-    parser.add_argument("--dry-run", action="store_true", help="only list the trials")
+    parser.add_argument("--dry-run", action="store_true", help="only list the trials, if their settings fit")
     parser.epilog = "what follows -- are options of fit for stage 2; those of the data go to both stages"
     return parser
 
@@ -281,18 +358,27 @@ def main(arguments: Sequence[str]) -> int:
     todo = [one for one in planned if not one.trial.done()]
     run = planned[0].trial.run
     print(f"{len(planned)} trials in {run}, {len(planned) - len(todo)} of them done", flush=True)
+    look_at(todo)
     if options.dry_run:
         for one in planned:
             print(f"{one.trial.recipe.name}{'' if one in todo else ' (done)'}")
         return 0
     failed = run_all(todo, len(planned), options.processes)
+    if options.baselines:
+        try:
+            run_baselines(run, options.baselines, planned[0].trial.recipe)
+        except RunError as error:
+            print(f"error: {one_line(error)}", file=sys.stderr, flush=True)
+            failed.append("baselines")
     done = [one.trial.results for one in planned if one.trial.results.is_file()]
+    done += sorted(run.glob(f"baselines/*/{RESULTS['held_out']}"))
     if done:
         print(write_tables(run, done), end="")
         print(f"tables: {run / 'table.md'}, .tex, .csv")
     if failed:
+        parts = len(planned) + bool(options.baselines)
         raise RunError(
-            f"{len(failed)} of {len(planned)} trials failed ({', '.join(failed)}): mend what is said above, and the "
+            f"{len(failed)} of {parts} trials failed ({', '.join(failed)}): mend what is said above, and the "
             "same command goes on with them."
         )
     return 0

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from datamodules.problems import counted
+from experiments import provenance
 from experiments.evaluate import COLUMNS, TITLES
 from experiments.results import Result, by_protocol, by_setting, require_one_protocol
 
@@ -122,7 +123,7 @@ def _table(results: Sequence[Result]) -> Table:
             if _is_of(entry, group[0]):
                 rows += [_published(entry)] if "figures" in entry else []
                 findings += [f"{name}: {entry['finding']} ({entry['table']})"] if "finding" in entry else []
-        commands = tuple(str(result.made.get("command")) for result in group)
+        commands = tuple(_command(result) for result in group)
         sources.append(Source(name, commands, _commits(group)))
     for name, floor in (results[0].numbers.get("floors") or {}).items():
         rows += _measured(name.replace("_", " "), (), [floor], None)
@@ -155,18 +156,27 @@ def _is_of(entry: Mapping[str, Any], result: Result) -> bool:
 
 def _published(entry: Mapping[str, Any]) -> Row:
     """The line of a published figure; the paper chooses the threshold as ``best`` does."""
-    figures = {name: Number(value) for name, value in entry["figures"].items()}
+    spreads = entry.get("spreads") or {}
+    figures = {name: Number(value, spreads.get(name)) for name, value in entry["figures"].items()}
     threshold = "" if set(figures) == {"hit_rate"} else "best"
     return Row(f"paper, {entry['table']}: {entry['row']} ({entry['dataset']})", "published", (), threshold, figures)
+
+
+def _command(result: Result) -> str:
+    """What was typed to make a result: of a run that was trained by hand, the trainings too."""
+    trained = result.made.get("trained_by") or {}
+    trainings = [] if "setting" in result.made else [trained.get("inpainter_command"), trained.get("command")]
+    return "; ".join(str(command) for command in (*trainings, result.made.get("command")) if command)
 
 
 def _commits(group: Sequence[Result]) -> tuple[str, ...]:
     """The commits that trained a setting, or that measured it where nothing was trained."""
     found: dict[str, None] = {}
     for result in group:
-        trained = (result.made.get("trained_by") or {}).get("commits") or [result.made.get("commit")]
-        found |= {f"{commit[:10]}{'-dirty' if commit.endswith('-dirty') else ''}": None for commit in trained if commit}
-    return tuple(found)
+        models = [*(result.made.get("models") or {}).values()] or [result.made]
+        trained = [commit for model in models for commit in (model.get("trained_by") or {}).get("commits") or []]
+        found |= dict.fromkeys(trained or filter(None, [provenance.named(result.made)]))
+    return tuple(map(provenance.short, found))
 
 
 def _title(result: Result) -> str:
@@ -178,5 +188,7 @@ def _title(result: Result) -> str:
     if protocol["image size"]:
         parts.append("masks at {}x{}".format(*protocol["image size"]))
     parts += [str(protocol["part"])] if protocol["part"] != "whole clips" else []
+    parts += [f"up to {protocol['subjects']} subjects"] if protocol["subjects"] > 1 else []
+    parts += ["transductive (trained on these frames, never on their masks)"] if protocol.get("transductive") else []
     fixed = f"fixed threshold {protocol['fixed threshold']:.2f}"
     return f"{', '.join(parts)}; means over clips, then mean ± standard deviation over seeds; {fixed}"

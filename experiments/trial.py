@@ -7,90 +7,22 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import zip_longest
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from experiments.composition import find_configs
 from experiments.errors import CommandParser, RunError, UsageError, one_line
 from experiments.evaluate import RESULTS, evaluate
-from experiments.folders import StageFolder, write_atomically
+from experiments.folders import StageFolder
+from experiments.recipe import Recipe, check, data_options, write_down
+from experiments.results import load_results
 from experiments.stages import alone, fit_arguments, train_stage
 
 # The agent of W&B opens one run for each trial, which belongs to stage 2: stage 1 has a run of its own.
 OF_THE_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
-RECORD = "trial.json"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides what a trial learns, and so what may share a painter or be gone on with.
-
-    Attributes:
-        data: Data config.
-        profile: Size profile.
-        background: What predicts the background in stage 2.
-        seed: Of both stages.
-        settings: What the sweep varies: options of ``fit``, ``--name=value``, configs first, then by name; those of the
-            data go to both stages.
-        inpaint_options: Further options of stage 1.
-        options: Further options of stage 2; those of the data go to both stages.
-    """
-
-    data: str
-    profile: str
-    background: str
-    seed: int
-    settings: tuple[str, ...] = ()
-    inpaint_options: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-
-    @property
-    def setting(self) -> str:
-        """What is varied, in short: a name for all seeds."""
-        return "-".join(map(short_name, self.settings)) or "default"
-
-    @property
-    def name(self) -> str:
-        """Name of the trial."""
-        return f"{self.setting}-seed{self.seed}"
-
-    def painter(self) -> Recipe:
-        """What of it decides stage 1; trials that agree in it share their painter."""
-        data = tuple(data_options(self.settings))
-        return replace(self, background="inpainting", settings=data, options=tuple(data_options(self.options)))
-
-
-def short_name(setting: str) -> str:
-    """A setting in a name: of a config its file's, of an option the last part of its name and the value.
-
-    Args:
-        setting: ``--config=ablations/joint.yaml`` or ``--model.init_args.s_min=0.1``.
-
-    Returns:
-        ``joint`` or ``s_min=0.1``, fit for a folder's name.
-    """
-    name, _, value = setting.removeprefix("--").partition("=")
-    text = Path(value).stem if name == "config" else f"{name.split('.')[-1]}={value}"
-    return re.sub(r"[^\w.=+-]+", "_", text)
-
-
-def data_options(words: Sequence[str]) -> list[str]:
-    """The options of the data among options of ``fit``.
-
-    Args:
-        words: Command-line words, ``--name=value`` or ``--name value``.
-
-    Returns:
-        Those of ``--data…``, in order.
-    """
-    found: list[str] = []
-    for word, after in zip_longest(words, words[1:], fillvalue=""):
-        if word == "--data" or word.startswith(("--data.", "--data=")):
-            found += [word] if "=" in word else [word, after]
-    return found
 
 
 @dataclass(frozen=True)
@@ -131,10 +63,15 @@ class Trial:
         """Whether its scores are there.
 
         Raises:
-            RunError: If the folder holds a trial of another recipe.
+            RunError: If the folder holds a trial of another recipe, or the scores are damaged.
         """
-        check(self.folder, self.recipe)
-        return self.results.is_file()
+        if not check(self.folder, self.recipe) or not self.results.is_file():
+            return False
+        try:
+            load_results(self.results)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.results} is damaged ({one_line(error)}): delete it, and it is made anew.") from error
+        return True
 
     def inpaint_arguments(self) -> list[str]:
         """Command line of its stage 1."""
@@ -147,46 +84,14 @@ class Trial:
         r = self.recipe
         fit = fit_arguments("segment", self.folder / "segment", r.data, r.profile, r.background, r.seed)
         painter = ["--model.init_args.inpainter_ckpt", str(StageFolder(self.painter / "inpaint").last)]
-        tags = ["--run.tags", json.dumps([self.run.name, r.setting])]
-        return [*fit, *painter, *tags, *r.settings, *r.options]
+        names = ["--run.setting", r.setting, "--run.tags", json.dumps([self.run.name, r.setting])]
+        return [*fit, *painter, *names, *r.settings, *r.options]
 
 
-def check(folder: Path, recipe: Recipe) -> bool:
-    """Whether a folder is that of a recipe.
-
-    Args:
-        folder: A trial's or a painter's folder.
-        recipe: What should be in it.
-
-    Returns:
-        False where nothing is written down.
-
-    Raises:
-        RunError: If it is of another recipe.
-    """
-    record = folder / RECORD
-    if not record.is_file():
-        return False
-    try:
-        before: dict[str, Any] = json.loads(record.read_text())
-    except ValueError as error:
-        raise RunError(f"{record} is damaged: delete {folder}, and it is made anew.") from error
-    now = json.loads(json.dumps(asdict(recipe)))
-    for key in (key for key in now if before.get(key) != now[key]):
-        raise RunError(
-            f"{folder} was begun with {key} {_shown(before.get(key))}, and now it is {_shown(now[key])}: "
-            "give the same again, choose another folder with --run, or delete that one."
-        )
-    return True
-
-
-def _shown(value: object) -> str:
-    """A part of a recipe in a message."""
-    return shlex.join(map(str, value)) or "(none)" if isinstance(value, list) else str(value)
-
-
-def prepare(folder: Path, recipe: Recipe, stage: StageFolder, keep_unfinished: bool) -> None:
-    """Write down what a folder is for, and clear away a stage in it that is not finished.
+def make_stage(
+    folder: Path, recipe: Recipe, stage: StageFolder, train: Callable[[], None], keep_unfinished: bool
+) -> None:
+    """Train a stage, unless it is finished; begin it anew where it was interrupted.
 
     Training goes on from a checkpoint as well, but draws other frames than it would have without the interruption, so
     that the table of a sweep would depend on when it was interrupted.
@@ -195,16 +100,22 @@ def prepare(folder: Path, recipe: Recipe, stage: StageFolder, keep_unfinished: b
         folder: A trial's or a painter's folder.
         recipe: What is made in it.
         stage: The stage in it.
+        train: Trains it; leaves alone what is finished, and refuses what has other settings.
         keep_unfinished: Let training go on from the last checkpoint instead.
 
     Raises:
-        RunError: If it is of another recipe.
+        KeyboardInterrupt: If it was interrupted.
+        RunError: If the folder is of another recipe, or the training failed.
     """
     known = check(folder, recipe)
-    if known and not keep_unfinished and stage.path.is_dir() and not _finished(stage):
+    if known and _finished(stage):
+        return
+    if known and not keep_unfinished and stage.path.is_dir():
         shutil.rmtree(stage.path)
-    if not known:
-        write_atomically(folder / RECORD, json.dumps(asdict(recipe), indent=2) + "\n")
+    if not stage.path.is_dir():
+        write_down(folder, recipe)
+    train()
+    write_down(folder, recipe)  # a stage that nobody has written down is of this recipe, as `train` has taken it
 
 
 def _finished(stage: StageFolder) -> bool:
@@ -233,18 +144,14 @@ def run_trial(trial: Trial, command: str, keep_unfinished: bool = False) -> dict
     with alone(trial.folder) as mine:
         if not trial.done():
             with alone(trial.painter) as shared:
-                stage = StageFolder(trial.painter / "inpaint")
-                prepare(trial.painter, trial.recipe.painter(), stage, keep_unfinished)
                 own = {name: value for name, value in os.environ.items() if name not in OF_THE_AGENT}
-                if not _finished(stage):
-                    train_stage(trial.inpaint_arguments(), "stage 1", own, (mine, shared))
-            stage = StageFolder(trial.folder / "segment")
-            prepare(trial.folder, trial.recipe, stage, keep_unfinished)
-            if not _finished(stage):
-                train_stage(trial.segment_arguments(), "stage 2", keep=(mine,))
-            evaluate(trial.folder, command=command, setting=trial.recipe.setting)
-        found: dict[str, Any] = json.loads(trial.results.read_text())
-        return found
+                train = partial(train_stage, trial.inpaint_arguments(), "stage 1", own, (mine, shared))
+                painter = StageFolder(trial.painter / "inpaint")
+                make_stage(trial.painter, trial.recipe.painter(), painter, train, keep_unfinished)
+            train = partial(train_stage, trial.segment_arguments(), "stage 2", keep=(mine,))
+            make_stage(trial.folder, trial.recipe, StageFolder(trial.folder / "segment"), train, keep_unfinished)
+            evaluate(trial.folder, command=command)
+        return load_results(trial.results)
 
 
 def argument_parser() -> CommandParser:
@@ -290,16 +197,17 @@ def parse(arguments: Sequence[str]) -> tuple[Trial, bool]:
     for setting in settings:
         if not re.fullmatch(r"--[\w.]+=.*", setting, re.DOTALL):
             raise UsageError(f"{setting} is no setting of a trial: write it as --name=value, or after --")
-    for config in (f"data/{options.data}.yaml", f"profiles/{options.profile}/segment.yaml"):
-        find_configs(["--config", config])  # refuses one that does not exist
+    inpaint_options, more = shlex.split(options.inpaint_options), arguments[end + 1 :]
+    own = [f"--config=data/{options.data}.yaml", f"--config=profiles/{options.profile}/segment.yaml"]
+    find_configs([*own, *settings, *inpaint_options, *more])  # refuses one that does not exist
     recipe = Recipe(
         options.data,
         options.profile,
         options.background,
         options.seed_everything,
         tuple(sorted(settings, key=lambda word: (not word.startswith("--config="), word.split("=")[0]))),
-        tuple(shlex.split(options.inpaint_options)),
-        tuple(arguments[end + 1 :]),
+        tuple(inpaint_options),
+        tuple(more),
     )
     return Trial(options.run, recipe), options.keep_unfinished
 

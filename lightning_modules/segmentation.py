@@ -11,6 +11,7 @@ from lightning_modules.background import BackgroundName, Scene, nearest_plate
 from lightning_modules.contracts import Batch, StepOutput
 from lightning_modules.geometry import (
     box_area,
+    box_coverage,
     box_mask,
     grow,
     tighten,
@@ -28,6 +29,7 @@ from lightning_modules.losses import (
     mask_prior,
     mask_target,
     pixel_distance,
+    squared_error,
 )
 from lightning_modules.networks import Detector, Inpainter, Proposals, Segmenter, Synthesis
 from lightning_modules.sampling import EstimatorName, sample_cells
@@ -75,7 +77,7 @@ class SegmentationModule(pl.LightningModule):
         evidence: Against plates, take the evidence that the data module finds for the error of the background, in both
             objectives; the perceptual term is then left out.
         mode: ``separate`` (paper), ``joint`` (Fig. 3b), ``background_only`` (Fig. 3c) or ``direct_regression`` (Fig.
-            3d): one box, no grid and no ``p``, so that G has nothing to choose and nobody learns from it.
+            3d): one box, no grid and no ``p``. In all but the first, boxes learn from G too.
         estimator: Estimator of O: ``importance``, ``uniform``, ``exact``, ``leave_one_out`` or ``gumbel``.
         samples: Draws per frame for O.
         background_estimator: Estimator of G; ``None`` reuses the draws of O, as the paper does.
@@ -315,17 +317,18 @@ class SegmentationModule(pl.LightningModule):
                         target, found = mask_target(flat, window_mask, *extent)
                 terms["box_fit"] = h["box_fit_weight"] * box_fit(flat, target, found)
 
+        free = h["mode"] != "separate"
+        error_in = self._free_background_error if free else self._background_error
         if h["background_estimator"] is None:
             seen, area = drawn, box_area(box)
-            error = self._background_error(repeated, flat, behind, background).view(-1, draws)
+            error = error_in(repeated, flat, behind, background).view(-1, draws)
         else:
             name, count = h["background_estimator"], h["background_samples"]
             seen = sample_cells(proposals.probability, live, name, count, **settings)
             area_box = proposals.at(seen.cell)
-            error = torch.stack([self._background_error(image, b, scene) for b in area_box.unbind(1)], dim=1)
+            error = torch.stack([error_in(image, b, scene) for b in area_box.unbind(1)], dim=1)
             area = box_area(area_box)
-        free_area = h["mode"] in ("joint", "background_only")
-        terms["background"] = h["background_weight"] * background_objective(seen, error, area, free_area).mean()
+        terms["background"] = h["background_weight"] * background_objective(seen, error, area, free).mean()
         terms["prior_box"] = h["box_prior_weight"] * box_prior(flat, h["box_prior_size"])
         drawn_probability = proposals.probability.gather(1, drawn.cell)
         terms["prior_confidence"] = h["confidence_prior_weight"] * confidence_prior(drawn_probability)
@@ -397,9 +400,11 @@ class SegmentationModule(pl.LightningModule):
         return box_mask(grow(box, self.hparams["hole_growth"]), (image.shape[-2], image.shape[-1]))
 
     @torch.no_grad()
-    def _predict_background(self, image: Tensor, box: Tensor, scene: Scene | None) -> Tensor:
+    def _predict_background(
+        self, image: Tensor, box: Tensor, scene: Scene | None, hole: Tensor | None = None
+    ) -> Tensor:
         """``B``: the frame with the scene behind it in the grown box; a constant for both objectives."""
-        hole = self._hole(image, box)
+        hole = self._hole(image, box) if hole is None else hole
         if scene is not None and scene.evidence is not None:  # no objective depends on it
             return scene.laid_into(image, hole)
         painted: Tensor = self.inpainter(image, hole)
@@ -413,6 +418,19 @@ class SegmentationModule(pl.LightningModule):
         if scene is not None and scene.evidence is not None:
             return (self._hole(image, box) * scene.evidence).mean(dim=(1, 2, 3))
         return pixel_distance(self._predict_background(image, box, scene) if background is None else background, image)
+
+    def _free_background_error(
+        self, image: Tensor, box: Tensor, scene: Scene | None, background: Tensor | None = None
+    ) -> Tensor:
+        """The same with a gradient in the box, by the error that its edges sweep over; what is given is not looked at.
+
+        Every pixel that the grown box covers in part is painted, so that the error on both sides of an edge is known.
+        """
+        share = box_coverage(grow(box, self.hparams["hole_growth"]), (image.shape[-2], image.shape[-1]))
+        if scene is not None and scene.evidence is not None:
+            return (share * scene.evidence).mean(dim=(1, 2, 3))
+        hole = (share.detach() > 0).to(image.dtype)
+        return (share * squared_error(self._predict_background(image, box, scene, hole), image)).mean(dim=(1, 2, 3))
 
     def _foreground_error(
         self, composite: Tensor, mask: Tensor, image: Tensor, box: Tensor, scene: Scene | None

@@ -26,8 +26,8 @@ from experiments import (
     trial,
 )
 from experiments.baselines import command as baselines
-from experiments.cli import ExperimentCLI, run_lightning
 from experiments.composition import CONFIGS, data_parser, find_configs
+from experiments.lightning_cli import understand
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
 PARSERS = {
@@ -67,16 +67,8 @@ def makefile(root: Path) -> tuple[set[str], set[str]]:
     return targets, set(re.findall(r"^([A-Z_]+) \?=", text, re.MULTILINE))
 
 
-class Parsed(Exception):
-    """The arguments were understood."""
-
-
-def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def check_python(words: list[str]) -> None:
     """Parse ``python -m experiments COMMAND …`` with the command's own parser."""
-
-    def stop(self: ExperimentCLI) -> None:
-        raise Parsed
-
     command, *arguments = words
     if command in CONFIGURED:
         CONFIGURED[command]().parse_args(find_configs(arguments))
@@ -84,29 +76,25 @@ def check_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if command == "davis":
         options = davis.parse(arguments)
         for stage in ("inpaint", "segment"):
-            check_python(davis.stage_arguments(stage, Path("runs"), "clip", options), monkeypatch)
+            check_python(davis.stage_arguments(stage, Path("runs"), "clip", options))
         return
     if command == "sweep":
         for one in sweep.plan_arguments(arguments)[0]:
-            check_python(["trial", *one.arguments], monkeypatch)
+            check_python(["trial", *one.arguments])
             break  # the others differ in their settings only, which tests/experiments/test_sweep.py looks at
         return
     if command == "trial":
         planned, _ = trial.parse(arguments)
         for stage in (planned.inpaint_arguments(), planned.segment_arguments()):
-            check_python(stage, monkeypatch)
+            check_python(stage)
         return
     if command in PARSERS:
         PARSERS[command]().parse_args(arguments)
         return
-    with monkeypatch.context() as patch:
-        patch.setattr(ExperimentCLI, "before_instantiate_classes", stop)
-        patch.setattr(ExperimentCLI, "_parse_ckpt_path", lambda self: None)  # the file need not exist
-        with pytest.raises(Parsed):
-            run_lightning([command, *find_configs(arguments)])
+    understand([command, *arguments])
 
 
-def check_make(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def check_make(root: Path, words: list[str]) -> None:
     """Look at targets and variables, then parse the commands that make would run."""
     targets, variables = makefile(root)
     given = {}
@@ -127,7 +115,7 @@ def check_make(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) ->
         assert "INPUT" in given, "predict needs INPUT"
     for line in dry_run(root, words):
         if " -m experiments " in line:
-            check_python(shlex.split(line.split(" -m experiments ")[1]), monkeypatch)
+            check_python(shlex.split(line.split(" -m experiments ")[1]))
 
 
 def dry_run(root: Path, words: list[str]) -> list[str]:
@@ -137,26 +125,26 @@ def dry_run(root: Path, words: list[str]) -> list[str]:
     return done.stdout.replace("\\\n", " ").splitlines()
 
 
-def check(root: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def check(root: Path, words: list[str]) -> None:
     """Check one command."""
     program, *rest = words
     if program == "make":
-        check_make(root, rest, monkeypatch)
+        check_make(root, rest)
     elif Path(program).name.startswith("python"):
         assert rest[:2] == ["-m", "experiments"], f"not one of our commands: {shlex.join(words)}"
-        check_python(rest[2:], monkeypatch)
+        check_python(rest[2:])
     elif program == "backdrop":
-        check_python(rest, monkeypatch)
+        check_python(rest)
     else:
         assert program in OTHER_PROGRAMS, f"{program} is not a program that the README may take for granted"
 
 
-def test_every_command_of_the_readme_and_the_documents_exists(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_of_the_readme_and_the_documents_exists(root: Path) -> None:
     found = {path.name: list(commands(path.read_text())) for path in (root / "README.md", *root.glob("docs/*.md"))}
     assert ["make", "demo"] in found["README.md"] and ["make", "test"] in found["README.md"]
     for name, words in ((name, words) for name, texts in found.items() for words in texts):
         try:
-            check(root, words, monkeypatch)
+            check(root, words)
         except Exception as error:
             pytest.fail(f"{name}: {shlex.join(words)}: {error}")
 
@@ -189,8 +177,8 @@ def test_every_file_of_the_readme_exists(root: Path) -> None:
         "python -m experiments benchmark data --long --output numbers.json",
     ],
 )
-def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(root, shlex.split(command), monkeypatch)
+def test_a_right_command_passes(root: Path, command: str) -> None:
+    check(root, shlex.split(command))
 
 
 @pytest.mark.parametrize(
@@ -220,9 +208,9 @@ def test_a_right_command_passes(root: Path, command: str, monkeypatch: pytest.Mo
         "conda activate backdrop",
     ],
 )
-def test_a_wrong_command_is_seen(root: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_command_is_seen(root: Path, command: str) -> None:
     with pytest.raises((Exception, pytest.fail.Exception)):
-        check(root, shlex.split(command), monkeypatch)
+        check(root, shlex.split(command))
 
 
 def test_blocks_are_read_as_a_shell_does() -> None:

@@ -157,6 +157,7 @@ def axis_ticks(values: Iterable[float]) -> list[float]:
     """Round numbers around some values, at least two, in ascending order."""
     found = list(values)
     low, high = min(found), max(found)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # what is constant differs by rounding once it is averaged
+        half = abs(low) / 2 or 0.5
+        low, high = low - half, high + half
     return [float(f"{tick:.12g}") for tick in MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]

@@ -16,7 +16,9 @@ COMPARED = ("frame and box", "background", "painted", "soft mask", "overlay")
 """Columns of the test sheet that are kept for the comparison of two runs."""
 
 COLOURS = 8
-"""Runs that differ by colour; further ones are dashed."""
+"""Runs that differ by colour; further ones have another look."""
+
+LOOKS = ("", " dashed", " dotted")
 
 
 class Pictures(NamedTuple):
@@ -62,6 +64,7 @@ def page(runs: Sequence[Run], title: str, made: str, tick: Callable[[], None]) -
         made=made,
         runs=runs,
         colours=COLOURS,
+        looks=LOOKS,
         whole=WHOLE,
         scores=tables.score_tables(runs),
         clips=tables.clip_tables(runs),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 import sys
@@ -14,9 +13,10 @@ from typing import Any, TypeVar
 
 from experiments.chosen import FRAMES
 from experiments.errors import RunError, one_line
-from experiments.evaluate import COLUMNS, RESULTS
+from experiments.evaluate import RESULTS
 from experiments.folders import StageFolder
 from experiments.loggers import read_rows
+from experiments.results import load_results
 
 STAGES = ("inpaint", "segment")
 NOT_ENTERED = ("wandb", "checkpoints", "images", "csv", "predictions")
@@ -128,7 +128,7 @@ def _read_run(folder: Path, name: str) -> Run:
             curves = attempt(_curves_file(stage), read_curves, dict[str, Points]())
             run.stages[stage_name] = Stage(config, curves)
     for part, file in RESULTS.items():
-        if results := attempt(folder / file, read_results, dict[str, Any]()):
+        if results := attempt(folder / file, load_results, dict[str, Any]()):
             run.results[part] = results
     run.frames = attempt(folder / FRAMES["held_out"], read_frames, [])
     return run
@@ -152,24 +152,6 @@ def read_curves(path: Path) -> dict[str, Points]:
             if name not in ("step", "epoch") and math.isfinite(value := float(text)):
                 curves.setdefault(name, []).append((int(row["step"]), value))
     return curves
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """Read what ``evaluate`` wrote.
-
-    Args:
-        path: ``results.json``.
-
-    Returns:
-        Its content; None stands for numbers that do not exist.
-
-    Raises:
-        ValueError: If it is no JSON, or holds no scores.
-    """
-    results = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(results, dict) or not any(isinstance(results.get(name), float | int) for name in COLUMNS):
-        raise ValueError("it holds no scores")
-    return results
 
 
 def read_frames(path: Path) -> list[float]:

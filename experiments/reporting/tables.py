@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from experiments import provenance
 from experiments.evaluate import COLUMNS, TITLES
 from experiments.folders import FREE_SETTINGS, flat
 from experiments.reporting.runs import STAGES, Run
@@ -174,14 +175,15 @@ def _origin(run: Run) -> list[Cell]:
     settings = made.get("settings") or {}
     commits = named.get("commits") or (made.get("trained_by") or {}).get("commits") or []
     steps = "; ".join(f"{stage} {done}" for stage in STAGES if (done := _steps(run, stage)))
-    commit = f"{made['commit'][:10]}{', changed files' if made.get('dirty') else ''}" if made.get("commit") else ""
+    evaluated = provenance.named(made)
+    data = str(named.get("data") or settings.get("data") or "")
     return [
-        Cell(str(named.get("data") or settings.get("data") or "")),
+        Cell(f"{data}, transductive" if settings.get("transductive") else data),
         Cell(str(named.get("profile") or settings.get("profile") or "")),
         Cell(_known(last.get("seed_everything", made.get("seed")))),
         Cell(steps or _known(settings.get("steps"))),
-        Cell(", ".join(f"{name[:10]}{'-dirty' if name.endswith('-dirty') else ''}" for name in commits)),
-        Cell(commit),
+        Cell(", ".join(map(provenance.short, commits))),
+        Cell(provenance.short(evaluated) if evaluated else ""),
         Cell(str(made.get("command") or "")),
         Cell(str(made.get("date") or "")),
     ]

@@ -2,6 +2,7 @@
 
 from lightning_modules.geometry.boxes import (
     box_area,
+    box_coverage,
     box_mask,
     cell_centres,
     decode_boxes,
@@ -16,6 +17,7 @@ from lightning_modules.geometry.spatial_transformer import crop, crop_matrix, fo
 
 __all__ = [
     "box_area",
+    "box_coverage",
     "box_mask",
     "cell_centres",
     "crop",

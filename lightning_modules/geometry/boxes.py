@@ -106,6 +106,27 @@ def box_mask(box: Tensor, size: tuple[int, int]) -> Tensor:
     return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).to(box.dtype)
 
 
+def box_coverage(box: Tensor, size: tuple[int, int]) -> Tensor:
+    """Share of each pixel that a box covers; its gradient is what the edges of the box sweep over.
+
+    Args:
+        box: (B, 4).
+        size: Frame (height, width) in pixels.
+
+    Returns:
+        (B, 1, height, width) in [0, 1], same dtype as ``box``; its mean is the area inside the frame.
+    """
+    require_boxes(box)
+
+    def along(centre: Tensor, half: Tensor, count: int) -> Tensor:
+        edges = torch.linspace(-1, 1, count + 1, device=box.device, dtype=box.dtype)
+        low, high = (centre - half)[:, None], (centre + half)[:, None]
+        return (torch.minimum(edges[1:], high) - torch.maximum(edges[:-1], low)).clamp(min=0) * (count / 2)
+
+    cx, cy, sx, sy = box.unbind(-1)
+    return along(cy, sy, size[0])[:, None, :, None] * along(cx, sx, size[1])[:, None, None, :]
+
+
 def inner_box(box: Tensor, window: Tensor) -> Tensor:
     """A box given in the coordinates of another box's window, in frame coordinates.
 

@@ -9,8 +9,9 @@ variable                  learns from O  learns from G
 ``I``, inpainter          frozen         frozen
 ========================  =============  =============
 
-``joint=True`` (Fig. 3b) opens both closed cells: O reaches ``p``, and G reaches ``b`` through the area it divides by
-(the inpainted frame itself stays a constant, as ``B`` always does).
+``joint=True`` (Fig. 3b) opens both closed cells: O reaches ``p``, and G reaches ``b``, by the area that it divides by
+and by the error that the edges of the box sweep over (the inpainted frame itself stays a constant, as ``B`` always
+does).
 """
 
 from typing import Protocol
@@ -48,12 +49,12 @@ def background_objective(samples: Estimator, error: Tensor, area: Tensor, joint:
 
     Args:
         samples: The drawn cells.
-        error: Inpainting error of each drawn cell, mean over the frame, (B, K); a constant.
+        error: Inpainting error of each drawn cell, mean over the frame, (B, K); a constant, unless ``joint``.
         area: ``a(b_c)``, a fraction of the frame, (B, K).
         joint: Also let ``b`` learn from it.
 
     Returns:
         (B,).
     """
-    density = error.detach() / (area if joint else area.detach())
-    return -samples.expectation(density)
+    density = error / area
+    return -samples.expectation(density if joint else density.detach())

@@ -81,7 +81,8 @@ def sample_cells(
     every live cell with weight ``p`` (Eq. 3); ``leave_one_out`` is ``importance`` with K >= 2 draws, each with the
     mean of the others as control variate. ``gumbel`` (A.7) draws from ``p`` by perturbing it; the gradient is that of
     the softmax of the perturbed cells, straight through the choice, at the chosen cell. It is biased: what the other
-    cells are worth is not known.
+    cells are worth is not known; of K >= 2 draws the mean of the others stands for it, as else the likelier cell would
+    gain whatever it shows.
 
     Args:
         probability: (B, cells), sums to 1.
@@ -133,4 +134,4 @@ def _gumbel(
     soft = ((logits + noise) / temperature).softmax(dim=2)
     cell = soft.argmax(dim=2)
     chosen = soft.gather(2, cell[..., None]).squeeze(2)
-    return Samples(cell, (1 + chosen - chosen.detach()) / count)
+    return Samples(cell, (1 + chosen - chosen.detach()) / count, leave_one_out=count > 1)

@@ -20,11 +20,12 @@ from experiments import cli, stages, sweep
 from experiments.cli import main
 from experiments.composition import CONFIGS
 from experiments.errors import RunError, Terminated
-from experiments.sweep import SWEEPS, Planned, find_sweep, grid, plan, read_sweep
+from experiments.sweep import SWEEPS, Planned, find_sweep, grid, look_at, plan, read_sweep, without
 from tests.conftest import DEMO_COUNTS
 
 SHIPPED = sorted(SWEEPS.glob("*.yaml"))
-COUNTS = {"fig3": 15, "table3": 21, "table3_small": 15, "table4": 72, "table4_s_max": 18, "table4_3x3": 27, "a7": 12}
+COUNTS = {"fig3": 18, "table1_2": 3, "table3": 21, "table3_small": 15, "a7": 12}
+COUNTS |= {"table4": 72, "table4_s_max": 18, "table4_3x3": 27}
 TINY = ["--config", "debug.yaml", "--trainer.accelerator=cpu"]
 DATA = [f"--data.init_args.{key}={n}" for key, n in DEMO_COUNTS.items()]
 OPTIONS = ["--run=runs/two", f"--inpaint-options={' '.join(TINY)}", "--", *DATA, *TINY]
@@ -104,7 +105,7 @@ def test_a_grid_is_given_as_wandb_gives_it() -> None:
     [
         ({"method": "bayes"}, "no `method: grid`"),
         ({"command": ["python", "train.py", "${args}"]}, "must begin with"),
-        ({"parameters": {}}, "has no parameters"),
+        ({"parameters": {}}, "names no parameters"),
         ({"parameters": {"a": {"min": 0, "max": 1}}}, "parameter a of .* needs"),
         ({"parameters": {"a": {"values": []}}}, "parameter a of .* needs"),
     ],
@@ -116,7 +117,30 @@ def test_other_sweeps_are_refused(change: dict[str, Any], message: str, tmp_path
         read_sweep(tmp_path / "s.yaml")
 
 
-def test_settings_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RunError, match=r"s\.yaml cannot be read"):
+        read_sweep(tmp_path / "s.yaml")
+
+
+def test_an_option_that_is_given_anew_leaves_nothing_of_the_files_own() -> None:
+    assert without(["--run", "runs/words", "--data=demo", "--x", "1"], {"--run"}) == ["--data=demo", "--x", "1"]
+
+
+def test_settings_that_do_not_fit_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    changed = yaml.safe_load((SWEEPS / "table4.yaml").read_text())
+    changed["parameters"] = {"model.init_args.s_mni": {"values": [0.1]}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(changed))
+    with pytest.raises(RunError, match=r"Trial s_mni=0\.1-seed0 cannot be made: .*s_mni"):
+        look_at(plan(tmp_path / "s.yaml", [f"--run={tmp_path / 'run'}"]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.yaml").write_text("{}")
     changed = yaml.safe_load((SWEEPS / "fig3.yaml").read_text())
     changed["parameters"] = {"config": {"values": ["a/x.yaml", "b/x.yaml"]}}
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(changed))

@@ -14,8 +14,9 @@ import yaml
 from datamodules.locks import flock
 from experiments.errors import RunError, UsageError
 from experiments.folders import StageFolder
+from experiments.recipe import check, data_options, setting_of, write_down
 from experiments.stages import alone, train
-from experiments.trial import Trial, check, data_options, parse, prepare
+from experiments.trial import Trial, make_stage, parse
 
 
 def trial(*words: str) -> Trial:
@@ -77,42 +78,81 @@ def test_unknown_names_are_refused() -> None:
         trial("--data=kinetics")
     with pytest.raises(RunError, match=r"no config profiles/huge/segment\.yaml"):
         trial("--profile=huge")
+    for words in (["--config=ablations/nope.yaml"], ["--", "--config", "ablations/nope.yaml"]):
+        with pytest.raises(RunError, match=r"no config ablations/nope\.yaml"):
+            trial(*words)
 
 
 def test_a_folder_belongs_to_one_recipe(tmp_path: Path) -> None:
-    recipe, stage = trial("--", "--trainer.max_steps=3").recipe, StageFolder(tmp_path / "segment")
-    assert not check(tmp_path, recipe)
-    prepare(tmp_path, recipe, stage, False)
-    assert check(tmp_path, recipe)
-    with pytest.raises(RunError, match=r"begun with options --trainer.max_steps=3, and now it is \(none\): .*--run"):
-        check(tmp_path, trial().recipe)
-    (tmp_path / "trial.json").write_text("{")
-    with pytest.raises(RunError, match="damaged"):
-        check(tmp_path, recipe)
+    recipe = trial("--config=ablations/ours.yaml", "--", "--trainer.max_steps=3").recipe
+    assert not check(tmp_path, recipe) and setting_of(tmp_path) is None
+    write_down(tmp_path, recipe)
+    assert check(tmp_path, recipe) and setting_of(tmp_path) == "ours"
+    with pytest.raises(RunError, match=r"begun with settings --config=.*, and now it is \(none\): .*--run"):
+        check(tmp_path, trial("--", "--trainer.max_steps=3").recipe)
+    for damaged in ("{", "[]", "{}"):
+        (tmp_path / "trial.json").write_text(damaged)
+        with pytest.raises(RunError, match="damaged"):
+            check(tmp_path, recipe)
+
+
+class Stage:
+    """A stage whose training is only counted."""
+
+    def __init__(self, folder: Path, trained: Path) -> None:
+        self.folder, self.there, self.calls = folder, StageFolder(folder / "segment"), 0
+        shutil.copytree(trained / "segment", self.there.path)
+
+    def train(self) -> None:
+        self.calls += 1
+
+    def make(self, keep_unfinished: bool = False) -> None:
+        make_stage(self.folder, trial().recipe, self.there, self.train, keep_unfinished)
+
+    def interrupt(self) -> None:
+        config = self.there.config()
+        config["trainer"]["max_steps"] = 4
+        self.there.config_file.write_text(yaml.safe_dump(config))
 
 
 @pytest.mark.parametrize("keep_unfinished", [False, True])
 def test_an_interrupted_stage_begins_anew_unless_it_is_to_go_on(
     keep_unfinished: bool, trained: Path, tmp_path: Path
 ) -> None:
-    recipe, stage = trial().recipe, StageFolder(tmp_path / "segment")
-    shutil.copytree(trained / "segment", stage.path)
-    prepare(tmp_path, recipe, stage, False)
-    prepare(tmp_path, recipe, stage, keep_unfinished)
-    assert stage.last.is_file()  # finished
-    config = stage.config()
-    config["trainer"]["max_steps"] = 4
-    stage.config_file.write_text(yaml.safe_dump(config))
-    prepare(tmp_path, recipe, stage, keep_unfinished)
-    assert stage.last.is_file() == keep_unfinished
+    stage = Stage(tmp_path, trained)
+    write_down(tmp_path, trial().recipe)
+    stage.make(keep_unfinished)
+    assert stage.there.last.is_file() and stage.calls == 0  # finished
+    stage.interrupt()
+    stage.make(keep_unfinished)
+    assert stage.there.last.is_file() == keep_unfinished and stage.calls == 1
 
 
-def test_a_stage_of_nobodys_recipe_is_left_alone(trained: Path, tmp_path: Path) -> None:
-    stage = StageFolder(tmp_path / "segment")
-    shutil.copytree(trained / "segment", stage.path)
-    stage.config_file.unlink()
-    prepare(tmp_path, trial().recipe, stage, False)
-    assert stage.last.is_file()
+def test_a_stage_of_nobodys_recipe_is_looked_at_by_the_training_first(trained: Path, tmp_path: Path) -> None:
+    stage = Stage(tmp_path, trained)
+
+    def refuse() -> None:
+        raise RunError("other settings")
+
+    with pytest.raises(RunError, match="other settings"):
+        make_stage(tmp_path, trial().recipe, stage.there, refuse, False)
+    assert not check(tmp_path, trial().recipe) and stage.there.last.is_file()
+    stage.make()
+    assert stage.calls == 1 and check(tmp_path, trial().recipe) and stage.there.last.is_file()
+    stage.make()
+    assert stage.calls == 1
+
+
+def test_results_count_where_it_is_known_what_they_are_of(tmp_path: Path) -> None:
+    one = parse([f"--run={tmp_path}"])[0]
+    one.folder.mkdir()
+    one.results.write_text('{"j_mean": 0.5}')
+    assert not one.done()
+    write_down(one.folder, one.recipe)
+    assert one.done()
+    one.results.write_text("{")
+    with pytest.raises(RunError, match=r"results\.json is damaged .*: delete it, and it is made anew"):
+        one.done()
 
 
 def test_a_lock_lasts_as_long_as_the_training_that_was_started(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from lightning_modules import InpaintingModule, SegmentationModule
 from lightning_modules.background import Scene
 from lightning_modules.contracts import StepOutput
+from lightning_modules.geometry import box_area
 from lightning_modules.handover import HandoverError, read_inpainter
 from tests.tiny import SEGMENTATION
 
@@ -62,6 +63,7 @@ ROUTES = [
     ("joint", "background", {"p": True, "b": True, "S": False, "I": False}),
     ("background_only", "background", {"p": True, "b": True, "S": False, "I": False}),
     ("direct_regression", "foreground", {"p": False, "b": True, "S": True, "I": False}),
+    ("direct_regression", "background", {"p": False, "b": True, "S": False, "I": False}),
 ]
 
 
@@ -255,15 +257,39 @@ def test_background_only_has_no_foreground_term() -> None:
 
 
 @pytest.mark.parametrize("estimators", [{}, {"background_estimator": "leave_one_out", "background_samples": 2}])
-def test_with_one_box_g_has_nothing_to_choose(estimators: dict[str, object]) -> None:
+def test_one_box_learns_from_both_objectives_and_has_nothing_to_choose(estimators: dict[str, object]) -> None:
     net = module(mode="direct_regression", **estimators)
     terms, output = net.objectives(images())
-    assert not terms["background"].requires_grad and not terms["prior_confidence"].requires_grad
+    assert terms["background"].requires_grad and not terms["prior_confidence"].requires_grad
     assert output["probability"].shape == (3, 1, 1) and torch.equal(output["confidence"], torch.ones(3))
     torch.stack(list(terms.values())).sum().backward()
     trained = [*net.detector.parameters(), *net.segmenter.parameters()]
     assert all(p.grad is not None for p in trained)  # DDP refuses unused ones
     assert net.eval()(images())["mask"].shape == (3, 1, 36, 48)
+
+
+def density_gradient(error: Tensor, box: Tensor) -> Tensor:
+    """Gradient of the error per area in a box where boxes learn from G; the painter errs by ``error`` everywhere."""
+    net = module(mode="joint", hole_growth=1.0)
+    spread = torch.tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1)
+    image = torch.zeros(len(box), 3, *error.shape[-2:])
+    net.inpainter.forward = lambda image, hole: error.sqrt() * spread * hole  # type: ignore[method-assign]
+    box = box.clone().requires_grad_()
+    density = net._free_background_error(image, box, None) / box_area(box)
+    (gradient,) = torch.autograd.grad(density.sum(), box)
+    return gradient
+
+
+def test_where_boxes_learn_from_g_the_error_counts_and_not_the_size() -> None:
+    box = torch.tensor([[0.03, -0.02, 0.41, 0.33], [0.0, 0.1, 0.7, 0.5]])
+    torch.testing.assert_close(density_gradient(torch.ones(1, 1, 48, 64), box), torch.zeros(2, 4), atol=1e-4, rtol=0)
+    spot = torch.zeros(1, 1, 48, 64)
+    spot[..., 12:36, 16:48] = 1  # the middle half of each axis
+    assert density_gradient(spot, torch.tensor([[0.0, 0.0, 0.3, 0.3]])).abs().max() < 1e-4  # all inside: no better box
+    wide = density_gradient(spot, torch.tensor([[0.1, 0.0, 0.7, 0.7]]))[0]
+    torch.testing.assert_close(wide[2:], torch.full((2,), -0.25 / 0.7**3), atol=0.02, rtol=0)
+    off = density_gradient(spot, torch.tensor([[0.4, 0.0, 0.3, 0.3]]))[0]
+    assert off[0] < -1 and off[1].abs() < 1e-4  # toward the spot
 
 
 def test_the_window_as_foreground_and_the_bump_exclude_each_other() -> None:

@@ -108,11 +108,11 @@ def test_o_reaches_the_loss_always_and_p_only_jointly(joint: bool) -> None:
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_g_reaches_p_always_and_the_area_only_jointly(joint: bool) -> None:
+def test_g_reaches_p_always_and_the_box_only_jointly(joint: bool) -> None:
     samples, weight = drawn()
     error, area = torch.tensor([[0.2, 0.4]], requires_grad=True), torch.tensor([[0.1, 0.2]], requires_grad=True)
     value = background_objective(samples, error, area, joint)
     torch.testing.assert_close(value, torch.tensor([-4.0]))
     value.sum().backward()
-    assert weight.grad is not None and error.grad is None
-    assert (area.grad is not None) == joint
+    assert weight.grad is not None
+    assert (area.grad is not None) == (error.grad is not None) == joint

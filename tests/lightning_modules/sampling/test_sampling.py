@@ -45,8 +45,13 @@ def test_gumbel_draws_from_p_and_its_gradient_goes_straight_through_the_choice()
     estimates = samples.expectation(value[samples.cell])
     assert (estimates.mean() - p[0] @ value).abs() < 5 * estimates.std() / trials**0.5
 
-    # one draw by hand: the derivative of the softmax of the perturbed cells at the chosen one
+    # what is worth the same everywhere teaches nothing
     logit = logit.clone().requires_grad_()
+    samples = sample_cells(probabilities(logit).expand(100, -1), LIVE, "gumbel", 2, temperature=0.5)
+    (gradient,) = torch.autograd.grad(samples.expectation(torch.full((100, 2), 3.0)).sum(), logit)
+    assert not gradient.any()
+
+    # one draw by hand: the derivative of the softmax of the perturbed cells at the chosen one
     one = sample_cells(probabilities(logit)[None], LIVE, "gumbel", 1, 0.0, torch.Generator().manual_seed(3), 0.5)
     (gradient,) = torch.autograd.grad(one.expectation(torch.tensor([[2.0]])).sum(), logit)
     noise = -torch.empty(1, 1, 20).exponential_(generator=torch.Generator().manual_seed(3)).log()[0, 0]
