@@ -27,6 +27,7 @@ from experiments.folders import StageFolder, load_checkpoint, sha256, write_atom
 from experiments.progress import progress_bar
 from experiments.recipe import setting_of
 from experiments.restore import load_data, load_model, segment_folder
+from experiments.timing import time_inference
 
 Part = Literal["held_out", "trained"]
 RESULTS: dict[Part, str] = {"held_out": "results.json", "trained": "results_trained.json"}
@@ -43,6 +44,7 @@ SUBJECT_COLUMNS = {
 TRAINED_BY = ("commits", "command", "inpainter_commits", "inpainter_command")
 LABELS_USED = "none in training; best_* uses test labels to choose a threshold"
 TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
+TUNED_SUBJECTS = "; how several subjects are told apart was chosen with labels of the demo's validation clips"
 TUNED_PLATES = " and, against plates, tried on eight DAVIS-2016 clips with their labels"
 
 
@@ -102,6 +104,10 @@ def evaluate(
         together.merge(metrics)
     setting = setting_of(run)
     made_by = _made_by(folder, config, checkpoint, command) | ({"setting": setting} if setting is not None else {})
+    if isinstance(data, FramesDataModule) and not others:
+        made_by |= time_inference(model.to(trainer.strategy.root_device), data)
+        model.cpu()
+    made_by["labels_used"] += TUNED_SUBJECTS if subjects > 1 else ""
     made_by["settings"] |= {
         "subjects": subjects,
         "transductive": data.transductive if isinstance(data, FramesDataModule) else None,
@@ -270,10 +276,10 @@ def table(results: Mapping[str, Any]) -> Table:
     shown.add_column("AP", justify="right")
     named = {"model": results, **{name.replace("_", " "): floor for name, floor in results["floors"].items()}}
     for name, numbers in named.items():
-        _add_rows(shown, name, numbers)
+        add_rows(shown, name, numbers, [cell(numbers.get("average_precision"))])
     shown.add_section()
     for name, numbers in results["clips"].items():
-        _add_fixed(shown, name, numbers)
+        _add_fixed(shown, name, numbers, [cell(numbers.get("average_precision"))])
     return shown
 
 
@@ -322,18 +328,24 @@ def _frames(results: Mapping[str, Any]) -> str:
     return f"{frames} test frames" if masks == frames else f"{frames} test frames, {masks} of them with a mask"
 
 
-def _add_fixed(shown: Table, name: str, numbers: Mapping[str, Any]) -> None:
+def _add_fixed(shown: Table, name: str, numbers: Mapping[str, Any], more: Sequence[str]) -> None:
     """The fixed threshold."""
-    cells = (cell(numbers.get(column)) for column in (*COLUMNS, "average_precision"))
-    shown.add_row(name, "0.50" if numbers["masks"] else "", *cells)
+    shown.add_row(name, "0.50" if numbers["masks"] else "", *(cell(numbers.get(column)) for column in COLUMNS), *more)
 
 
-def _add_rows(shown: Table, name: str, numbers: Mapping[str, Any]) -> None:
-    """The fixed threshold and, where there are masks, the best of the grid."""
-    _add_fixed(shown, name, numbers)
+def add_rows(shown: Table, name: str, numbers: Mapping[str, Any], more: Sequence[str]) -> None:
+    """Add the line of the fixed threshold and, where there are masks, that of the best of the grid.
+
+    Args:
+        shown: The table: name, threshold, :data:`COLUMNS`, and further columns.
+        name: What was measured.
+        numbers: Its numbers.
+        more: Further cells of the first line.
+    """
+    _add_fixed(shown, name, numbers, more)
     if "best_threshold" in numbers:
         best = f"best {numbers['best_threshold']:.2f}"
-        shown.add_row("", best, *(cell(numbers.get(f"best_{column}")) for column in COLUMNS), "")
+        shown.add_row("", best, *(cell(numbers.get(f"best_{column}")) for column in COLUMNS), *("" for _ in more))
 
 
 def cell(value: float | None) -> str:

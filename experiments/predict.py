@@ -59,7 +59,8 @@ class Found:
     Attributes:
         mask: Soft mask at the frame's own size, (H, W), in [0, 1].
         box: (x0, y0, x1, y1) in pixels of the frame, on pixel edges, clipped to the frame.
-        confidence: Probability of the box's cell, in [0, 1].
+        confidence: Probability of the box's cell or, of several subjects, the share of the cells that agree on it, in
+            [0, 1].
     """
 
     mask: NDArray[np.float32]

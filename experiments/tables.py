@@ -17,7 +17,8 @@ from experiments.results import Result, by_protocol, by_setting, require_one_pro
 
 PUBLISHED = Path(__file__).parent / "published.yaml"
 Kind = Literal["fixed", "best", "published"]
-HEADINGS = {**TITLES, "average_precision": "AP", "seconds_per_frame": "s/frame"}
+SECONDS = {"seconds_per_frame": "s/frame", "processor_seconds_per_frame": "CPU s/frame"}
+HEADINGS = {**TITLES, "average_precision": "AP", **SECONDS}
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,11 @@ def build(results: Sequence[Result], separate: bool = False) -> list[Table]:
 def _table(results: Sequence[Result]) -> Table:
     """The table of results of one protocol."""
     entries = yaml.safe_load(PUBLISHED.read_text())
+    timed = SECONDS if any(result.settings.get("method") is not None for result in results) else {}  # beside baselines
     rows, sources, findings = list[Row](), list[Source](), list[str]()
     for name, group in by_setting(results).items():
         seeds = tuple(result.made.get("seed") for result in group)
-        seconds = Number.of([result.made.get("seconds_per_frame") for result in group])
+        seconds = {column: Number.of([result.made.get(column) for result in group]) for column in timed}
         rows += _measured(name, seeds, [result.numbers for result in group], seconds)
         for entry in entries:
             if _is_of(entry, group[0]):
@@ -126,19 +128,19 @@ def _table(results: Sequence[Result]) -> Table:
         commands = tuple(_command(result) for result in group)
         sources.append(Source(name, commands, _commits(group)))
     for name, floor in (results[0].numbers.get("floors") or {}).items():
-        rows += _measured(name.replace("_", " "), (), [floor], None)
+        rows += _measured(name.replace("_", " "), (), [floor], {})
     columns = tuple(column for column in HEADINGS if any(row.numbers.get(column) is not None for row in rows))
     return Table(_title(results[0]), columns, tuple(rows), tuple(sources), tuple(findings))
 
 
 def _measured(
-    name: str, seeds: tuple[Any, ...], numbers: Sequence[Mapping[str, Any]], seconds: Number | None
+    name: str, seeds: tuple[Any, ...], numbers: Sequence[Mapping[str, Any]], seconds: Mapping[str, Number | None]
 ) -> list[Row]:
     """The line at the fixed threshold and, where there are masks, that at the best of the grid."""
     fixed = {column: Number.of([one.get(column) for one in numbers]) for column in (*COLUMNS, "average_precision")}
     best = {column: Number.of([one.get(f"best_{column}") for one in numbers]) for column in COLUMNS}
     masks = any(one.get("j_mean") is not None for one in numbers)
-    rows = [Row(name, "fixed", seeds, "fixed" if masks else "", fixed | {"seconds_per_frame": seconds})]
+    rows = [Row(name, "fixed", seeds, "fixed" if masks else "", {**fixed, **seconds})]
     if masks and all(one.get("best_threshold") is not None for one in numbers):
         chosen = sorted({one["best_threshold"] for one in numbers})
         rows.append(Row(name, "best", seeds, f"best: {', '.join(f'{level:.2f}' for level in chosen)}", best))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.transforms.functional import normalize, to_tensor
 
-from experiments.baselines.method import Baseline, Frames, Prediction, Soft, from_mask
+from experiments.baselines.method import Baseline, Frames, Prediction, Soft, from_mask, require
 from experiments.baselines.weights import torchvision_network
 from lightning_modules.networks.backbone import IMAGENET_MEAN, IMAGENET_STD
 
@@ -37,6 +37,7 @@ class Cam(Baseline):
     labels: ClassVar[str] = "classes of ImageNet in the network's training"
 
     def __init__(self, weights: str | None = "IMAGENET1K_V1", side: int = 224) -> None:
+        require(32, side=side)
         self.side = side
         classifier: Any = torchvision_network("resnet50", weights)
         self.head: nn.Linear = classifier.fc

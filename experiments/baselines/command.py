@@ -25,7 +25,7 @@ from experiments.baselines.method import Baseline
 from experiments.baselines.module import BaselineModule
 from experiments.composition import data_parser, find_configs
 from experiments.errors import RunError, UsageError, one_line
-from experiments.evaluate import COLUMNS, RESULTS, TITLES, cell, tester, write_results
+from experiments.evaluate import RESULTS, TITLES, add_rows, tester, write_results
 from experiments.folders import differences
 
 BEST = "best_* uses test labels to choose a threshold"
@@ -76,12 +76,13 @@ def settings(name: str, options: Namespace) -> dict[str, Any]:
     }
 
 
-def finished(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+def finished(path: Path, wanted: Mapping[str, Any], seed: int) -> dict[str, Any] | None:
     """The results of a method that was measured before.
 
     Args:
         path: The file.
         wanted: Its settings now, see :func:`settings`.
+        seed: Its seed now.
 
     Returns:
         What is in the file; None where there is none.
@@ -95,6 +96,8 @@ def finished(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(path.read_text())
         before = found["made_by"]["settings"]
         changed = differences(_compared(before), _compared(wanted))
+        old = found["made_by"]["seed"]
+        changed += [f"seed_everything: {old} -> {seed}"] if old != seed else []
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path} cannot be read as results: delete it, and the same command makes it anew.") from error
     if changed:
@@ -127,8 +130,7 @@ def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[d
     metrics, module = MaskMetrics(), BaselineModule(baseline, frames)
     trainer = tester([metrics, MaskImages(directory=str(folder / "images"))], folder)
     trainer.test(module, datamodule=data, verbose=False)
-    spent = {"seconds_per_frame": module.seconds, "processor_seconds_per_frame": module.processor_seconds}
-    return metrics.results, {name: seconds / module.frames for name, seconds in spent.items()}
+    return metrics.results, module.watch.per_frame()
 
 
 def run_method(name: str, options: Namespace, data: FramesDataModule, command: str) -> dict[str, Any]:
@@ -149,12 +151,12 @@ def run_method(name: str, options: Namespace, data: FramesDataModule, command: s
     """
     folder = Path(options.folder) / "baselines" / name
     path, wanted = folder / RESULTS["held_out"], settings(name, options)
-    before = finished(path, wanted)
+    seed = int(options.seed_everything or 0)
+    before = finished(path, wanted, seed)
     if before is not None:
         print(f"{name}: finished before, {path}", flush=True)
         return before
     print(f"{name}: {len(data.dataset('test'))} frames", flush=True)
-    seed = int(options.seed_everything or 0)
     pl.seed_everything(seed, workers=True, verbose=False)
     baseline = METHODS[name](**options[name].as_dict())
     numbers, seconds = measure(baseline, data, folder)
@@ -184,22 +186,15 @@ def table(results: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     """
     shown = Table(title=title)
     shown.add_column("method")
-    for name in ("threshold", *TITLES.values(), "s/frame"):
+    for name in ("threshold", *TITLES.values(), "s/frame", "CPU s/frame"):
         shown.add_column(name, justify="right")
     for name, numbers in results.items():
-        _add_rows(shown, name, numbers, f"{numbers['made_by']['seconds_per_frame']:.3f}")
+        seconds = (numbers["made_by"][f"{of}seconds_per_frame"] for of in ("", "processor_"))
+        add_rows(shown, name, numbers, [f"{spent:.3f}" for spent in seconds])
     shown.add_section()
     for name, floor in next(iter(results.values()))["floors"].items():
-        _add_rows(shown, name, floor, "")
+        add_rows(shown, name, floor, ["", ""])
     return shown
-
-
-def _add_rows(shown: Table, name: str, numbers: Mapping[str, Any], seconds: str) -> None:
-    """The fixed threshold and, where there are masks, the best of the grid."""
-    shown.add_row(name, "0.50" if numbers["masks"] else "", *(cell(numbers.get(c)) for c in COLUMNS), seconds)
-    if "best_threshold" in numbers:
-        best = f"best {numbers['best_threshold']:.2f}"
-        shown.add_row("", best, *(cell(numbers.get(f"best_{column}")) for column in COLUMNS), "")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -231,6 +226,8 @@ def main(arguments: Sequence[str]) -> int:
             results[name] = run_method(name, options, data, command)
         except RunError as error:
             print(f"{name}: left out: {one_line(error)}", file=sys.stderr, flush=True)
+        except Exception as error:  # of OpenCV, of torch: one method must not cost the others
+            print(f"{name}: left out: {one_line(error)} ({type(error).__name__})", file=sys.stderr, flush=True)
     if not results:
         return 1
     first = next(iter(results.values()))

@@ -10,9 +10,19 @@ from numpy.typing import NDArray
 
 from datamodules.camera_motion import camera_motion
 from datamodules.readers import Pixels, resize
-from experiments.baselines.method import THRESHOLD, Baseline, Frames, Prediction, Soft, from_mask, normalised, smoothed
+from experiments.baselines.method import (
+    BLUR,
+    THRESHOLD,
+    Baseline,
+    Frames,
+    Prediction,
+    Soft,
+    from_mask,
+    normalised,
+    require,
+    smoothed,
+)
 
-_BLUR = 0.006  # standard deviation, over the frame's height
 _NOISE = 1.0  # pixels: flow is not more accurate
 _SURE, _SURELY_NOT = 0.75, 0.25  # soft masks that GrabCut may not doubt: three times and a third of the level
 _FEWEST = 20  # pixels of either class, below which GrabCut has no colours to learn
@@ -31,6 +41,8 @@ class Flow(Baseline):
     """
 
     def __init__(self, times: float = 3.0, step: int = 1) -> None:
+        require(0, times=times)
+        require(1, step=step)
         self.times = times
         self.step = step
 
@@ -46,7 +58,7 @@ class Flow(Baseline):
         if not greys:
             return np.zeros(frame.shape, dtype=np.float32)
         least = np.min([own_motion(frame, other) for other in greys], axis=0)
-        return normalised(smoothed(least, _BLUR), self.times, _NOISE)
+        return normalised(smoothed(least, BLUR), self.times, _NOISE)
 
 
 class FlowGrabCut(Flow):
@@ -61,6 +73,7 @@ class FlowGrabCut(Flow):
 
     def __init__(self, times: float = 3.0, step: int = 1, height: int = 180, rounds: int = 5) -> None:
         super().__init__(times, step)
+        require(1, height=height, rounds=rounds)
         self.height = height
         self.rounds = rounds
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from datamodules.readers import Pixels
+from experiments.errors import RunError
 
 Frames = Sequence[Pixels]
 """The frames of one clip in order, RGB, uint8, (H, W, 3), all of one size; read when they are asked for."""
@@ -21,6 +22,9 @@ Soft = NDArray[np.float32]
 """(H, W), in [0, 1]; 0.5 is the fixed operating point, which no label has chosen."""
 
 THRESHOLD = 0.5
+
+BLUR = 0.006
+"""Standard deviation of the neighbourhood in which evidence is gathered, over the frame's height."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,21 @@ class Baseline(ABC):
         Yields:
             One prediction for each wanted frame, in order; memory does not grow with the length of the clip.
         """
+
+
+def require(least: float, **settings: float) -> None:
+    """Refuse settings that are too small.
+
+    Args:
+        least: The smallest that makes sense.
+        **settings: By name.
+
+    Raises:
+        RunError: If one is smaller.
+    """
+    for name, value in settings.items():
+        if not value >= least:
+            raise RunError(f"{name} is {value}: give {least:g} or more.")
 
 
 def from_mask(mask: Soft) -> Prediction:

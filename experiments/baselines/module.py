@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 
 import cv2
@@ -12,6 +11,7 @@ import torch
 
 from experiments.baselines.clip_frames import ClipFrames
 from experiments.baselines.method import Baseline, Prediction
+from experiments.timing import Stopwatch
 from lightning_modules.contracts import Batch, StepOutput
 
 
@@ -25,8 +25,8 @@ class BaselineModule(pl.LightningModule):
         clips: The clips of the test split, each wanted frame in the order in which the batches bring it.
 
     Attributes:
-        seconds: What the predictions have taken, reading of frames included.
-        processor_seconds: The same in time of the processor, all threads together, which other programs do not delay.
+        watch: What the predictions have taken, reading of frames included, and what lies between them where a method
+            runs over the whole clip.
     """
 
     def __init__(self, baseline: Baseline, clips: Sequence[ClipFrames]) -> None:
@@ -34,7 +34,7 @@ class BaselineModule(pl.LightningModule):
         self.baseline = baseline
         self.network = baseline.network  # registered, so that the trainer moves it to its device
         self.clips = {clip.name: clip for clip in clips}
-        self.seconds = self.processor_seconds = 0.0
+        self.watch = Stopwatch()
         self._open: str | None = None
         self._predictions: Iterator[tuple[int, Prediction]] = iter(())
 
@@ -48,26 +48,19 @@ class BaselineModule(pl.LightningModule):
             "confidence": torch.tensor([one.confidence for one in found], dtype=torch.float32, device=device),
         }
 
-    @property
-    def frames(self) -> int:
-        """Number of frames that the baseline looks at."""
-        return sum(len(clip if self.baseline.whole_clips else clip.wanted) for clip in self.clips.values())
-
     def _predict(self, clip: str, index: int) -> Prediction:
         """The prediction of the next frame.
 
         Raises:
             RuntimeError: If the frames come in another order.
         """
-        begin, processor = time.perf_counter(), time.process_time()
         frames = self.clips[clip]
-        if clip != self._open:
-            cv2.setRNGSeed(0)  # some of OpenCV's methods draw lots
-            predictions = self.baseline.predict(frames, frames.wanted)
-            self._open, self._predictions = clip, zip(map(frames.number, frames.wanted), predictions, strict=True)
-        number, prediction = next(self._predictions, (None, None))
+        with self.watch.one_more():
+            if clip != self._open:
+                cv2.setRNGSeed(0)  # some of OpenCV's methods draw lots
+                predictions = self.baseline.predict(frames, frames.wanted)
+                self._open, self._predictions = clip, zip(map(frames.number, frames.wanted), predictions, strict=True)
+            number, prediction = next(self._predictions, (None, None))
         if prediction is None or number != index:
             raise RuntimeError(f"Frame {index} of clip '{clip}' is out of turn: give the test frames in order.")
-        self.seconds += time.perf_counter() - begin
-        self.processor_seconds += time.process_time() - processor
         return prediction

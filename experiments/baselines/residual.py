@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from datamodules.plates import median_plate
 from datamodules.readers import Pixels
-from experiments.baselines.method import Baseline, Frames, Prediction, from_mask, normalised, smoothed
+from experiments.baselines.method import BLUR, Baseline, Frames, Prediction, from_mask, normalised, require, smoothed
 from experiments.baselines.registration import registered
 
-_BLUR = 0.006  # standard deviation of the neighbourhood, over the frame's height
 _NOISE = 20.0  # grey levels: a colour that differs by less is noise or compression
 
 
@@ -28,6 +27,8 @@ class StaticBackground(Baseline):
     """
 
     def __init__(self, times: float = 3.0, most: int = 101) -> None:
+        require(0, times=times)
+        require(1, most=most)
         self.times = times
         self.most = most
 
@@ -52,6 +53,8 @@ class CompensatedBackground(Baseline):
     """
 
     def __init__(self, times: float = 3.0, reach: int = 40, step: int = 8) -> None:
+        require(0, times=times, reach=reach)
+        require(1, step=step)
         self.times = times
         self.reach = reach
         self.step = step
@@ -76,4 +79,4 @@ def residual(frame: Pixels, plate: Pixels, covered: NDArray[np.bool_], times: fl
         times: Level over the median, see :func:`experiments.baselines.method.normalised`.
     """
     squares = np.square(frame.astype(np.float32) - plate).sum(axis=2) * covered  # (H, W)
-    return from_mask(normalised(np.sqrt(smoothed(squares, _BLUR)), times, _NOISE))
+    return from_mask(normalised(np.sqrt(smoothed(squares, BLUR)), times, _NOISE))

@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from datamodules.readers import Pixels
-from experiments.baselines.method import Baseline, Frames, Prediction, from_mask, smoothed
+from experiments.baselines.method import BLUR, Baseline, Frames, Prediction, from_mask, require, smoothed
 from experiments.baselines.registration import registered
 
-_BLUR = 0.006  # standard deviation of the neighbourhood that votes, over the frame's height
 _SUBJECT = 255  # in OpenCV's answer, where 127 is a shadow
 
 Maker = Callable[..., Any]
@@ -28,7 +27,7 @@ def as_prediction(found: Pixels) -> Prediction:
     Args:
         found: uint8, (H, W).
     """
-    return from_mask(smoothed((found == _SUBJECT).astype(np.float32), _BLUR))
+    return from_mask(smoothed((found == _SUBJECT).astype(np.float32), BLUR))
 
 
 class Subtraction(Baseline):
@@ -40,6 +39,7 @@ class Subtraction(Baseline):
     """
 
     def __init__(self, make: Maker, history: int) -> None:
+        require(1, history=history)
         self.make = make
         self.history = history
 
@@ -64,18 +64,22 @@ class CompensatedSubtraction(Baseline):
         make: Makes the subtractor.
         reach: Farthest neighbour, in frames.
         step: Distance between neighbours, in frames.
+        rounds: How often it sees them: the models of OpenCV want more samples than there are neighbours.
     """
 
-    def __init__(self, make: Maker, reach: int, step: int) -> None:
+    def __init__(self, make: Maker, reach: int, step: int, rounds: int) -> None:
+        require(0, reach=reach)
+        require(1, step=step, rounds=rounds)
         self.make = make
         self.reach = reach
         self.step = step
+        self.rounds = rounds
 
     def predict(self, frames: Frames, wanted: Sequence[int]) -> Iterator[Prediction]:
         """See :meth:`Baseline.predict`."""
         for window in registered(frames, wanted, self.reach, self.step):
-            subtractor = self.make(history=max(1, len(window.images)))
-            for image, seen in zip(window.images, window.seen, strict=True):
+            subtractor = self.make(history=max(1, self.rounds * len(window.images)))
+            for image, seen in self.rounds * list(zip(window.images, window.seen, strict=True)):
                 subtractor.apply(np.where(seen[..., None], image, window.frame))
             yield as_prediction(subtractor.apply(window.frame, learningRate=0))
 
@@ -110,11 +114,12 @@ class Mog2Compensated(CompensatedSubtraction):
     Args:
         reach: Farthest neighbour, in frames.
         step: Distance between neighbours, in frames.
+        rounds: How often they are seen.
         var_threshold: As for :class:`Mog2`.
     """
 
-    def __init__(self, reach: int = 40, step: int = 8, var_threshold: float = 16.0) -> None:
-        super().__init__(partial(cv2.createBackgroundSubtractorMOG2, varThreshold=var_threshold), reach, step)
+    def __init__(self, reach: int = 40, step: int = 8, rounds: int = 4, var_threshold: float = 16.0) -> None:
+        super().__init__(partial(cv2.createBackgroundSubtractorMOG2, varThreshold=var_threshold), reach, step, rounds)
 
 
 class KnnCompensated(CompensatedSubtraction):
@@ -123,8 +128,9 @@ class KnnCompensated(CompensatedSubtraction):
     Args:
         reach: Farthest neighbour, in frames.
         step: Distance between neighbours, in frames.
+        rounds: How often they are seen.
         dist_threshold: As for :class:`Knn`.
     """
 
-    def __init__(self, reach: int = 40, step: int = 8, dist_threshold: float = 400.0) -> None:
-        super().__init__(partial(cv2.createBackgroundSubtractorKNN, dist2Threshold=dist_threshold), reach, step)
+    def __init__(self, reach: int = 40, step: int = 8, rounds: int = 4, dist_threshold: float = 400.0) -> None:
+        super().__init__(partial(cv2.createBackgroundSubtractorKNN, dist2Threshold=dist_threshold), reach, step, rounds)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.readers import Pixels, resize
-from experiments.baselines.method import THRESHOLD, Baseline, Frames, Prediction, from_mask, smoothed
+from experiments.baselines.method import THRESHOLD, Baseline, Frames, Prediction, from_mask, require, smoothed
 
 _BINS = (16, 16, 16)  # of hue, saturation and value
 _CENTRE = 1 / 3  # standard deviation of the centred Gaussian, over the frame's smaller side
@@ -36,6 +36,7 @@ class VideoPca(Baseline):
     """
 
     def __init__(self, components: int = 3, most: int = 100, height: int = 90) -> None:
+        require(1, components=components, most=most, height=height)
         self.components = components
         self.most = most
         self.height = height

@@ -1,6 +1,7 @@
 """ResNet trunks from torchvision, by name, thinned and cut at a chosen stride."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -113,32 +114,63 @@ def _load_weights(resnet: nn.Module, name: str, weights: str) -> None:
     if Path(weights).suffix in _FILES or Path(weights).is_file():
         _load_file(resnet, name, weights)
         return
+    resnet.load_state_dict(published_network(name, weights).state_dict())
+
+
+def published_network(name: str, weights: str, **options: Any) -> nn.Module:  # noqa: ANN401
+    """A network of torchvision with weights that torchvision publishes.
+
+    Args:
+        name: Its name in torchvision.
+        weights: Name of the weights, which are sought in ``$TORCH_HOME`` (``hub/checkpoints``) and else fetched.
+        **options: Options of torchvision's builder.
+
+    Raises:
+        RuntimeError: If they can neither be found nor fetched, or their file is damaged.
+        ValueError: If there are no such weights.
+    """
+    folder = f"{torch.hub.get_dir()}/checkpoints"
     try:
-        resnet.load_state_dict(models.get_model(name, weights=weights).state_dict())
+        network: nn.Module = models.get_model(name, weights=weights, **options)
     except (KeyError, ValueError) as error:
-        raise ValueError(
-            f"weights={weights!r} is not known for {name}; use IMAGENET1K_V1, a file path or null."
-        ) from error
+        known = ", ".join(member.name for member in models.get_model_weights(name))
+        raise ValueError(f"There are no weights {weights} of {name}: choose {known}, a file or null.") from error
     except OSError as error:
         raise RuntimeError(
-            f"weights {weights} of {name} are not in {torch.hub.get_dir()}/checkpoints and cannot be fetched "
-            f"({error}); set TORCH_HOME to a folder that holds them, or set the weights to null to train from scratch."
+            f"The weights {weights} of {name} are not in {folder} and cannot be fetched ({error}): set TORCH_HOME to a "
+            "folder that holds them, give the path of a file, or null for random ones."
+        ) from error
+    except Exception as error:  # what torch raises depends on what the file holds
+        raise RuntimeError(
+            f"The weights {weights} of {name} in {folder} are damaged ({type(error).__name__}): delete that file, and "
+            "it is fetched anew."
+        ) from error
+    return network
+
+
+def read_tensors(weights: str) -> Any:  # noqa: ANN401  whatever a training has saved
+    """Read a file of weights without running any code from it.
+
+    Args:
+        weights: Its path.
+
+    Raises:
+        RuntimeError: If it does not exist, or holds something else than tensors and names.
+    """
+    if not Path(weights).is_file():
+        raise RuntimeError(f"The weights {weights} do not exist: give an existing file, a torchvision name or null.")
+    try:
+        return torch.load(weights, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises depends on what the file holds
+        raise RuntimeError(
+            f"The weights {weights} cannot be read as tensors alone ({type(error).__name__}): save the network's "
+            "state_dict() with torch.save and give that file."
         ) from error
 
 
 def _load_file(resnet: nn.Module, name: str, weights: str) -> None:
     """Fill a ResNet from a file: torchvision's own names, or those under which self-supervised training keeps it."""
-    if not Path(weights).is_file():
-        raise RuntimeError(
-            f"backbone weights {weights} do not exist; give an existing file, a torchvision name or null."
-        )
-    try:
-        saved = torch.load(weights, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises depends on what the file holds
-        raise RuntimeError(
-            f"backbone weights {weights} cannot be read as tensors alone ({type(error).__name__}); save the network's "
-            "state_dict() with torch.save and give that file."
-        ) from error
+    saved = read_tensors(weights)
     state = _trunk_state(saved, name, weights)
     wanted = {key: value for key, value in resnet.state_dict().items() if not key.startswith("fc.")}
     # files of before torch 0.4.1 do not count the batches, and nothing needs the count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from callbacks.png import read_notes
 from experiments import provenance
 from experiments.chosen import choose, measured
 from experiments.cli import main
-from experiments.evaluate import COLUMNS, _tuned
+from experiments.evaluate import COLUMNS, TRAINED_BY, _tuned
 from experiments.folders import StageFolder
 
 
@@ -46,8 +47,13 @@ def test_what_made_them_is_written_down(scored: Path, davis: Path) -> None:
     assert made["labels_used"].startswith("none in training; best_*")
     assert made["seed"] == 0 and {"commit", "dirty", "date"} <= set(made)
     run = StageFolder(scored / "segment").config()["run"]
-    assert made["trained_by"] == {name: run[name] for name in ("commits", "inpainter_commits")}
+    assert made["trained_by"] == {name: run[name] for name in TRAINED_BY}
     assert made["trained_by"]["commits"] == provenance.trained_by([])
+    for name, stage in (("inpainter_command", "inpaint"), ("command", "segment")):
+        said = shlex.split(made["trained_by"][name])
+        assert said[:4] == ["python", "-m", "experiments", "fit"] and f"--config={stage}.yaml" in said
+    assert made["settings"]["inpainter_steps"] == 2
+    assert made["seconds_per_frame"] > 0 and made["processor_seconds_per_frame"] > 0
     settings = made["settings"]
     names = ("data", "profile", "scale", "mode")
     assert [settings[name] for name in names] == ["davis", "small", 1.0, "separate"]
@@ -130,6 +136,17 @@ def test_several_subjects_are_scored_beside_the_one(scored: Path, capsys: pytest
     shown = capsys.readouterr().out
     sheet = scored / "segment" / "images" / "subjects-3_batch_size-2" / "test_sheet.png"
     assert "up to 3 subjects in a frame" in shown and str(sheet) in shown and sheet.is_file()
+    assert "how several subjects are told apart" in results["made_by"]["labels_used"]
+
+
+def test_subjects_that_the_data_number_are_scored_one_by_one(
+    fit_arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    for stage in ("inpaint", "segment"):
+        assert main(fit_arguments(tmp_path, stage, data="demo")) == 0
+    assert main(["evaluate", str(tmp_path), "--subjects", "3", "--set", "figures=2"]) == 0
+    results = json.loads((tmp_path / "results_subjects-3_figures-2.json").read_text())
+    assert results["subjects"]["subjects_there"] == 2
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from experiments.baselines import METHODS, Baseline
 from experiments.baselines.clip_frames import ClipFrames
 from experiments.baselines.method import Frames, Prediction
 from experiments.baselines.module import BaselineModule
+from experiments.baselines.subtraction import Knn
 from experiments.cli import main
 from experiments.evaluate import COLUMNS
 from tests import fake_data
@@ -108,6 +109,8 @@ def test_results_of_other_settings_are_not_taken_for_these(
     assert "was made with other settings (history: 100 -> 7): choose another RUN" in capsys.readouterr().err
     assert main(command("--data.init_args.held_out=0.5", methods=["mog2"])) == 1
     assert "data.init_args.held_out: 0.0 -> 0.5" in capsys.readouterr().err
+    assert main(command("--seed_everything=5", methods=["mog2"])) == 1
+    assert "seed_everything: 0 -> 5" in capsys.readouterr().err
     assert results(tmp_path, "mog2") == first
     (tmp_path / "baselines" / "mog2" / "results.json").write_text("{}")
     assert main(command(methods=["mog2"])) == 1
@@ -124,6 +127,23 @@ def test_a_method_without_weights_does_not_stop_the_others(
     assert all("set TORCH_HOME" in line for line in lines)
     assert [path.parent.name for path in tmp_path.rglob("results.json")] == ["mog2"]
     assert main(command(methods=["cam"])) == 1
+
+
+def test_a_method_that_fails_does_not_stop_the_others(
+    command: Callable[..., list[str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Broken(Knn):
+        def predict(self, frames: Frames, wanted: Sequence[int]) -> Iterator[Prediction]:
+            raise ZeroDivisionError("of OpenCV")
+
+    monkeypatch.setitem(METHODS, "knn", Broken)
+    assert main(command("--flow.step=0", methods=["knn", "flow", "mog2"])) == 0
+    said = capsys.readouterr().err
+    assert "knn: left out: of OpenCV" in said and "flow: left out: step is 0: give 1 or more." in said
+    assert [path.parent.name for path in tmp_path.rglob("results.json")] == ["mog2"]
 
 
 @pytest.mark.usefixtures("offline")
@@ -186,7 +206,7 @@ def test_the_module_answers_batches_in_their_order(tmp_path: Path) -> None:
     confidence = torch.cat([one["confidence"] for one in answers])
     assert confidence.tolist() == pytest.approx([0.0, 0.2, 0.4])
     assert answers[0]["mask"].shape == (2, 1, 48, 64) and answers[0]["box"].shape == (2, 4)
-    assert module.frames == 6 and module.seconds > 0
+    assert module.watch.frames == 3 and module.watch.seconds > 0  # of those that were asked for
     again = BaselineModule(Numbered(), [frames])
     last = list(data.test_dataloader())[-1]
     with pytest.raises(RuntimeError, match="out of turn"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,12 +12,14 @@ import pytest
 import torch
 
 from callbacks.mask_metrics import floor_predictions
+from experiments.baselines import METHODS
 from experiments.baselines.flow import Flow, FlowGrabCut, cut, own_motion
 from experiments.baselines.method import Baseline, Prediction, from_mask, normalised, pixel_box
 from experiments.baselines.registration import registered
 from experiments.baselines.residual import CompensatedBackground, StaticBackground
 from experiments.baselines.subtraction import Knn, KnnCompensated, Mog2, Mog2Compensated, as_prediction
 from experiments.baselines.videopca import VideoPca
+from experiments.errors import RunError
 from tests.fake_data import centre_box
 from tests.moving_square import SIZE, jaccard, moving_square
 
@@ -59,6 +63,26 @@ def test_a_square_over_a_still_scene_is_found(name: str) -> None:
     for one in found:
         assert one.mask.shape == SIZE and one.mask.dtype == np.float32
         assert 0 <= one.mask.min() and one.mask.max() <= 1 and 0 < one.confidence <= 1
+
+
+@pytest.mark.parametrize("name", ["mog2", "knn", "mog2_compensated", "knn_compensated"])
+def test_noise_over_a_still_scene_is_no_subject(name: str) -> None:
+    cv2.setRNGSeed(0)
+    random = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(random.uniform(40, 215, (*SIZE, 3)).astype(np.float32), (0, 0), 3)
+    frames = [(scene + random.normal(0, 3, scene.shape)).clip(0, 255).astype(np.uint8) for _ in range(60)]
+    found = list(METHODS[name]().predict(frames, [20, 40]))
+    assert max(float((one.mask >= 0.5).mean()) for one in found) < 0.01
+
+
+@pytest.mark.parametrize("method", [*STILL, *MOVING])
+def test_settings_that_mean_nothing_are_refused(method: str) -> None:
+    kind: Any = METHODS[method]
+    counts = {"most", "step", "rounds", "history", "components", "height"} & inspect.signature(kind).parameters.keys()
+    assert counts
+    for name in counts:
+        with pytest.raises(RunError, match=f"{name} is 0: give 1 or more"):
+            kind(**{name: 0})
 
 
 @pytest.mark.parametrize("name", MOVING)

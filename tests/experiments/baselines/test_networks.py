@@ -12,18 +12,19 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights
 from torchvision.transforms.functional import normalize, to_tensor
 
 from experiments.baselines.cam import Cam
 from experiments.baselines.detectors import CATEGORIES, CocoDetector, Detector, MaskRcnn
 from experiments.baselines.weights import torchvision_network
 from experiments.errors import RunError
-from lightning_modules.networks.backbone import IMAGENET_MEAN, IMAGENET_STD
+from lightning_modules.networks.backbone import IMAGENET_MEAN, IMAGENET_STD, ResNetTrunk
 from tests.moving_square import SIZE, moving_square
 
 
 class Answer(nn.Module):
-    """A detector that sees what it is told."""
+    """A detector that sees what it is told, and says what it was shown."""
 
     def __init__(self, found: dict[str, Tensor]) -> None:
         super().__init__()
@@ -32,6 +33,7 @@ class Answer(nn.Module):
 
     def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
         assert images[0].shape == (3, *SIZE) and images[0].max() <= 1
+        (self.shown,) = images
         return [self.found]
 
 
@@ -51,7 +53,9 @@ TWO = ([[0.0, 0, 32, 24], [64, 48, 128, 96]], ["person", "dog"], [0.6, 0.9])
 def test_the_surest_detection_counts(kind: type[Any]) -> None:
     detector: Detector = kind(weights=None)
     detector.network = answer(*TWO)
-    (found,) = detector.predict(moving_square(frames=1)[0], [0])
+    frames = moving_square(frames=1)[0]
+    (found,) = detector.predict(frames, [0])
+    torch.testing.assert_close(detector.network.shown, to_tensor(frames[0]))  # the order of colours too
     assert found.box == pytest.approx((0.5, 0.5, 0.5, 0.5)) and found.confidence == pytest.approx(0.9)
     truth = np.zeros(SIZE, dtype=bool)
     truth[48:, 64:] = True
@@ -124,11 +128,35 @@ def test_missing_weights_are_named(kind: type[Any], tmp_path: Path, monkeypatch:
 def test_weights_that_do_not_exist_or_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no weights IMAGENET9 of resnet18: choose IMAGENET1K_V1, a file or null"):
         torchvision_network("resnet18", "IMAGENET9")
-    with pytest.raises(RunError, match=r"none.pth of resnet18 do not exist"):
+    with pytest.raises(RunError, match=r"none.pth do not exist"):
         torchvision_network("resnet18", str(tmp_path / "none.pth"))
+    (tmp_path / "folder.pth").mkdir()
+    (tmp_path / "page.pth").write_text("<html>")
+    (tmp_path / "empty.pth").touch()
+    for name in ("page", "empty", "folder"):
+        with pytest.raises(RunError, match=rf"{name}.pth (cannot be read as tensors|do not exist)"):
+            torchvision_network("resnet18", str(tmp_path / f"{name}.pth"))
+    torch.save([torch.zeros(1)], tmp_path / "list.pth")
+    with pytest.raises(RunError, match=r"list.pth is no state dict"):
+        torchvision_network("resnet18", str(tmp_path / "list.pth"))
+    network = torchvision_network("resnet18", None)
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "whole.pth")
+    again = torchvision_network("resnet18", str(tmp_path / "whole.pth"))
+    torch.testing.assert_close(again.state_dict(), network.state_dict())
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(RunError, match=r"other.pth is no state dict"):
         torchvision_network("resnet18", str(tmp_path / "other.pth"))
+
+
+def test_damaged_weights_in_the_cache_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / Path(ResNet18_Weights.IMAGENET1K_V1.url).name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"half of it")
+    with pytest.raises(RunError, match=rf"in {file.parent} are damaged .*delete that file"):
+        torchvision_network("resnet18", "IMAGENET1K_V1")
+    with pytest.raises(RuntimeError, match="are damaged"):
+        ResNetTrunk("resnet18", weights="IMAGENET1K_V1")
 
 
 def test_an_unknown_category_is_refused() -> None:

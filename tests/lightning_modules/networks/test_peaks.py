@@ -1,4 +1,4 @@
-"""The peaks of ``p``: what many cells agree on, told apart from what they show again."""
+"""Several subjects: what many cells agree on, told apart from what they show again."""
 
 from __future__ import annotations
 
