@@ -219,7 +219,7 @@ def test_a_sweep_names_the_parameters(tmp_path: Path) -> None:
     assert axes == {
         "s_min": "config:s_min.value",
         "preset": "config:cli.value.data.init_args.preset",
-        "config": "config:config.value",
+        "config": "config:cli.value.run.setting",
         "J": "summary:val/j_mean",
     }
 
@@ -231,7 +231,16 @@ def test_another_file_is_no_sweep(tmp_path: Path, content: str | None, capsys: p
         file.write_text(content)
     assert main(["dashboard", "--sweep", str(file), "--preview", str(tmp_path / "page.html")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: The sweep {file} ") and line.endswith("give a W&B sweep file.")
+    if content is None:
+        assert line.startswith(f"error: There is no sweep {file}, neither here nor among the shipped ones (a7, ")
+    else:
+        assert line.startswith(f"error: The sweep {file} ") and line.endswith("give a W&B sweep file.")
+
+
+def test_a_shipped_sweep_is_known_by_its_name(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert main(["dashboard", "--sweep", "table4_3x3", "--preview", str(page)]) == 0
+    assert "mask_prior_level" in page.read_text(encoding="utf-8")
 
 
 def test_the_preview_draws_every_panel(tmp_path: Path, spec: Spec) -> None:

@@ -120,3 +120,7 @@ def test_atomic_writing_leaves_no_part(tmp_path: Path) -> None:
     write_atomically(tmp_path / "new" / "file.txt", "two")
     assert (tmp_path / "new" / "file.txt").read_text() == "two"
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["file.txt"]
+    (tmp_path / "new" / "taken").mkdir()
+    with pytest.raises(OSError, match=r"taken"):
+        write_atomically(tmp_path / "new" / "taken", "three")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["file.txt", "taken"]

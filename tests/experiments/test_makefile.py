@@ -155,11 +155,13 @@ def test_known_names_pass(make: Make) -> None:
 def test_a_sweep_has_a_folder_of_its_own_unless_one_is_given(make: Make) -> None:
     assert make("sweep", "SWEEP=a7", "DATA=davis", "ROOT=/my data", "STEPS=7", "INPAINT_ARGS=--a b").returncode == 0
     line = make.log[-1].split()
-    assert line[2:8] == ["sweep", "a7", "--data", "davis", "--profile", "small"] and "--run" not in line
+    assert line[2:6] == ["sweep", "a7", "--data", "davis"]
+    assert not {"--run", "--profile"} & set(line)  # as its file says
     assert make.log[-1].endswith("--inpaint-options=--a b -- --data.init_args.root /my data --trainer.max_steps 7")
     assert make("sweep", "RUN=runs/here", "PROCESSES=2", "BACKGROUND=temporal").returncode == 0
-    options = "--run runs/here --data demo --profile small --background temporal --processes 2 --"
-    assert f"sweep fig3 {options}" in make.log[-1]
+    assert "sweep fig3 --run runs/here --background temporal --processes 2 --" in make.log[-1]
+    assert make("sweep", "PROFILE=paper", "METHOD=mog2 flow").returncode == 0
+    assert "sweep fig3 --profile paper --baselines mog2 flow --" in make.log[-1]
 
 
 def test_help_lists_every_target(root: Path, make: Make) -> None:

@@ -184,7 +184,7 @@ def test_settings_that_differ_are_told_from_those_that_do_not(page: Page) -> Non
 
 def test_what_made_the_runs_is_told(page: Page) -> None:
     text = page.all("table")[-1].whole_text
-    parts = ("python -m experiments evaluate <1>", "cccccccccc, changed files", "1111111111", "inpaint 20; segment 20")
+    parts = ("python -m experiments evaluate <1>", "cccccccccc-dirty", "1111111111", "inpaint 20; segment 20")
     assert [part for part in parts if part not in text] == []
 
 
@@ -216,6 +216,13 @@ def test_ticks_enclose_the_values(values: list[float], low: float, high: float) 
     ticks = curves.axis_ticks(values)
     assert ticks == sorted(set(ticks)) and ticks[0] <= min(values) and ticks[-1] >= max(values)
     assert ticks[0] <= low and ticks[-1] >= high
+
+
+@pytest.mark.parametrize("value", [0.001, 0.2, -0.7])
+def test_what_is_constant_is_drawn_as_a_level_line(value: float) -> None:
+    points = curves.thinned([(step, value) for step in range(1810)])  # equal but for rounding
+    drawn = curves.chart("lr", "step", [curves.Series(0, "run", False, points)])
+    assert len({y for _, y in drawn.lines[0].points}) == 1 and len(drawn.y_ticks) > 1
 
 
 def test_panels_are_the_sheets_own(tmp_path: Path) -> None:
@@ -261,6 +268,23 @@ def test_sheets_of_earlier_versions_are_shown_and_not_compared(tmp_path: Path) -
     assert "one: test_sheet, sheet" in [e.attributes["alt"] for e in page.all("img")]
     assert not [e for e in page.all("img") if "data-frame" in e.attributes]
     assert "compare" not in [e.attributes["id"] for e in page.all("section")]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("results.json", '{"j_mean": 0.5, "clips": ["x"]}'),
+        ("results.json", '{"j_mean": 0.5, "made_by": "me"}'),
+        ("results.json", '{"j_mean": 0.5, "floors": {"whole_frame": 1}}'),
+        ("segment/config_fit.yaml", "run: demo\n"),
+    ],
+)
+def test_files_of_another_shape_are_left_out(file: str, content: str, tmp_path: Path) -> None:
+    write_run(tmp_path / "bad", 1)
+    (tmp_path / "bad" / file).write_text(content)
+    assert main(["report", str(tmp_path)]) == 0
+    (section,) = [e for e in Page(tmp_path / "report.html").all("section") if e.attributes["id"] == "problems"]
+    assert [item.text for item in section.all("li") if file in item.text and "left out" in item.text]
 
 
 @pytest.mark.parametrize("what", ["missing", "file", "empty"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ COUNTS = {"fig3": 18, "table1_2": 3, "table3": 21, "table3_small": 15, "a7": 12}
 COUNTS |= {"table4": 72, "table4_s_max": 18, "table4_3x3": 27}
 TINY = ["--config", "debug.yaml", "--trainer.accelerator=cpu"]
 DATA = [f"--data.init_args.{key}={n}" for key, n in DEMO_COUNTS.items()]
+DATA += ["--data.init_args.image_size=[64, 64]"]
 OPTIONS = ["--run=runs/two", f"--inpaint-options={' '.join(TINY)}", "--", *DATA, *TINY]
 OPTIONS += ["--model.init_args.crop_size=[64, 64]"]
 
@@ -52,7 +54,8 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     trained: list[str] = []
 
     def train(arguments: list[str], **_: object) -> int:
-        trained.append(arguments[arguments.index("--trainer.default_root_dir") + 1])
+        root = "--trainer.default_root_dir"
+        trained.append(arguments[arguments.index(root) + 1] if root in arguments else arguments[0])
         return cli.main(arguments)
 
     def start(one: Planned, to_a_file: bool, stack: ExitStack) -> Any:  # noqa: ANN401
@@ -184,6 +187,18 @@ def test_a_sweep_trains_each_painter_once_fails_alone_and_goes_on(
     made = json.loads((two / "runs/two/ours-seed1/results.json").read_text())["made_by"]
     assert made["setting"] == "ours" and made["seed"] == 1 and made["command"].startswith("python -m experiments trial")
     assert made["settings"]["model_settings"]["mode"] == "separate"
+
+    (two / "runs/two/ours-seed0/results.json").write_text("{")
+    assert main(["sweep", "two.yaml", *OPTIONS]) == 1
+    assert "ours-seed0/results.json is damaged" in capsys.readouterr().err
+    (two / "runs/two/ours-seed0/results.json").unlink()
+    assert main(["evaluate", "runs/two/ours-seed0"]) == 0  # a trial stays one, whoever scores it
+    in_this_process.clear()
+    assert main(["sweep", "two.yaml", "--baselines", "static_background", *OPTIONS]) == 0
+    assert in_this_process == ["baselines"]
+    table = (two / "runs/two/table.md").read_text()
+    assert "| ours | 2 | fixed |" in table and "| static_background | 1 | fixed |" in table
+    assert len(re.findall(r"^\*\*demo", table, re.MULTILINE)) == 1  # of one protocol
 
 
 def test_an_interrupted_trial_ends_the_sweep(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:

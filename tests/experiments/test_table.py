@@ -35,6 +35,7 @@ def write(tmp_path: Path) -> Write:
         best = {f"best_{key}": value + 0.1 for key, value in numbers.items()} | {"best_threshold": 0.3 + j / 5}
         one = numbers | best | {"average_precision": 0.8, "frames": 20, "masks": 20}
         shared = {"data": "demo", "profile": "small", "scale": 0.25, "mode": "separate", "steps": 100}
+        shared |= {"transductive": False}
         shared |= {"data_settings": {"class_path": "datamodules.DemoDataModule", "init_args": DATA | (data or {})}}
         record = {"command": f"python -m experiments evaluate {name}", "commit": "c" * 40, "seed": seed}
         record |= {"settings": shared | settings, **(made or {})}
@@ -86,10 +87,12 @@ def test_markdown_and_latex_say_the_same(write: Write) -> None:
 
 def test_the_papers_figures_stand_beside_ours(write: Write) -> None:
     prior = write("v", made={"setting": "prior_v"})
-    measured, best, paper = rows([prior])[:3]
+    measured, best, paper, repeats = rows([prior])[:4]
     assert measured["j_mean"] == "0.5" and best["kind"] == "best"
-    assert paper["kind"] == "published" and paper["setting"] == "paper, Table 3: v prior (Ski-PTZ, validation)"
+    assert paper["setting"] == "paper, Table 3: v prior, ImageNet weights (Ski-PTZ, validation)"
+    assert paper["kind"] == "published"
     assert (paper["j_mean"], paper["recall"], paper["n_seeds"]) == ("0.56", "0.52", "")
+    assert (repeats["j_mean"], repeats["j_mean_std"]) == ("0.51", "0.01")
     joint = FORMATS["markdown"].write(build(read_results([write("j", made={"setting": "joint"})])))
     assert "- the paper on joint: joint training gives boxes that are too large (Fig. 3)" in joint
     assert not any(row["kind"] == "published" for row in rows([write("plain")]))  # Table 2 is of other data
@@ -118,10 +121,31 @@ def test_what_is_published_is_about_trials_that_exist() -> None:
 def test_baselines_stand_in_the_same_table_with_their_time(write: Write) -> None:
     write("run")
     method = {"method": "videopca", "method_settings": {"components": 8}, "profile": "baseline", "mode": None}
-    path = write("run/baselines/videopca", made={"seconds_per_frame": 0.25}, **method)
+    method |= {"transductive": None}
+    path = write("run/baselines/videopca", made={"seconds_per_frame": 0.25, "dirty": True}, **method)
     found = rows([path.parent.parent.parent])
     assert [row["setting"] for row in found] == ["Backdrop, small"] * 2 + ["videopca"] * 2 + ["whole frame"] * 2
     assert found[2]["seconds_per_frame"] == "0.25" and found[0]["seconds_per_frame"] == ""
+    assert [found[place]["commits"] for place in (0, 2)] == ["c" * 10, "c" * 10 + "-dirty"]
+
+
+def test_times_stand_beside_baselines_alone(write: Write) -> None:
+    trials = [write(f"t{seed}", seed, made={"setting": "ours", "seconds_per_frame": 0.1}) for seed in (0, 1)]
+    assert "seconds_per_frame" not in rows(trials)[0]  # a table of trials is the same whenever it is made
+
+
+def test_trainings_by_hand_are_among_the_commands(write: Write) -> None:
+    trained = {"commits": ["d" * 40], "command": "fit segment", "inpainter_command": "fit inpaint"}
+    assert rows([write("a", made={"trained_by": trained})])[0]["commands"] == (
+        "fit inpaint; fit segment; python -m experiments evaluate a"
+    )
+    trial = write("b", made={"trained_by": trained, "setting": "ours"})
+    assert rows([trial])[0]["commands"] == "python -m experiments evaluate b"
+
+
+def test_of_several_models_the_commits_that_trained_them_are_named(write: Write) -> None:
+    models = {name: {"settings": {}, "trained_by": {"commits": [name * 40]}} for name in "ab"}
+    assert rows([write("all", made={"models": models})])[0]["commits"] == "a" * 10 + " " + "b" * 10
 
 
 def test_a_result_of_several_models_tells_its_data_by_the_first(write: Write) -> None:
@@ -146,6 +170,8 @@ def test_a_result_of_several_models_tells_its_data_by_the_first(write: Write) ->
         ({"data": {"held_out": 0.2}}, "part whole clips and held_out at 0.2"),
         ({"threshold": 0.4}, "fixed threshold 0.5 and 0.4"),
         ({"thresholds": [0.5]}, "thresholds of the best"),
+        ({"subjects": 3}, "subjects 1 and 3"),
+        ({"transductive": True}, "transductive False and True"),
     ],
 )
 def test_protocols_are_not_mixed(
@@ -159,8 +185,35 @@ def test_protocols_are_not_mixed(
 
 
 def test_what_says_nothing_of_the_scoring_may_differ(write: Write) -> None:
-    paths = [write("one"), write("two", 1, data={"root": "/y", "batch_size": 4, "store_dir": "/z"})]
+    paths = [write("one"), write("two", 1, data={"root": "/y", "num_workers": 4, "store_dir": "/z"})]
     assert rows(paths)[0]["n_seeds"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ({"data": {"batch_size": 4}}, {"data": {"batch_size": 16}}, "batch_size=4"),
+        ({"data": {"val_share": 0.1}}, {"data": {"val_share": 0.2}}, "val_share=0.1"),
+        ({"inpainter_steps": 20}, {"inpainter_steps": 700}, "inpainter_steps=20"),
+        ({"checkpoint": "x/last.ckpt"}, {"checkpoint": "x/best.ckpt"}, "checkpoint=last.ckpt"),
+    ],
+)
+def test_other_trainings_are_rows_of_their_own(
+    one: dict[str, Any], other: dict[str, Any], told: str, write: Write
+) -> None:
+    found = rows([write("one", **one), write("two", 1, **other)])
+    assert [row["n_seeds"] for row in found if row["kind"] == "fixed"][:2] == ["1", "1"]
+    assert found[0]["setting"] == f"Backdrop, small ({told})"
+
+
+def test_every_result_is_compared_with_every_other(write: Write) -> None:
+    paths = [write("none"), write("still", 1), write("moving", 2, data={"preset": "ptz"})]
+    whole = json.loads(paths[0].read_text())
+    del whole["made_by"]["settings"]["data_settings"]["init_args"]["preset"]
+    paths[0].write_text(json.dumps(whole))
+    with pytest.raises(RunError, match="preset static and ptz"):
+        build(read_results(paths))
+    assert len(build(read_results(paths), separate=True)) == 2
 
 
 def test_settings_of_one_label_are_told_apart(write: Write) -> None:
