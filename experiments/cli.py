@@ -165,6 +165,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(error, arguments[0] if arguments[0] in AS_FIT else None)
         return 2
     except Exception as error:
+        if "killed by signal: Terminated" in str(error):  # a loader's process was told to end before this one was
+            print("interrupted.", file=sys.stderr)
+            return 143
         report(error)
         return 1
     return 0

@@ -25,7 +25,6 @@ from experiments.chosen import FRAMES, draw_chosen, write_frames
 from experiments.errors import CommandParser, RunError, one_line, warn
 from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
 from experiments.progress import progress_bar
-from experiments.recipe import setting_of
 from experiments.restore import load_data, load_model, segment_folder
 from experiments.timing import time_inference
 
@@ -102,8 +101,7 @@ def evaluate(
         )
     if together is not None:
         together.merge(metrics)
-    setting = setting_of(run)
-    made_by = _made_by(folder, config, checkpoint, command) | ({"setting": setting} if setting is not None else {})
+    made_by = _made_by(folder, config, checkpoint, command)
     if isinstance(data, FramesDataModule) and not others:
         made_by |= time_inference(model.to(trainer.strategy.root_device), data)
         model.cpu()
@@ -226,6 +224,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
     data, run = config.get("data") or {}, config.get("run") or {}
     model = (config.get("model") or {}).get("init_args") or {}
     return {
+        **({"setting": run["setting"]} if run.get("setting") is not None else {}),
         "command": command,
         **provenance.commit(),  # of the evaluation
         "trained_by": {name: run.get(name) for name in TRAINED_BY},

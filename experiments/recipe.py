@@ -126,19 +126,6 @@ def write_down(folder: Path, recipe: Recipe) -> None:
     write_atomically(folder / RECORD, json.dumps(asdict(recipe), indent=2) + "\n")
 
 
-def setting_of(folder: Path) -> str | None:
-    """What is varied in the trial of a folder, in short; None where it is no trial's.
-
-    Args:
-        folder: A run folder.
-
-    Raises:
-        RunError: If its record is damaged.
-    """
-    record = _record(folder)
-    return None if record is None else Recipe(**record).setting
-
-
 def _record(folder: Path) -> dict[str, Any] | None:
     """The record of a folder; None where there is none."""
     path = folder / RECORD

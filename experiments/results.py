@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import RunError
+from experiments.errors import RunError, one_line
 from experiments.evaluate import COLUMNS, RESULTS
 from experiments.folders import flat
 
@@ -38,10 +38,12 @@ class Result:
     Attributes:
         path: The file.
         numbers: Its content.
+        name: What the user calls the place that it is from; empty where it has no name.
     """
 
     path: Path
     numbers: Mapping[str, Any]
+    name: str = ""
 
     @property
     def made(self) -> Mapping[str, Any]:
@@ -57,7 +59,12 @@ class Result:
 
     @property
     def label(self) -> str:
-        """What it is called in a table: the setting of a trial, a baseline's name, or the method and its profile."""
+        """What it is called in a table."""
+        return f"{self.name}: {self.kind}" if self.name else self.kind
+
+    @property
+    def kind(self) -> str:
+        """What it is of: the setting of a trial, a baseline's name, or the method and its profile."""
         if "setting" in self.made:
             return str(self.made["setting"])
         if self.settings.get("method") is not None:
@@ -100,11 +107,12 @@ class Result:
         return {"label": self.label, "checkpoint": used, **decided, "data": data}
 
 
-def read_results(paths: Sequence[Path]) -> list[Result]:
+def read_results(paths: Sequence[Path], names: Sequence[str] = ()) -> list[Result]:
     """Read what ``evaluate``, ``davis``, ``baselines`` and ``sweep`` have written.
 
     Args:
         paths: Files; run folders, of which the baselines count too; folders of runs, such as a sweep's.
+        names: What the user calls each of them, "" where nothing; none at all where nothing is called anything.
 
     Returns:
         The results, each once.
@@ -112,8 +120,9 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
     Raises:
         RunError: If there is none at a path, or it is no result.
     """
-    files = dict.fromkeys(file for path in paths for file in _files(path))
-    return list({file.resolve(): _read(file) for file in files}.values())
+    named = zip(paths, names or [""] * len(paths), strict=True)
+    files = {file: name for path, name in named for file in _files(path)}
+    return list({file.resolve(): replace(_read(file), name=name) for file, name in files.items()}.values())
 
 
 def _files(path: Path) -> list[Path]:
@@ -134,7 +143,10 @@ def _read(path: Path) -> Result:
         result = Result(path, load_results(path))
         result.settings["data"], result.numbers["clips"]
     except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{path} is no result of evaluate, davis, baselines or sweep: leave it out.") from error
+        raise RunError(
+            f"{path} is no result of evaluate, davis, baselines or sweep ({one_line(error)}): leave it out, or delete "
+            "it."
+        ) from error
     return result
 
 
@@ -230,7 +242,7 @@ def by_setting(results: Sequence[Result]) -> dict[str, list[Result]]:
             if one.made.get("seed") == other.made.get("seed"):
                 raise RunError(
                     f"{one.path} and {other.path} are the same setting with the same seed, {one.made.get('seed')}: "
-                    "leave one of them out."
+                    "leave one of them out, or tell them apart with NAME=PATH."
                 )
     return dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
 

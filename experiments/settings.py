@@ -16,7 +16,7 @@ class RunSettings:
         profile: Name of the size profile; a W&B tag.
         project: W&B project.
         tags: Further W&B tags.
-        setting: What a sweep varies in this run, in short.
+        setting: What a sweep varies in this run, or which ablation it is, in short: its name in tables.
         id: W&B run id; drawn by the first call and kept when the run is resumed.
         inpainter_sha256: Check sum of the stage-1 checkpoint; filled in by the command line, as are all that follow.
         commits: Commits of the source that trained the run, ``-dirty`` behind one whose tree had changed files; several

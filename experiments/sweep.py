@@ -24,7 +24,7 @@ from experiments.lightning_cli import understand
 from experiments.progress import duration
 from experiments.recipe import Recipe, data_options
 from experiments.results import read_results
-from experiments.stages import GO_ON, refuse_failure, train_stage
+from experiments.stages import refuse_failure, train_stage
 from experiments.table_formats import FORMATS
 from experiments.tables import build
 from experiments.trial import Trial, parse, summary
@@ -244,14 +244,15 @@ def run_all(todo: Sequence[Planned], total: int, processes: int) -> list[str]:
                     left = len(waiting) + len(running)
                     gone = time.monotonic() - begin
                     rest = f", {left} left, about {duration(gone / ended * left)}" if left else ""
-                    print(f"{ended} of {len(todo)} done in {duration(gone)}{rest}", flush=True)
+                    bad = f" and {len(failed)} failed" if failed else ""
+                    print(f"{ended - len(failed)} of {len(todo)} done{bad} in {duration(gone)}{rest}", flush=True)
         except KeyboardInterrupt as interruption:
             if isinstance(interruption, Terminated):  # Ctrl-C has reached them already, and a second call to end
                 for process in running:  # would keep them from saving
                     process.terminate()
             for process in running:
                 process.wait()
-            raise type(interruption)(GO_ON) from None
+            raise type(interruption)(": the same command goes on with what is not done") from None
     return failed
 
 

@@ -152,7 +152,7 @@ def _is_of(entry: Mapping[str, Any], result: Result) -> bool:
     trial = "setting" in result.made
     baseline = result.settings.get("method") is not None
     plain = "backdrop" if result.settings.get("mode") in (None, "separate") else ""
-    name = result.label if trial or baseline else plain
+    name = result.kind if trial or baseline else plain
     return name in entry["of"] and entry.get("only_on", result.settings.get("data")) == result.settings.get("data")
 
 
@@ -165,10 +165,11 @@ def _published(entry: Mapping[str, Any]) -> Row:
 
 
 def _command(result: Result) -> str:
-    """What was typed to make a result: of a run that was trained by hand, the trainings too."""
-    trained = result.made.get("trained_by") or {}
-    trainings = [] if "setting" in result.made else [trained.get("inpainter_command"), trained.get("command")]
-    return "; ".join(str(command) for command in (*trainings, result.made.get("command")) if command)
+    """What was typed to make a result: where that command has only scored it, the trainings too."""
+    trained, command = result.made.get("trained_by") or {}, str(result.made.get("command"))
+    scored = command.startswith("python -m experiments evaluate")
+    trainings = [trained.get("inpainter_command"), trained.get("command")] if scored else []
+    return "; ".join(str(one) for one in (*trainings, command) if one)
 
 
 def _commits(group: Sequence[Result]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from experiments.evaluate import RESULTS, evaluate
 from experiments.folders import StageFolder
 from experiments.recipe import Recipe, check, data_options, write_down
 from experiments.results import load_results
-from experiments.stages import alone, fit_arguments, train_stage
+from experiments.stages import GO_ON, alone, fit_arguments, train_stage
 
 # The agent of W&B opens one run for each trial, which belongs to stage 2: stage 1 has a run of its own.
 OF_THE_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
@@ -231,6 +231,10 @@ def main(arguments: Sequence[str]) -> int:
     command = shlex.join(["python", "-m", "experiments", "trial", *arguments])
     try:
         results = run_trial(trial, command, keep_unfinished)
+    except KeyboardInterrupt as interruption:
+        anew = f": trial {trial.recipe.name} begins this stage anew when it is called again"
+        go_on = GO_ON if keep_unfinished else anew
+        raise type(interruption)(go_on) from None
     except RunError as error:
         raise RunError(f"trial {trial.recipe.name}: {one_line(error)}") from error
     print(f"{trial.recipe.name}: {summary(results)}; numbers: {trial.results}", flush=True)

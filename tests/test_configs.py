@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,8 @@ def test_an_ablation_trains_two_steps_after_the_profile(
     told = yaml.safe_load((CONFIGS / config).read_text())["model"]["init_args"]
     assert told.items() <= folder.config()["model"]["init_args"].items()
     assert main(["evaluate", str(weights / "run")]) == 0
+    made = json.loads((weights / "run" / "results.json").read_text())["made_by"]
+    assert made["setting"] == Path(config).stem  # its name in tables, whoever trains it
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)

@@ -235,6 +235,8 @@ def main(arguments: Sequence[str]) -> int:
     title = f"{options.run.get('data') or type(data).__name__} at {width}x{height}, {first['frames']} test frames"
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table(results, f"{title}, mean over clips"))
+    if absent := [name for name in names if name not in results]:
+        print(f"left out, see above: {', '.join(absent)}")
     print(f"best rows: {BEST}")
     print(f"numbers: {Path(options.folder) / 'baselines' / '*' / RESULTS['held_out']}")
     return 0

@@ -64,7 +64,7 @@ def score_tables(runs: Sequence[Run]) -> list[Table]:
     Returns:
         One table each, without those that would be empty.
     """
-    fixed = Table("Scores at the fixed threshold 0.50", [*_titles(), "AP", "frames"], [])
+    fixed = Table("Scores at the fixed threshold 0.50", [*_titles(), "AP", "frames", "data"], [])
     best = Table("Scores at the best threshold, chosen with the test labels", ["threshold", *_titles()], [])
     for run, part, results in _results(runs):
         name = f"{runs[run].name}{PARTS[part]}"
@@ -81,10 +81,18 @@ def _titles() -> list[str]:
 def _add_scores(fixed: Table, best: Table, name: str, results: Mapping[str, Any], run: int | None) -> None:
     cells = [number(results.get(column), column) for column in (*COLUMNS, "average_precision")]
     frames = results.get("frames")
-    fixed.rows.append(Row(name, [*cells, Cell(str(frames), frames) if isinstance(frames, int) else Cell("")], run))
+    cells.append(Cell(str(frames), frames) if isinstance(frames, int) else Cell(""))
+    fixed.rows.append(Row(name, [*cells, Cell(_data(results))], run))
     if isinstance(threshold := results.get("best_threshold"), float):
         cells = [number(results.get(f"best_{column}"), f"best_{column}") for column in COLUMNS]
         best.rows.append(Row(name, [Cell(f"{threshold:.2f}", threshold, "best_threshold"), *cells], run))
+
+
+def _data(results: Mapping[str, Any]) -> str:
+    """The data set of some results, and whether they are transductive; nothing where that is not known."""
+    settings = (results.get("made_by") or {}).get("settings") or {}
+    name = str(settings.get("data") or "")
+    return f"{name}, transductive" if settings.get("transductive") else name
 
 
 def _results(runs: Sequence[Run]) -> Iterable[tuple[int, str, dict[str, Any]]]:
@@ -176,9 +184,8 @@ def _origin(run: Run) -> list[Cell]:
     commits = named.get("commits") or (made.get("trained_by") or {}).get("commits") or []
     steps = "; ".join(f"{stage} {done}" for stage in STAGES if (done := _steps(run, stage)))
     evaluated = provenance.named(made)
-    data = str(named.get("data") or settings.get("data") or "")
     return [
-        Cell(f"{data}, transductive" if settings.get("transductive") else data),
+        Cell(_data({"made_by": made}) or str(named.get("data") or "")),
         Cell(str(named.get("profile") or settings.get("profile") or "")),
         Cell(_known(last.get("seed_everything", made.get("seed")))),
         Cell(steps or _known(settings.get("steps"))),

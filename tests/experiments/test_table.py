@@ -139,8 +139,8 @@ def test_trainings_by_hand_are_among_the_commands(write: Write) -> None:
     assert rows([write("a", made={"trained_by": trained})])[0]["commands"] == (
         "fit inpaint; fit segment; python -m experiments evaluate a"
     )
-    trial = write("b", made={"trained_by": trained, "setting": "ours"})
-    assert rows([trial])[0]["commands"] == "python -m experiments evaluate b"
+    trial = write("b", made={"trained_by": trained, "command": "python -m experiments trial --run=b"})
+    assert rows([trial])[0]["commands"] == "python -m experiments trial --run=b"
 
 
 def test_of_several_models_the_commits_that_trained_them_are_named(write: Write) -> None:
@@ -233,10 +233,13 @@ def test_what_the_plates_told_of_the_subject_makes_a_row(write: Write) -> None:
     assert found == ["Backdrop, small (plate_evidence=agreed)", "Backdrop, small (plate_evidence=one_subject)"]
 
 
-def test_a_seed_counts_once(write: Write) -> None:
+def test_a_seed_counts_once(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     first, again = write("a"), write("b")
-    with pytest.raises(RunError, match="same setting with the same seed, 0"):
+    with pytest.raises(RunError, match=r"same setting with the same seed, 0: .*NAME=PATH"):
         build(read_results([first, again]))
+    assert main(["table", f"old={first}", f"new={again.parent}"]) == 0
+    shown = capsys.readouterr().out
+    assert "| old: Backdrop, small | 1 |" in shown and "| new: Backdrop, small | 1 |" in shown
     assert len(read_results([first, first.parent, first.parent.parent])) == 2  # of three paths to it and to another
 
 

@@ -141,7 +141,9 @@ def test_a_method_that_fails_does_not_stop_the_others(
 
     monkeypatch.setitem(METHODS, "knn", Broken)
     assert main(command("--flow.step=0", methods=["knn", "flow", "mog2"])) == 0
-    said = capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "left out, see above: knn, flow" in told.out
+    said = told.err
     assert "knn: left out: of OpenCV" in said and "flow: left out: step is 0: give 1 or more." in said
     assert [path.parent.name for path in tmp_path.rglob("results.json")] == ["mog2"]
 
