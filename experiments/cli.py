@@ -31,7 +31,7 @@ from experiments import (
 )
 from experiments import report as run_report
 from experiments.baselines import command as baselines
-from experiments.errors import Terminated, UsageError, one_line, report
+from experiments.errors import Terminated, UsageError, one_line, report, was_terminated
 from experiments.lightning_cli import StageFinished, run_lightning
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(error, arguments[0] if arguments[0] in AS_FIT else None)
         return 2
     except Exception as error:
-        if "killed by signal: Terminated" in str(error):  # a loader's process was told to end before this one was
+        if was_terminated(error):  # its loader before this process itself
             print("interrupted.", file=sys.stderr)
             return 143
         report(error)

@@ -27,6 +27,7 @@ COMMON = (
     "model_settings",
     "steps",
     "inpainter_steps",
+    "trainer_settings",
     "subjects",
     "training_precision",
     "evaluation_precision",
@@ -88,7 +89,7 @@ def combine(together: MaskMetrics, runs: dict[str, dict[str, Any]], command: str
     made = {clip: results["made_by"] for clip, results in runs.items()}
     first = next(iter(made.values()))
     settings = {name: first["settings"][name] for name in COMMON}
-    same = {name: first[name] for name in ("seed", "versions", "labels_used")}
+    same = {name: first[name] for name in ("setting", "seed", "versions", "labels_used") if name in first}
     record = {"command": command, **provenance.commit(), **same, "settings": settings, "models": made}
     return {**together.results, "made_by": record}
 

@@ -27,6 +27,19 @@ class RunError(Exception):
     """Something about the run, its folder or its settings; the message is one sentence that says what to do."""
 
 
+def was_terminated(error: BaseException | None) -> bool:
+    """Whether an error comes of a loader's process that was told to end, as where a whole group of processes is.
+
+    Args:
+        error: The error; those that it comes of are looked at too.
+    """
+    while error is not None:
+        if "killed by signal: Terminated" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, as a scheduler sends it, which ends a command as Ctrl-C does."""
 

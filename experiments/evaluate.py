@@ -23,7 +23,7 @@ from datamodules import FramesDataModule
 from experiments import provenance
 from experiments.chosen import FRAMES, draw_chosen, write_frames
 from experiments.errors import CommandParser, RunError, one_line, warn
-from experiments.folders import StageFolder, load_checkpoint, sha256, write_atomically
+from experiments.folders import FIXED_TRAINER_SETTINGS, StageFolder, load_checkpoint, sha256, write_atomically
 from experiments.progress import progress_bar
 from experiments.restore import load_data, load_model, segment_folder
 from experiments.timing import time_inference
@@ -103,7 +103,7 @@ def evaluate(
         together.merge(metrics)
     made_by = _made_by(folder, config, checkpoint, command)
     if isinstance(data, FramesDataModule) and not others:
-        made_by |= time_inference(model.to(trainer.strategy.root_device), data)
+        made_by |= time_inference(model.to(trainer.strategy.root_device), data) | {"timed_on": str(model.device)}
         model.cpu()
     made_by["labels_used"] += TUNED_SUBJECTS if subjects > 1 else ""
     made_by["settings"] |= {
@@ -241,6 +241,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
             "checkpoint_sha256": sha256(path),
             "steps": load_checkpoint(path)["global_step"],
             "inpainter_steps": run.get("inpainter_steps"),
+            "trainer_settings": {name: (config.get("trainer") or {}).get(name) for name in FIXED_TRAINER_SETTINGS},
             "training_precision": (config.get("trainer") or {}).get("precision"),
             "evaluation_precision": "32-true",
         },

@@ -25,7 +25,7 @@ OF_THE_TRAINING = {
 OF_THE_PART = {"held_out", "evaluated_part"}
 DECIDING = (
     "method", "method_settings", "profile", "scale", "mode", "model_settings", "steps", "inpainter_steps",
-    "training_precision",
+    "training_precision", "trainer_settings",
 )  # fmt: skip
 DEFAULT_THRESHOLDS = [round(0.05 * step, 6) for step in range(1, 20)]
 """Of results that were written before they said so."""
@@ -121,8 +121,8 @@ def read_results(paths: Sequence[Path], names: Sequence[str] = ()) -> list[Resul
         RunError: If there is none at a path, or it is no result.
     """
     named = zip(paths, names or [""] * len(paths), strict=True)
-    files = {file: name for path, name in named for file in _files(path)}
-    return list({file.resolve(): replace(_read(file), name=name) for file, name in files.items()}.values())
+    files = {(name, file.resolve()): file for path, name in named for file in _files(path)}
+    return [replace(_read(file), name=name) for (name, _), file in files.items()]
 
 
 def _files(path: Path) -> list[Path]:

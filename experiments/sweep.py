@@ -270,20 +270,23 @@ def _succeeded(code: int, one: Planned, to_a_file: bool) -> bool:
     return True
 
 
-def run_baselines(run: Path, methods: Sequence[str], recipe: Recipe) -> None:
+def run_baselines(run: Path, methods: Sequence[str], recipes: Sequence[Recipe]) -> None:
     """Measure other methods on the data of a sweep, into its folder; what was measured before is skipped.
 
     Args:
         run: The sweep's folder.
         methods: Names of the methods, or ``all``.
-        recipe: Of any trial: its data, and the options of these that all trials have.
+        recipes: Of the trials.
 
     Raises:
         KeyboardInterrupt: If it was interrupted.
-        RunError: If not one method could run.
+        RunError: If not one method could run, or the sweep varies the data.
     """
-    data = ["--config", f"data/{recipe.data}.yaml", *data_options(recipe.options)]
-    train_stage(["baselines", str(run), "--method", *methods, *data], "baselines")
+    data = {(recipe.data, *data_options(recipe.settings), *data_options(recipe.options)) for recipe in recipes}
+    if len(data) > 1:
+        raise RunError("The sweep varies the data, and other methods are measured on one: run make baselines for each.")
+    ((name, *options),) = data
+    train_stage(["baselines", str(run), "--method", *methods, "--config", f"data/{name}.yaml", *options], "baselines")
 
 
 def write_tables(run: Path, results: Sequence[Path]) -> str:
@@ -367,7 +370,7 @@ def main(arguments: Sequence[str]) -> int:
     failed = run_all(todo, len(planned), options.processes)
     if options.baselines:
         try:
-            run_baselines(run, options.baselines, planned[0].trial.recipe)
+            run_baselines(run, options.baselines, [one.trial.recipe for one in planned])
         except RunError as error:
             print(f"error: {one_line(error)}", file=sys.stderr, flush=True)
             failed.append("baselines")

@@ -85,7 +85,7 @@ class Trial:
         fit = fit_arguments("segment", self.folder / "segment", r.data, r.profile, r.background, r.seed)
         painter = ["--model.init_args.inpainter_ckpt", str(StageFolder(self.painter / "inpaint").last)]
         names = ["--run.setting", r.setting, "--run.tags", json.dumps([self.run.name, r.setting])]
-        return [*fit, *painter, *names, *r.settings, *r.options]
+        return [*fit, *painter, *r.settings, *r.options, *names]  # the name of an ablation's config is not the trial's
 
 
 def make_stage(

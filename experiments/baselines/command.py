@@ -24,7 +24,7 @@ from experiments.baselines.clip_frames import ClipFrames
 from experiments.baselines.method import Baseline
 from experiments.baselines.module import BaselineModule
 from experiments.composition import data_parser, find_configs
-from experiments.errors import RunError, UsageError, one_line
+from experiments.errors import RunError, UsageError, one_line, was_terminated
 from experiments.evaluate import RESULTS, TITLES, add_rows, tester, write_results
 from experiments.folders import differences
 
@@ -227,6 +227,8 @@ def main(arguments: Sequence[str]) -> int:
         except RunError as error:
             print(f"{name}: left out: {one_line(error)}", file=sys.stderr, flush=True)
         except Exception as error:  # of OpenCV, of torch: one method must not cost the others
+            if was_terminated(error):
+                raise
             print(f"{name}: left out: {one_line(error)} ({type(error).__name__})", file=sys.stderr, flush=True)
     if not results:
         return 1

@@ -27,7 +27,7 @@ def torchvision_network(name: str, weights: str | None, **options: Any) -> nn.Mo
     if weights is None:
         return models.get_model(name, weights=None, **options).eval()  # type: ignore[no-any-return]  # no annotations
     try:
-        if Path(weights).suffix not in (".pth", ".pt"):
+        if Path(weights).suffix not in (".pth", ".pt") and not Path(weights).is_file():
             return published_network(name, weights, **options).eval()
         saved = read_tensors(weights)
     except (RuntimeError, ValueError) as error:

@@ -142,8 +142,8 @@ def published_network(name: str, weights: str, **options: Any) -> nn.Module:  # 
         ) from error
     except Exception as error:  # what torch raises depends on what the file holds
         raise RuntimeError(
-            f"The weights {weights} of {name} in {folder} are damaged ({type(error).__name__}): delete that file, and "
-            "it is fetched anew."
+            f"The weights {weights} of {name} in {folder} cannot be loaded ({type(error).__name__}): where their file "
+            "is damaged, delete it, and it is fetched anew."
         ) from error
     return network
 

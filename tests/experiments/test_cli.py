@@ -362,3 +362,17 @@ def test_debug_shows_the_traceback(
     monkeypatch.setenv("BACKDROP_DEBUG", "1")
     assert main(["evaluate", str(tmp_path / "nothing")]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_loader_that_was_told_to_end_is_an_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        try:
+            raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated. ")
+        except RuntimeError as error:  # as torch does
+            raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly") from error
+
+    monkeypatch.setitem(COMMANDS, "table", fail)
+    assert main(["table"]) == 143
+    assert capsys.readouterr().err == "interrupted.\n"

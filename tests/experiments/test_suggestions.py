@@ -23,7 +23,7 @@ def suggested(text: str) -> list[str]:
     return shlex.split(command)
 
 
-def test_a_command_holds_all_that_make_has_a_variable_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_holds_all_that_make_has_a_variable_for(root: Path) -> None:
     config = {
         "seed_everything": 3,
         "run": {"data": "davis", "profile": "paper"},
@@ -32,7 +32,7 @@ def test_a_command_holds_all_that_make_has_a_variable_for(root: Path, monkeypatc
     words = suggested(make_command("train-seg", config, Path("runs/$1")))
     wanted = ["DATA=davis", "ROOT=/my data", "CLIPS=bear camel", "RESOLUTION=1080p", "PROFILE=paper", "SEED=3"]
     assert words == ["make", "train-seg", *wanted, "RUN=runs/$$1"]
-    check(root, words, monkeypatch)
+    check(root, words)
 
 
 def test_own_configs_are_none_of_make(tmp_path: Path) -> None:
@@ -46,12 +46,11 @@ def test_stage_2_without_stage_1(
     tmp_path: Path,
     fit_arguments: Callable[..., list[str]],
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     more = ["--data.init_args.preset=ptz"] if data == "demo" else ["--data.init_args.clips=[bear, camel]"]
     assert main(fit_arguments(tmp_path, "segment", *more, data=data)) == 1
     words = suggested(capsys.readouterr().err)
-    check(root, words, monkeypatch)
+    check(root, words)
     assert {f"DATA={data}", f"RUN={tmp_path}", "PRESET=ptz" if data == "demo" else "CLIPS=bear camel"} <= {*words}
     elsewhere = ["--model.init_args.inpainter_ckpt=painter.ckpt"]
     assert main(fit_arguments(tmp_path, "segment", *more, *elsewhere, data=data)) == 1
@@ -65,7 +64,6 @@ def test_an_unfinished_stage_1(
     fit_arguments: Callable[..., list[str]],
     davis: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert main(fit_arguments(tmp_path, "inpaint")) == 0
     file = StageFolder(tmp_path / "inpaint").config_file
@@ -75,7 +73,7 @@ def test_an_unfinished_stage_1(
     assert main(fit_arguments(tmp_path, "segment")) == 0
     words = suggested(capsys.readouterr().err)
     assert words == ["make", "train-inpaint", "DATA=davis", f"ROOT={davis}", f"RUN={tmp_path}"]
-    check(root, words, monkeypatch)
+    check(root, words)
     moved = (tmp_path / "inpaint").rename(tmp_path / "by-hand")  # where make would not go on
     arguments = fit_arguments(tmp_path / "b", "segment")
     assert main([*arguments, f"--model.init_args.inpainter_ckpt={StageFolder(moved).last}"]) == 0
@@ -90,7 +88,6 @@ def test_an_evaluation_without_a_trained_stage(
     trained: Path,
     davis: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = tmp_path / "run"
     if missing != "run":
@@ -101,7 +98,7 @@ def test_an_evaluation_without_a_trained_stage(
         StageFolder(run / "inpaint").last.unlink()
     assert main(["evaluate", str(run)]) == 1
     words = suggested(capsys.readouterr().err)
-    check(root, words, monkeypatch)
+    check(root, words)
     targets = ["train-seg"] if missing == "stage 2" else ["train-inpaint", "train-seg"]
     data = ["DATA=demo"] if missing in ("run", "both") else ["DATA=davis", f"ROOT={davis}"]
     assert words == ["make", *targets, *data, f"RUN={run}"]

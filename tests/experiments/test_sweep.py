@@ -22,6 +22,7 @@ from experiments.cli import main
 from experiments.composition import CONFIGS
 from experiments.errors import RunError, Terminated
 from experiments.sweep import SWEEPS, Planned, find_sweep, grid, look_at, plan, read_sweep, without
+from experiments.trial import parse
 from tests.conftest import DEMO_COUNTS
 
 SHIPPED = sorted(SWEEPS.glob("*.yaml"))
@@ -137,6 +138,18 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_trained(tmp_pat
     with pytest.raises(RunError, match=r"Trial s_mni=0\.1-seed0 cannot be made: .*s_mni"):
         look_at(plan(tmp_path / "s.yaml", [f"--run={tmp_path / 'run'}"]))
     assert not (tmp_path / "run").exists()
+
+
+def test_baselines_are_of_the_data_of_the_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(sweep, "train_stage", lambda arguments, what: called.append(arguments))
+    words = ["--run=x", "--seed_everything=1", "--data.init_args.preset=ptz", "--", "--data.init_args.root", "/y"]
+    recipes = [parse([f"--config=ablations/{name}.yaml", *words])[0].recipe for name in ("ours", "joint")]
+    sweep.run_baselines(Path("x"), ["mog2"], recipes)
+    options = ["--data.init_args.preset=ptz", "--data.init_args.root", "/y"]
+    assert called == [["baselines", "x", "--method", "mog2", "--config", "data/demo.yaml", *options]]
+    with pytest.raises(RunError, match="varies the data"):
+        sweep.run_baselines(Path("x"), ["mog2"], [*recipes, parse(["--run=x"])[0].recipe])
 
 
 def test_settings_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

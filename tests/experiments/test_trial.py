@@ -56,11 +56,17 @@ def test_options_of_the_data_go_to_both_stages_and_others_to_their_own() -> None
         assert "--data.init_args.preset=ptz" in arguments
         assert arguments[arguments.index("--data.init_args.root") + 1] == "/x"
     assert first[-2:] == ["--trainer.max_steps", "7"] and "--model.init_args.s_min=0.3" not in first
-    assert second[-2:] == ["--trainer.max_steps", "9"] and "--model.init_args.s_min=0.3" in second
+    assert second[second.index("--trainer.max_steps") + 1] == "9" and "--model.init_args.s_min=0.3" in second
     painter = second[second.index("--model.init_args.inpainter_ckpt") + 1]
     assert painter == str(one.painter / "inpaint" / "checkpoints" / "last.ckpt")
     words = ["--data", "X", "--data=Y", "--database", "--data.a=1"]
     assert data_options(words) == ["--data", "X", "--data=Y", "--data.a=1"]
+
+
+def test_the_name_of_a_trial_wins_over_that_of_its_config() -> None:
+    words = trial("--config=ablations/joint.yaml", "--model.init_args.s_min=0.1").segment_arguments()
+    assert words.index("--config=ablations/joint.yaml") < words.index("--run.setting")
+    assert words[words.index("--run.setting") + 1] == "joint-s_min=0.1"
 
 
 def test_trials_share_a_painter_where_stage_1_is_the_same() -> None:
