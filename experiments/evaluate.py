@@ -222,7 +222,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
     """The record of what made the numbers."""
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     data, run = config.get("data") or {}, config.get("run") or {}
-    model = (config.get("model") or {}).get("init_args") or {}
+    model, trainer = (config.get("model") or {}).get("init_args") or {}, config.get("trainer") or {}
     return {
         **({"setting": run["setting"]} if run.get("setting") is not None else {}),
         "command": command,
@@ -241,8 +241,8 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
             "checkpoint_sha256": sha256(path),
             "steps": load_checkpoint(path)["global_step"],
             "inpainter_steps": run.get("inpainter_steps"),
-            "trainer_settings": {name: (config.get("trainer") or {}).get(name) for name in FIXED_TRAINER_SETTINGS},
-            "training_precision": (config.get("trainer") or {}).get("precision"),
+            "trainer_settings": {name: trainer.get(name) for name in FIXED_TRAINER_SETTINGS if name != "precision"},
+            "training_precision": trainer.get("precision"),
             "evaluation_precision": "32-true",
         },
         "versions": provenance.versions(),

@@ -14,10 +14,10 @@ from datamodules.problems import counted
 from experiments import provenance
 from experiments.evaluate import COLUMNS, TITLES
 from experiments.results import Result, by_protocol, by_setting, require_one_protocol
+from experiments.timing import SECONDS
 
 PUBLISHED = Path(__file__).parent / "published.yaml"
 Kind = Literal["fixed", "best", "published"]
-SECONDS = {"seconds_per_frame": "s/frame", "processor_seconds_per_frame": "CPU s/frame"}
 HEADINGS = {**TITLES, "average_precision": "AP", **SECONDS}
 
 

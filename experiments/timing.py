@@ -13,6 +13,9 @@ from pytorch_lightning import LightningModule
 
 from datamodules import FramesDataModule
 
+SECONDS = {"seconds_per_frame": "s/frame", "processor_seconds_per_frame": "CPU s/frame"}
+"""What is measured, and its heading in a table."""
+
 _FEW = 20
 """Frames that are timed, spread evenly over the test split."""
 
@@ -44,8 +47,8 @@ class Stopwatch:
         """``seconds_per_frame`` and ``processor_seconds_per_frame``; nothing where nothing was timed."""
         if not self.frames:
             return {}
-        spent = {"seconds_per_frame": self.seconds, "processor_seconds_per_frame": self.processor_seconds}
-        return {name: seconds / self.frames for name, seconds in spent.items()}
+        spent = (self.seconds, self.processor_seconds)
+        return {name: seconds / self.frames for name, seconds in zip(SECONDS, spent, strict=True)}
 
 
 def time_inference(model: LightningModule, data: FramesDataModule) -> dict[str, float]:

@@ -27,6 +27,7 @@ from experiments.composition import data_parser, find_configs
 from experiments.errors import RunError, UsageError, one_line, was_terminated
 from experiments.evaluate import RESULTS, TITLES, add_rows, tester, write_results
 from experiments.folders import differences
+from experiments.timing import SECONDS
 
 BEST = "best_* uses test labels to choose a threshold"
 
@@ -186,14 +187,13 @@ def table(results: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     """
     shown = Table(title=title)
     shown.add_column("method")
-    for name in ("threshold", *TITLES.values(), "s/frame", "CPU s/frame"):
+    for name in ("threshold", *TITLES.values(), *SECONDS.values()):
         shown.add_column(name, justify="right")
     for name, numbers in results.items():
-        seconds = (numbers["made_by"][f"{of}seconds_per_frame"] for of in ("", "processor_"))
-        add_rows(shown, name, numbers, [f"{spent:.3f}" for spent in seconds])
+        add_rows(shown, name, numbers, [f"{numbers['made_by'][column]:.3f}" for column in SECONDS])
     shown.add_section()
     for name, floor in next(iter(results.values()))["floors"].items():
-        add_rows(shown, name, floor, ["", ""])
+        add_rows(shown, name, floor, ["" for _ in SECONDS])
     return shown
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torchvision import models
 
 from experiments.errors import RunError, one_line
-from lightning_modules.networks.backbone import published_network, read_tensors
+from lightning_modules.networks.backbone import names_a_file, published_network, read_tensors
 
 
 def torchvision_network(name: str, weights: str | None, **options: Any) -> nn.Module:  # noqa: ANN401
@@ -27,7 +26,7 @@ def torchvision_network(name: str, weights: str | None, **options: Any) -> nn.Mo
     if weights is None:
         return models.get_model(name, weights=None, **options).eval()  # type: ignore[no-any-return]  # no annotations
     try:
-        if Path(weights).suffix not in (".pth", ".pt") and not Path(weights).is_file():
+        if not names_a_file(weights):
             return published_network(name, weights, **options).eval()
         saved = read_tensors(weights)
     except (RuntimeError, ValueError) as error:

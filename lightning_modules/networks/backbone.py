@@ -111,10 +111,15 @@ def _full_trunk(name: str, weights: str | None) -> list[nn.Module]:
 
 def _load_weights(resnet: nn.Module, name: str, weights: str) -> None:
     """Fill a full-width ResNet from torchvision's weights of that name or from a local file."""
-    if Path(weights).suffix in _FILES or Path(weights).is_file():
+    if names_a_file(weights):
         _load_file(resnet, name, weights)
         return
     resnet.load_state_dict(published_network(name, weights).state_dict())
+
+
+def names_a_file(weights: str) -> bool:
+    """Whether weights are the path of a file, not the name of weights that torchvision publishes."""
+    return Path(weights).suffix in _FILES or Path(weights).is_file()
 
 
 def published_network(name: str, weights: str, **options: Any) -> nn.Module:  # noqa: ANN401
