@@ -1,0 +1,116 @@
+"""How a model is made of config files: of the golden tests, only this file knows them and the names of arguments."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import lpips
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.cli import LightningArgumentParser
+
+import lightning_modules  # noqa: F401  (importing makes the short class names known)
+from experiments.composition import CONFIGS, find_configs
+
+PROFILES = sorted(path.parent.name for path in CONFIGS.glob("profiles/*/segment.yaml"))
+BACKGROUNDS = ["inpainting", *sorted(path.stem for path in CONFIGS.glob("background/*.yaml"))]
+_OF_THE_SMALL_PROFILE = ["profiles/small/prior_l2_weighted.yaml", "objectives/paper.yaml"]
+SIZES = {
+    "inpaint": {"small": {}, "paper": {"channels": "[8,16,32,64]"}},
+    "segment": {
+        "small": {},
+        "paper": {
+            "detector_width": "0.25",
+            "synthesis_backbone": "resnet18",
+            "synthesis_width": "0.25",
+            "crop_size": "[64,64]",
+            "code_size": "60",
+            "tiled_size": "16",
+        },
+    },
+}
+"""Between profile and ablation: the paper's networks are too large for a test."""
+NO_WEIGHTS = {"detector_weights": "null", "synthesis_weights": "null"}
+"""After the ablation: nothing is fetched."""
+
+
+VARIATIONS = {
+    "exact": {"estimator": "exact", "background_estimator": "exact"},
+    "draws": {"estimator": "leave_one_out", "samples": "3", "background_estimator": "null"},
+    "level": {"mask_prior": "v", "mask_prior_level": "0.5"},
+    "sizes": {"s_min": "0.1", "s_max": "0.5", "max_offset": "2.0", "hole_growth": "1.3", "epsilon": "0.02"},
+}
+"""What no shipped file sets, or not so that three steps show it: each is like an ablation of the small profile."""
+
+
+def ablations(profile: str) -> dict[str, list[str]]:
+    """Every ablation of a profile by its name: the arguments that follow the profile's."""
+    files = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("ablations/*.yaml"))
+    shipped = {"none": []} | {file: [f"--config={file}"] for file in files}
+    if profile == "small":
+        shipped |= {file: [f"--config={file}"] for file in _OF_THE_SMALL_PROFILE}
+        shipped |= {name: _options(values) for name, values in VARIATIONS.items()}
+    return {name.removeprefix("ablations/").removesuffix(".yaml"): arguments for name, arguments in shipped.items()}
+
+
+def model(
+    stage: str, profile: str, background: str = "inpainting", ablation: str = "none", inpainter: str | None = None
+) -> pl.LightningModule:
+    """Build the module of a stage as `make` composes it, at a size that a test can train."""
+    files = ["base.yaml", f"{stage}.yaml", "data/demo.yaml", f"profiles/{profile}/{stage}.yaml"]
+    if background != "inpainting":
+        files += [f"background/{background}.yaml"]
+        files += [file for file in (f"profiles/{profile}/plates.yaml",) if (CONFIGS / file).exists()]
+    arguments = [f"--config={file}" for file in files] + _options(SIZES[stage][profile])
+    arguments += ablations(profile)[ablation]
+    if stage == "segment":
+        arguments += _options(NO_WEIGHTS)
+    if inpainter is not None:
+        arguments += _options({"inpainter_ckpt": inpainter})
+    parser = _parser()
+    made: pl.LightningModule = parser.instantiate(parser.parse_args(find_configs(arguments))).model
+    return made
+
+
+def _options(values: dict[str, str]) -> list[str]:
+    return [f"--model.init_args.{name}={value}" for name, value in values.items()]
+
+
+def _parser() -> LightningArgumentParser:
+    """Understands what a training understands; only the model of it is built."""
+    parser = LightningArgumentParser(exit_on_error=False)
+    parser.add_argument("--config", action="config")
+    parser.add_subclass_arguments(pl.LightningModule, "model", required=True)
+    for part in ("run", "data", "trainer"):
+        parser.add_argument(f"--{part}", type=dict[str, Any], default={})
+    parser.add_argument("--seed_everything", type=int, default=0)
+    return parser
+
+
+@contextmanager
+def random_perceptual_features() -> Iterator[None]:
+    """Let LPIPS have features of its own random draws, the same ones every time, so that nothing is fetched."""
+
+    def build(net: str, **_: object) -> torch.nn.Module:
+        torch.rand(1)  # as the true features would: what is built after it has other weights than what is built before
+        return copy.deepcopy(_perceptual_network(net))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lpips, "LPIPS", build)
+        yield
+
+
+_LPIPS = lpips.LPIPS
+
+
+@cache
+def _perceptual_network(net: str) -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        made: torch.nn.Module = _LPIPS(net=net, pnet_rand=True, verbose=False)
+    return made

@@ -1,0 +1,60 @@
+"""Three training steps of every profile, background and ablation compute what they did at commit 41bc105.
+
+training.json holds, as exact hexadecimal floats, every number that is logged in three training steps on tiny frames and
+one of validation, what validation and testing return, and check sums of the initial and the trained weights. How it was
+made, and how it is made again where numbers are meant to change: tests/golden/make.py. Last digits depend on processor
+and torch: where the fingerprint in the file is not that of this machine, the first step is compared to a tolerance.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.golden import files, training
+
+GOLDEN = files.read("training")
+EXACT = GOLDEN["fingerprint"] == training.fingerprint()
+TOLERANCE = {"rel": 2e-3, "abs": 1e-4}
+
+
+def quick(setting: str) -> bool:
+    """Whether `make test` measures it; the others train in `make test-full`."""
+    _, background, ablation = (*setting.split("/", 2), "")[:3]
+    if ablation in ("gumbel_0.5", "gumbel_1.0", "weights_imagenet", "weights_self_supervised", "ours"):
+        return False
+    if setting.startswith("paper/temporal") or setting == "small/inpainting/exact" or background == "static":
+        return ablation == "none"
+    return True
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where checkpoints of stage 1 are."""
+    return tmp_path_factory.mktemp("golden")
+
+
+def test_every_composition_has_golden_values() -> None:
+    assert sorted(GOLDEN["settings"]) == sorted(training.settings())
+
+
+@pytest.mark.parametrize(
+    "setting", [pytest.param(s, marks=() if quick(s) else pytest.mark.slow) for s in GOLDEN["settings"]]
+)
+def test_training_computes_the_golden_values(setting: str, folder: Path) -> None:
+    golden = dict(GOLDEN["settings"][setting])
+    golden["keys"] = GOLDEN["keys"][golden["keys"]]
+    found = training.measure(setting, folder)
+    if EXACT:
+        assert found == golden, "\n".join(files.differences(golden, found))
+    else:
+        assert found["keys"] == golden["keys"], "\n".join(files.differences(golden["keys"], found["keys"]))
+        assert list(found["logged"]) == list(golden["logged"])
+        for name, values in golden["logged"].items():
+            if name.startswith("train/"):
+                first, expected = (float.fromhex(text.split()[0]) for text in (found["logged"][name], values))
+                assert first == pytest.approx(expected, **TOLERANCE), (
+                    f"{name} in the first step; another processor or torch made the golden values, so they are "
+                    f"compared to a tolerance ({GOLDEN['fingerprint']})"
+                )
