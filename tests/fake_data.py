@@ -101,6 +101,9 @@ def write_video(
         stream = file.add_stream(codec, rate=rate)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
+        if codec == "libx264":  # its assembler and its threads write other bytes now and then
+            stream.options = {"x264-params": "asm=0"}
+            stream.codec_context.thread_count = 1
         for frame in range(frames):
             file.mux(stream.encode(av.VideoFrame.from_ndarray(draw_frame(clip, frame, size)[0], format="rgb24")))
         file.mux(stream.encode())

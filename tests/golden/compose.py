@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import lpips
@@ -15,7 +16,9 @@ import torch
 from pytorch_lightning.cli import LightningArgumentParser
 
 import lightning_modules  # noqa: F401  (importing makes the short class names known)
+from experiments.cli import COMMANDS
 from experiments.composition import CONFIGS, find_configs
+from experiments.lightning_cli import ExperimentCLI
 
 PROFILES = sorted(path.parent.name for path in CONFIGS.glob("profiles/*/segment.yaml"))
 BACKGROUNDS = ["inpainting", *sorted(path.stem for path in CONFIGS.glob("background/*.yaml"))]
@@ -48,6 +51,15 @@ VARIATIONS = {
 """What no shipped file sets, or not so that three steps show it: each is like an ablation of the small profile."""
 
 
+SWEEPS = CONFIGS.parent / "sweeps"
+RUN_SETTINGS = "experiments.settings.RunSettings"
+
+
+def commands() -> list[str]:
+    """Names of all commands of the command line."""
+    return [*COMMANDS, *ExperimentCLI.subcommands()]
+
+
 def ablations(profile: str) -> dict[str, list[str]]:
     """Every ablation of a profile by its name: the arguments that follow the profile's."""
     files = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("ablations/*.yaml"))
@@ -75,6 +87,23 @@ def model(
     parser = _parser()
     made: pl.LightningModule = parser.instantiate(parser.parse_args(find_configs(arguments))).model
     return made
+
+
+def commands_of_a_run(run: Path, background: str) -> list[list[str]]:
+    """Arguments of the commands that make a run of few steps on little footage, as `make demo` has them."""
+    counts = {"train_clips": 1, "val_clips": 1, "test_clips": 1, "frames_per_clip": 6}
+    commands = []
+    for stage in ("inpaint", "segment"):
+        files = ["base.yaml", f"{stage}.yaml", "data/demo.yaml", f"profiles/small/{stage}.yaml"]
+        if stage == "segment" and background != "inpainting":
+            files += [f"background/{background}.yaml", "profiles/small/plates.yaml"]
+        command = ["fit", *(f"--config={file}" for file in [*files, "debug.yaml"])]
+        command += [f"--data.init_args.{name}={value}" for name, value in counts.items()]
+        command += ["--trainer.accelerator=cpu", f"--trainer.default_root_dir={run / stage}"]
+        command += ["--trainer.max_steps=3", "--trainer.val_check_interval=3", "--trainer.log_every_n_steps=1"]
+        commands += [command]
+    commands[1] += _options({"inpainter_ckpt": f"{run}/inpaint/checkpoints/last.ckpt"})
+    return [*commands, ["evaluate", str(run)]]
 
 
 def _options(values: dict[str, str]) -> list[str]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 FOLDER = Path(__file__).parent
 
@@ -31,6 +38,40 @@ def write(name: str, values: Mapping[str, Any], overwrite: bool) -> None:
     path.write_text(f"{{\n{text}\n}}\n")
 
 
+def fingerprint(packages: Sequence[str]) -> dict[str, str]:
+    """What the last digits depend on: exactly equal numbers are expected where this is equal."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    flags = next((line.split(":")[1].split() for line in lines if line.startswith("flags")), [])
+    return {name: version(name) for name in packages} | {
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "machine": platform.machine(),
+        "processor": next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), ""),
+        "instructions": " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "fma", "amx")))),
+    }
+
+
+def exact(golden: Mapping[str, Any], packages: Sequence[str]) -> bool:
+    """Whether golden values are to be met to the last digit here; else a warning says that they are only approached."""
+    here = fingerprint(packages)
+    if golden["fingerprint"] == here:
+        return True
+    other = "; ".join(differences(golden["fingerprint"], here))
+    warnings.warn(
+        f"golden values are compared to a tolerance: they are of other software or processor ({other})", stacklevel=2
+    )
+    return False
+
+
+def digest(tensors: Sequence[Tensor]) -> str:
+    """Check sum of the values of tensors, in order."""
+    sha = hashlib.sha256()
+    for tensor in tensors:
+        sha.update(repr((str(tensor.dtype), tuple(tensor.shape))).encode())
+        sha.update(tensor.detach().contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]
+
+
 def _group(values: object) -> str:
     if not isinstance(values, dict):
         return json.dumps(values)
@@ -38,10 +79,13 @@ def _group(values: object) -> str:
 
 
 def _commit() -> str:
-    """The commit of the code in the working directory, marked where files of it have changed."""
-    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    changed = subprocess.run(["git", "status", "--short", "-uno"], capture_output=True, text=True, check=True).stdout
-    return head + ("-dirty" if changed.strip() else "")
+    """The commit of the code in the working directory, marked where files of it, but for tests, have changed."""
+    changed = _git("status", "--short", "--untracked-files=no", "--", ":!tests")
+    return _git("rev-parse", "HEAD") + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def differences(golden: object, found: object, path: str = "") -> Iterator[str]:

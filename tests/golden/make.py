@@ -1,10 +1,12 @@
-"""Write golden values: ``python -m tests.golden.make training [--overwrite]``.
+"""Write golden values: ``python -m tests.golden.make training data run surface``, or some of them; see --help.
 
-The values are those of the code in the working directory, whose commit they are written with. Those of commit 41bc105
-were made with the first version of these files in a checkout of that commit::
+The values are those of the code in the working directory; the file says of which commit. Those of commit 41bc105 were
+made with the tests of the commit that added this file, whose compose.py knows the names of that time::
 
-    git worktree add ../old 41bc105 && git worktree add ../net COMMIT_THAT_ADDED_tests/golden
-    cd ../old && PYTHONPATH=../net python -m tests.golden.make training
+    git worktree add ../old 41bc105
+    cd ../old
+    git checkout COMMIT -- tests
+    python -m tests.golden.make training data run
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.golden import files, training
+from tests.golden import data, files, run, surface, training
 
 
 def make_training() -> dict[str, Any]:
@@ -33,10 +35,34 @@ def make_training() -> dict[str, Any]:
             keys[label] = names
             values[setting] = found | {"keys": label}
             print(setting, flush=True)
-    return {"fingerprint": training.fingerprint(), "keys": keys, "settings": values}
+    return {"fingerprint": files.fingerprint(training.PACKAGES), "keys": keys, "settings": values}
 
 
-KINDS: dict[str, Callable[[], dict[str, Any]]] = {"training": make_training}
+def make_data() -> dict[str, Any]:
+    """Of every data module, by name."""
+    values = {}
+    for setting in data.SETTINGS:
+        with tempfile.TemporaryDirectory() as folder:
+            values[setting] = data.measure(setting, Path(folder))
+    return {"fingerprint": files.fingerprint(data.PACKAGES), "settings": values}
+
+
+def make_run() -> dict[str, Any]:
+    """Of a run against each background."""
+    values = {}
+    for background in run.BACKGROUNDS:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["BACKDROP_CACHE"] = f"{folder}/cache"
+            values[background] = run.measure(background, Path(folder) / "run")
+    return {"fingerprint": files.fingerprint(run.PACKAGES), "runs": values}
+
+
+KINDS: dict[str, Callable[[], dict[str, Any]]] = {
+    "training": make_training,
+    "data": make_data,
+    "run": make_run,
+    "surface": surface.measure,
+}
 
 
 def main() -> None:
@@ -45,7 +71,7 @@ def main() -> None:
     parser.add_argument("kinds", nargs="+", choices=list(KINDS))
     parser.add_argument("--overwrite", action="store_true", help="replace the values that are there")
     options = parser.parse_args()
-    os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
+    os.environ |= {"JSONARGPARSE_DEPRECATION_WARNINGS": "off", "WANDB_MODE": "disabled"}
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     for kind in options.kinds:
         if (files.FOLDER / f"{kind}.json").exists() and not options.overwrite:

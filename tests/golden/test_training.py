@@ -3,7 +3,7 @@
 training.json holds, as exact hexadecimal floats, every number that is logged in three training steps on tiny frames and
 one of validation, what validation and testing return, and check sums of the initial and the trained weights. How it was
 made, and how it is made again where numbers are meant to change: tests/golden/make.py. Last digits depend on processor
-and torch: where the fingerprint in the file is not that of this machine, the first step is compared to a tolerance.
+and torch: where the fingerprint in the file is not that of this machine, steps are compared to a tolerance.
 """
 
 from __future__ import annotations
@@ -15,8 +15,14 @@ import pytest
 from tests.golden import files, training
 
 GOLDEN = files.read("training")
-EXACT = GOLDEN["fingerprint"] == training.fingerprint()
-TOLERANCE = {"rel": 2e-3, "abs": 1e-4}
+TOLERANCES = {"": (1e-4, 1e-4, 2e-2), "bf16-mixed": (1e-2, 0.5, 0.5)}
+"""Relative, by step: with other vector instructions 1e-6, 1e-6 and 2e-3 were seen (bf16-mixed: 8e-4, 0.2 and 0.2)."""
+
+
+@pytest.fixture(scope="session")
+def exact() -> bool:
+    """Whether this machine computes the same last digits."""
+    return files.exact(GOLDEN, training.PACKAGES)
 
 
 def quick(setting: str) -> bool:
@@ -42,19 +48,17 @@ def test_every_composition_has_golden_values() -> None:
 @pytest.mark.parametrize(
     "setting", [pytest.param(s, marks=() if quick(s) else pytest.mark.slow) for s in GOLDEN["settings"]]
 )
-def test_training_computes_the_golden_values(setting: str, folder: Path) -> None:
+def test_training_computes_the_golden_values(setting: str, folder: Path, exact: bool) -> None:
     golden = dict(GOLDEN["settings"][setting])
     golden["keys"] = GOLDEN["keys"][golden["keys"]]
     found = training.measure(setting, folder)
-    if EXACT:
+    if exact:
         assert found == golden, "\n".join(files.differences(golden, found))
-    else:
-        assert found["keys"] == golden["keys"], "\n".join(files.differences(golden["keys"], found["keys"]))
-        assert list(found["logged"]) == list(golden["logged"])
-        for name, values in golden["logged"].items():
-            if name.startswith("train/"):
-                first, expected = (float.fromhex(text.split()[0]) for text in (found["logged"][name], values))
-                assert first == pytest.approx(expected, **TOLERANCE), (
-                    f"{name} in the first step; another processor or torch made the golden values, so they are "
-                    f"compared to a tolerance ({GOLDEN['fingerprint']})"
-                )
+        return
+    assert found["keys"] == golden["keys"], "\n".join(files.differences(golden["keys"], found["keys"]))
+    assert list(found["logged"]) == list(golden["logged"])
+    for name in (name for name in golden["logged"] if name.startswith("train/")):
+        steps = zip(found["logged"][name].split(), golden["logged"][name].split(), strict=True)
+        for (value, expected), tolerance in zip(steps, TOLERANCES[setting.rpartition(":")[0]], strict=True):
+            about = pytest.approx(float.fromhex(expected), rel=tolerance, abs=tolerance / 10)
+            assert float.fromhex(value) == about, name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,9 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from tests.golden import compose
+from tests.golden.files import digest
 
+PACKAGES = ("torch", "torchvision", "kornia", "lpips")
 STEPS, LENGTH = 3, 20  # of as many the length of the training is: boxes warm up for a tenth of it
 Values = dict[str, Any]
 
@@ -56,29 +57,6 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def fingerprint() -> dict[str, str]:
-    """What the last digits depend on: exactly equal numbers are expected where this is equal."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    flags = next((line.split(":")[1].split() for line in lines if line.startswith("flags")), [])
-    return {
-        "torch": torch.__version__,
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "machine": platform.machine(),
-        "processor": next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), ""),
-        "instructions": " ".join(sorted(flag for flag in flags if flag.startswith(("avx", "fma", "amx")))),
-    }
-
-
-def digest(tensors: Iterator[Tensor] | list[Tensor]) -> str:
-    """Check sum of the values of tensors, in order."""
-    sha = hashlib.sha256()
-    for tensor in tensors:
-        sha.update(repr((str(tensor.dtype), tuple(tensor.shape))).encode())
-        sha.update(tensor.detach().contiguous().numpy().tobytes())
-    return sha.hexdigest()[:16]
 
 
 def batch(number: int, plates: bool) -> dict[str, Any]:
