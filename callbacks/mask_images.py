@@ -20,7 +20,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks, make_grid
 
-from callbacks.metrics import corner_boxes
+from backdrop.boxes import to_corners
 from callbacks.png import save_png
 
 PANEL_WIDTH = 256
@@ -320,7 +320,7 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     if "subject_box" in frame:
         boxes = frame["subject_box"][frame["subject_confidence"] > 0]
         colours = [subject_colour(number) for number in range(len(boxes))]
-    corners = corner_boxes(boxes, (height, width))
+    corners = to_corners(boxes, (height, width))
     if (corners[:, 2:] > corners[:, :2]).all():
         image = draw_bounding_boxes(image, corners, colors=colours, width=2)
     probability = frame.get("probability")
@@ -383,7 +383,7 @@ def _wandb_boxes(frame: Frame) -> dict[str, Any] | None:
     box = frame.get("box")
     if box is None or not box.isfinite().all():
         return None
-    left, top, right, bottom = corner_boxes(box[None], (1, 1))[0].tolist()  # fractions of the frame
+    left, top, right, bottom = to_corners(box[None], (1, 1))[0].tolist()  # fractions of the frame
     entry: dict[str, Any] = {
         "position": {"minX": left, "maxX": right, "minY": top, "maxY": bottom},
         "class_id": 1,

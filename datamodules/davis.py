@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Clip, Mask
+from datamodules.clips.clip import Clip, Mask
 from datamodules.readers import ImageFrames, natural_key, read_mask, read_objects
-from datamodules.roots import wrong_root
+from datamodules.sets.roots import wrong_root
 
 _IGNORE = 255
 

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Clip, Mask
-from datamodules.demo_camera import PRESETS, Preset
-from datamodules.demo_render import VERSION, DemoClip, render, render_objects
+from datamodules.clips.clip import Clip, Mask
 from datamodules.readers import Broken, Keep, Pixels, resize
+from datamodules.sets.demo.camera import PRESETS, Preset
+from datamodules.sets.demo.render import VERSION, DemoClip, render, render_objects
 
 
 class DemoDataModule(FramesDataModule):

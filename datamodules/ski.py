@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Box, Clip
-from datamodules.labels_h5 import FILE, LabelledClip, both_folders, labelled_clips, labels_folders
+from datamodules.clips.clip import Box, Clip
 from datamodules.readers import ImageFrames, list_images, read_mask, readable
-from datamodules.roots import wrong_root
-from datamodules.ski_cameras import FRAME_SIZE, body_joints, in_view, joint_boxes, project, read_dlt, read_markers
+from datamodules.sets.labels_h5 import FILE, LabelledClip, both_folders, labelled_clips, labels_folders
+from datamodules.sets.roots import wrong_root
+from datamodules.sets.ski_cameras import FRAME_SIZE, body_joints, in_view, joint_boxes, project, read_dlt, read_markers
 
 TRIALS: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((103, 124, 202, 221, 302, 412), (115, 110, 214, 207, 309, 405)),

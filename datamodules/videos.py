@@ -13,7 +13,8 @@ from pytorch_lightning.utilities import rank_zero_warn
 
 from datamodules.base import SPLITS, FramesDataModule, Split
 from datamodules.checks import frame_warnings, subject_warnings
-from datamodules.clips import Clip
+from datamodules.clips.clip import Clip
+from datamodules.clips.sampling import at_rate, within
 from datamodules.readers import (
     ImageFrames,
     VideoFrames,
@@ -23,9 +24,8 @@ from datamodules.readers import (
     read_mask,
     readable,
 )
-from datamodules.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
-from datamodules.sampling import at_rate, within
-from datamodules.stored_clips import too_short
+from datamodules.sets.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
+from datamodules.store.stored_clips import too_short
 
 _STRETCH = 1.15
 

@@ -14,25 +14,11 @@ from types import FrameType
 
 from jsonargparse import ArgumentError
 
-from experiments import (
-    benchmark,
-    dashboard,
-    davis,
-    estimators,
-    evaluate,
-    flops,
-    gpu_check,
-    inspect,
-    predict,
-    prepare,
-    sweep,
-    table,
-    trial,
-)
-from experiments import report as run_report
-from experiments.baselines import command as baselines
+from experiments.benchmarks import benchmark, estimators, flops, gpu_check
+from experiments.commands import baselines, dashboard, davis, evaluate, inspect, predict, prepare, sweep, table, trial
+from experiments.commands import report as run_report
 from experiments.errors import Terminated, UsageError, one_line, report, was_terminated
-from experiments.lightning_cli import StageFinished, run_lightning
+from experiments.runs.lightning_cli import StageFinished, run_lightning
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "baselines": baselines.main,

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lightning_modules.contracts import Batch, StepOutput
+from backdrop.contracts import Batch, StepOutput
 from lightning_modules.geometry import box_mask
 from lightning_modules.losses import ReconstructionLoss
 from lightning_modules.losses.reconstruction import squared_error

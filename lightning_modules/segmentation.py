@@ -7,8 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from backdrop.contracts import Batch, StepOutput
 from lightning_modules.background import BackgroundName, Scene, nearest_plate
-from lightning_modules.contracts import Batch, StepOutput
 from lightning_modules.geometry import (
     box_area,
     box_coverage,

@@ -10,24 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import (
-    benchmark,
-    dashboard,
-    davis,
-    estimators,
-    evaluate,
-    flops,
-    gpu_check,
-    inspect,
-    predict,
-    report,
-    sweep,
-    table,
-    trial,
-)
-from experiments.baselines import command as baselines
-from experiments.composition import CONFIGS, data_parser, find_configs
-from experiments.lightning_cli import understand
+from experiments.benchmarks import benchmark, estimators, flops, gpu_check
+from experiments.commands import baselines, dashboard, davis, evaluate, inspect, predict, report, sweep, table, trial
+from experiments.runs.composition import CONFIGS, data_parser, find_configs
+from experiments.runs.lightning_cli import understand
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
 PARSERS = {

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments import provenance
-from experiments.evaluate import COLUMNS, TITLES
-from experiments.folders import FREE_SETTINGS, flat
+from experiments.commands.evaluate import COLUMNS, TITLES
 from experiments.reporting.runs import STAGES, Run
+from experiments.runs import provenance
+from experiments.runs.folder import FREE_SETTINGS, flat
 
 PARTS = {"held_out": "", "trained": " (frames trained on)"}
 NOT_COMPARED = (

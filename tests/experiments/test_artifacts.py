@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pytorch_lightning.loggers import WandbLogger
 
-from experiments.artifacts import InpainterArtifact
-from experiments.folders import sha256
+from backdrop.files import sha256
+from experiments.runs.artifacts import InpainterArtifact
 
 
 class Logger(WandbLogger):

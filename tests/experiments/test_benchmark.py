@@ -12,9 +12,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from datamodules.codecs import encode
 from datamodules.readers import VideoFrames
-from experiments import benchmark, decoding, footage, formats, growth, loading
+from datamodules.store.codecs import encode
+from experiments.benchmarks import benchmark, decoding, footage, formats, growth, loading
 from experiments.cli import main
 
 SIZE = (36, 64)
@@ -97,7 +97,7 @@ def test_a_missing_package_is_no_failure(
             raise error
         return real(name, package)
 
-    monkeypatch.setattr("experiments.decoding.importlib.import_module", missing)
+    monkeypatch.setattr("experiments.benchmarks.decoding.importlib.import_module", missing)
     found = benchmark.speeds(tmp_path, SIZE, frames=8, batch=4, workers=0, rounds=1, video_size=(72, 128))
     assert found["video, torchcodec"] == found["video, torchcodec, in order, no loader"] == {"missing": shown}
     results = {"settings": {"size": SIZE, "batch": 4, "workers": 0, "frames": 8}, "speeds": found}

@@ -15,9 +15,9 @@ import pytest
 import torch
 import yaml
 
-from experiments import provenance
 from experiments.cli import COMMANDS, main
-from experiments.folders import StageFolder
+from experiments.runs import provenance
+from experiments.runs.folder import StageFolder
 from lightning_modules import InpaintingModule
 
 FitArguments = Callable[..., list[str]]

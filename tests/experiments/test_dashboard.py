@@ -18,8 +18,8 @@ import torch
 import yaml
 
 from callbacks.mask_images import log_to_wandb, sheet
-from experiments import dashboard
 from experiments.cli import main
+from experiments.commands import dashboard
 
 Spec = dict[str, Any]
 

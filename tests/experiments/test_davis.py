@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from experiments import cli, stages
+from experiments import cli
 from experiments.cli import main
-from experiments.evaluate import COLUMNS
+from experiments.commands.evaluate import COLUMNS
+from experiments.runs import stages
 from tests import fake_data
 
 FitArguments = Callable[..., list[str]]
@@ -108,7 +109,7 @@ def test_a_clip_that_fails_does_not_stop_the_others(
 
 def test_an_interruption_ends_it(tmp_path: Path, davis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = list[Sequence[str]]()
-    monkeypatch.setattr("experiments.stages.train", lambda arguments, **_: calls.append(arguments) or 130)
+    monkeypatch.setattr("experiments.runs.stages.train", lambda arguments, **_: calls.append(arguments) or 130)
     assert main(command(tmp_path, davis)) == 130
     assert len(calls) == 1
 
@@ -125,7 +126,7 @@ time.sleep(60)
 """
 PARENT = """
 import signal, sys
-from experiments.stages import train
+from experiments.runs.stages import train
 from experiments.errors import Terminated
 def stop(*_):
     raise Terminated
@@ -153,7 +154,7 @@ def test_a_training_that_is_terminated_may_save_first(tmp_path: Path, root: Path
 
 def test_a_terminated_stage_ends_it(tmp_path: Path, davis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = list[Sequence[str]]()
-    monkeypatch.setattr("experiments.stages.train", lambda arguments, **_: calls.append(arguments) or 143)
+    monkeypatch.setattr("experiments.runs.stages.train", lambda arguments, **_: calls.append(arguments) or 143)
     assert main(command(tmp_path, davis)) == 143
     assert len(calls) == 1
 

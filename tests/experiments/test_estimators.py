@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.benchmarks.estimators import gradient_statistics
 from experiments.cli import main
-from experiments.estimators import gradient_statistics
 
 LIVE = torch.tensor([True, True, True, False])
 

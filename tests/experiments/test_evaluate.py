@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from callbacks.png import read_notes
-from experiments import provenance
-from experiments.chosen import choose, measured
 from experiments.cli import main
-from experiments.evaluate import COLUMNS, TRAINED_BY, _tuned
-from experiments.folders import StageFolder
+from experiments.commands.evaluate import COLUMNS, TRAINED_BY, _tuned
+from experiments.results.chosen import choose, measured
+from experiments.runs import provenance
+from experiments.runs.folder import StageFolder
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from experiments.benchmarks.flops import measure, profile_costs
 from experiments.cli import main
-from experiments.flops import measure, profile_costs
 
 
 def test_one_convolution_by_hand() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from backdrop.files import sha256, write_text
 from experiments.errors import RunError
-from experiments.folders import Progress, StageFolder, differences, load_checkpoint, sha256, write_atomically
+from experiments.runs.folder import Progress, StageFolder, differences, load_checkpoint
 
 
 def config(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -116,11 +117,11 @@ def test_sha256(tmp_path: Path) -> None:
 
 
 def test_atomic_writing_leaves_no_part(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "new" / "file.txt", "one")
-    write_atomically(tmp_path / "new" / "file.txt", "two")
+    write_text(tmp_path / "new" / "file.txt", "one")
+    write_text(tmp_path / "new" / "file.txt", "two")
     assert (tmp_path / "new" / "file.txt").read_text() == "two"
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["file.txt"]
     (tmp_path / "new" / "taken").mkdir()
     with pytest.raises(OSError, match=r"taken"):
-        write_atomically(tmp_path / "new" / "taken", "three")
+        write_text(tmp_path / "new" / "taken", "three")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["file.txt", "taken"]

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from experiments import gpu_check
+from experiments.benchmarks import gpu_check
+from experiments.benchmarks.gpu_check import Outcome, check
 from experiments.cli import main
-from experiments.gpu_check import Outcome, check
 
 TINY = {"steps": 2, "batch_size": 2, "warm_up": 1, "accelerator": "cpu", "backend": "eager"}
 

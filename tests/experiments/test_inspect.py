@@ -13,10 +13,10 @@ from PIL import Image
 
 from datamodules import DavisDataModule
 from datamodules.dataset import FrameDataset
-from datamodules.plates import Plate, stacked
+from datamodules.plates.plates import Plate, stacked
 from datamodules.readers import ImageFrames
 from experiments.cli import main
-from experiments.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
+from experiments.commands.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
 from tests import fake_data
 from tests.fake_data import SIZE
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pytorch_lightning.loggers import WandbLogger
 
+from backdrop.files import sha256
 from experiments.cli import main
-from experiments.folders import sha256
-from experiments.loggers import ResumedCSVLogger, build_loggers, has_account, read_rows, wandb_mode
-from experiments.settings import RunSettings
+from experiments.runs.loggers import ResumedCSVLogger, build_loggers, has_account, read_rows, wandb_mode
+from experiments.runs.settings import RunSettings
 from tests.wandb_log import records
 
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments import predict
 from experiments.cli import main
-from experiments.predict import Found, VideoWriter, _at_full_size, draw, union
+from experiments.commands import predict
+from experiments.commands.predict import Found, VideoWriter, _at_full_size, draw, union
 from tests import fake_data
 
 HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.store import FrameStore
-from experiments import footage
+from datamodules.store.store import FrameStore
+from experiments.benchmarks import footage
+from experiments.benchmarks.growth import storing_memory
 from experiments.cli import main
-from experiments.composition import build_data
-from experiments.growth import storing_memory
+from experiments.runs.composition import build_data
 from tests import fake_data
 
 FitArguments = Callable[..., list[str]]

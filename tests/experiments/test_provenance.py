@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import provenance
+from experiments.runs import provenance
 
 
 def repository(folder: Path) -> Path:

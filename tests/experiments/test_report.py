@@ -18,7 +18,7 @@ import yaml
 
 from callbacks.png import save_png
 from experiments.cli import main
-from experiments.evaluate import COLUMNS
+from experiments.commands.evaluate import COLUMNS
 from experiments.reporting import curves
 from experiments.reporting.pictures import sheet_panels
 from experiments.reporting.runs import find_runs

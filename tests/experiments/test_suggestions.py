@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from experiments.cli import main
-from experiments.folders import StageFolder
-from experiments.suggestions import make_command
+from experiments.runs.folder import StageFolder
+from experiments.runs.suggestions import make_command
 from tests.test_readme import check
 
 

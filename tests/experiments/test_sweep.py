@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments import cli, stages, sweep
+from experiments import cli
 from experiments.cli import main
-from experiments.composition import CONFIGS
+from experiments.commands import sweep
+from experiments.commands.sweep import SWEEPS, Planned, find_sweep, grid, look_at, plan, read_sweep, without
+from experiments.commands.trial import parse
 from experiments.errors import RunError, Terminated
-from experiments.sweep import SWEEPS, Planned, find_sweep, grid, look_at, plan, read_sweep, without
-from experiments.trial import parse
+from experiments.runs import stages
+from experiments.runs.composition import CONFIGS
 from tests.conftest import DEMO_COUNTS
 
 SHIPPED = sorted(SWEEPS.glob("*.yaml"))

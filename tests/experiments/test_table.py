@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from experiments.cli import main
+from experiments.commands.sweep import SWEEPS, plan
 from experiments.errors import RunError
-from experiments.results import read_results
-from experiments.sweep import SWEEPS, plan
-from experiments.table_formats import FORMATS
-from experiments.tables import PUBLISHED, build
+from experiments.results.record import read_results
+from experiments.results.table import PUBLISHED, build
+from experiments.results.writers import FORMATS
 
 Write = Callable[..., Path]
 NUMBERS = {"j_mean": 0.5, "f_measure": 0.6, "precision": 0.7, "recall": 0.55, "boundary_f": 0.4, "hit_rate": 0.9}

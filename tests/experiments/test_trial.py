@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from datamodules.locks import flock
+from backdrop.locks import flock
+from experiments.commands.trial import Trial, make_stage, parse
 from experiments.errors import RunError, UsageError
-from experiments.folders import StageFolder
-from experiments.recipe import check, data_options, write_down
-from experiments.stages import alone, train
-from experiments.trial import Trial, make_stage, parse
+from experiments.runs.folder import StageFolder
+from experiments.runs.recipe import check, data_options, write_down
+from experiments.runs.stages import alone, train
 
 
 def trial(*words: str) -> Trial:

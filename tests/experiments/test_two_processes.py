@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.folders import StageFolder
+from experiments.runs.folder import StageFolder
 
 FitArguments = Callable[..., list[str]]
 
