@@ -28,6 +28,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
+        if error.errno is None:  # a library's own
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
     finally:
         with suppress(OSError):

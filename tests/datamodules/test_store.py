@@ -495,7 +495,7 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(
 
     with monkeypatch.context() as patch:
         if place.startswith("os."):
-            patch.setattr(f"datamodules.{'entry' if place == 'os.fsync' else 'store'}.{place}", refuse)
+            patch.setattr(f"datamodules.store.{'entry' if place == 'os.fsync' else 'store'}.{place}", refuse)
         else:
             patch.setattr(EntryWriter, place, refuse)
         with pytest.raises(StoreError, match=message) as caught:

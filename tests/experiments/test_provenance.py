@@ -13,11 +13,11 @@ from experiments.runs import provenance
 def repository(folder: Path) -> Path:
     """A repository of one commit, whose file ``a.py`` stands in for the module."""
     git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
-    (folder / "room").mkdir()
-    (folder / "room" / "a.py").write_text("1\n")
+    (folder / "room" / "floor").mkdir(parents=True)
+    (folder / "room" / "floor" / "a.py").write_text("1\n")
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
         subprocess.run([*git, *words], check=True)
-    return folder / "room" / "a.py"
+    return folder / "room" / "floor" / "a.py"
 
 
 def test_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,7 @@ def test_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "room" / "a.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "room" / "floor" / "a.py"))
     assert provenance.commit() == {"commit": None, "dirty": None}
     assert provenance.trained_by(["earlier"]) == ["earlier"]
 
