@@ -1,10 +1,9 @@
-"""``python -m experiments benchmark data|stores``: how fast frames are loaded, from the store and in other ways."""
+"""``benchmark``: how fast frames are loaded, from the store and in other ways."""
 
 from __future__ import annotations
 
 import json
 import platform
-import shlex
 import statistics
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from os import cpu_count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -48,8 +47,9 @@ from experiments.benchmarks.loading import (
     write_folder,
     write_store,
 )
-from experiments.errors import CommandParser
+from experiments.errors import UsageError
 from experiments.runs import provenance
+from experiments.signatures import Typed
 
 BASELINE = "JPEG folder"
 VIDEO_SIZE = (1080, 1920)
@@ -238,57 +238,55 @@ def memory_lines(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def argument_parser() -> CommandParser:
-    """The options of ``benchmark``."""
-    parser = CommandParser(prog="python -m experiments benchmark", description=__doc__)
-    parser.add_argument(
-        "what", choices=("data", "stores"), help="data: ways to load a video; stores: formats to keep its frames in"
-    )
-    parser.add_argument("--frames", type=int, default=1000, help="length of the generated clip, for data 1080p (1000)")
-    parser.add_argument("--size", type=int, nargs=2, default=(360, 640), metavar=("H", "W"), help="(360 640)")
-    parser.add_argument("--batch", type=int, default=16, help="frames in a batch (16)")
-    parser.add_argument("--workers", type=int, default=2, help="loader processes (2)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (3)")
-    parser.add_argument("--long", action="store_true", help="also the memory over 100000 frames and 5 minutes of video")
-    parser.add_argument("--folder", type=Path, help="where the temporary files go: the disk to be measured")
-    parser.add_argument("--output", type=Path, help="write the numbers as JSON")
-    return parser
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command ``benchmark``.
+def benchmark(
+    what: Literal["data", "stores"],
+    command: Typed,
+    frames: int = 1000,
+    size: tuple[int, int] = (360, 640),
+    batch: int = 16,
+    workers: int = 2,
+    rounds: int = 3,
+    long: bool = False,
+    folder: Path | None = None,
+    output: Path | None = None,
+) -> None:
+    """Measure how fast frames are loaded, from the store and in other ways.
 
     Args:
-        arguments: What follows the command's name.
+        what: data, ways to load a video; or stores, formats to keep its frames in.
+        command: As it was typed, for the record.
+        frames: Length of the generated clip, for data 1080p.
+        size: (height, width) of the loaded frames in pixels.
+        batch: Frames in a batch.
+        workers: Loader processes.
+        rounds: How often everything is measured.
+        long: Also measure the memory over 100000 frames and 5 minutes of video.
+        folder: Where the temporary files go: the disk to be measured.
+        output: Write the numbers as JSON.
 
-    Returns:
-        Exit code.
+    Raises:
+        UsageError: If a number is too small.
     """
-    parser = argument_parser()
-    options = parser.parse_args(arguments)
-    numbers = (*options.size, options.batch, options.rounds, options.workers + 1)
-    batches = options.workers + 2
-    if options.what == "stores":  # some formats give every worker frames of its own, and its first batch is not timed
-        batches = max(batches, 2 * options.workers)
-    if min(numbers) < 1 or options.frames < batches * options.batch:
-        parser.error(f"sizes and numbers must be positive, and the frames at least {batches} batches for the workers")
-    size = (options.size[0], options.size[1])
-    settings = {"size": size, "frames": options.frames, "batch": options.batch, "workers": options.workers}
+    batches = workers + 2
+    if what == "stores":  # some formats give every worker frames of its own, and its first batch is not timed
+        batches = max(batches, 2 * workers)
+    if min(*size, batch, rounds, workers + 1) < 1 or frames < batches * batch:
+        raise UsageError(f"sizes and numbers must be positive, and the frames at least {batches} batches of --batch")
+    settings: dict[str, Any] = {"size": (size[0], size[1]), "frames": frames, "batch": batch, "workers": workers}
     results: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "experiments", "benchmark", *arguments]),
+        "command": command,
         "machine": {"cores": cpu_count(), "memory": machine_memory(), "system": platform.platform()},
         **provenance.commit(),
         "settings": settings,
     }
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        measured = speeds if options.what == "data" else stores
-        results["speeds"] = measured(Path(folder), rounds=options.rounds, **settings)
-        if options.long:
-            results["memory"] = growth(Path(folder), options.batch, options.workers)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        measured = speeds if what == "data" else stores
+        results["speeds"] = measured(Path(temporary), rounds=rounds, **settings)
+        if long:
+            results["memory"] = growth(Path(temporary), batch, workers)
     Console(width=None if sys.stdout.isatty() else 120).print(table(results))
-    for line in memory_lines(results["memory"]) if options.long else ():
+    for line in memory_lines(results["memory"]) if long else ():
         print(line)
-    if options.output is not None:
-        write_text(options.output, json.dumps(results, indent=2) + "\n")
-        print(f"numbers: {options.output}")
-    return 0
+    if output is not None:
+        write_text(output, json.dumps(results, indent=2) + "\n")
+        print(f"numbers: {output}")

@@ -1,14 +1,14 @@
-"""``python -m experiments estimators RUN``: gradient variance per cost of the estimators of G (Sec. 3.1, Eqs. 4, 5)."""
+"""``estimators``: gradient variance per cost of the estimators of G (Sec. 3.1, Eqs. 4, 5)."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
@@ -18,7 +18,7 @@ from rich.table import Table
 from torch import Tensor
 
 from backdrop.contracts import Batch
-from experiments.errors import CommandParser, RunError
+from experiments.errors import RunError, UsageError
 from experiments.runs.restore import load_data, load_model, segment_folder
 from lightning_modules import SegmentationModule
 from lightning_modules.losses import background_objective
@@ -120,54 +120,49 @@ def cell_densities(model: SegmentationModule, batch: Batch) -> tuple[Tensor, Ten
     return density, proposals.probability.log(), live, seconds
 
 
-def argument_parser() -> CommandParser:
-    """The options of ``estimators``."""
-    parser = CommandParser(prog="python -m experiments estimators", description=__doc__)
-    parser.add_argument("run", type=Path, help="run folder of a trained model")
-    parser.add_argument("--checkpoint", choices=("last", "best"), default="last")
-    parser.add_argument("--batches", type=int, default=4, help="how many batches of its training frames")
-    parser.add_argument("--draws", type=int, default=1000, help="how often each estimator is drawn")
-    parser.add_argument("--flatten", type=float, default=1.0, help="temperature of p: a large one is an early detector")
-    parser.add_argument("--seed", type=int, default=0)
-    return parser
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command ``estimators``.
+def estimators(
+    run: Path,
+    checkpoint: Literal["last", "best"] = "last",
+    batches: int = 4,
+    draws: int = 1000,
+    flatten: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Compare the gradient variance per cost of the estimators of G, of a trained run.
 
     Args:
-        arguments: What follows the command's name.
-
-    Returns:
-        Exit code.
+        run: Run folder of a trained model.
+        checkpoint: The last one, or the best: that of the smallest val/loss.
+        batches: How many batches of its training frames.
+        draws: How often each estimator is drawn.
+        flatten: Temperature of p: a large one is an early detector.
+        seed: Of the frames and the draws.
 
     Raises:
         RunError: If the run holds no segmentation model.
+        UsageError: If a number is not positive.
     """
-    parser = argument_parser()
-    options = parser.parse_args(arguments)
-    if min(options.draws, options.batches) < 1 or options.flatten <= 0:
-        parser.error("--draws, --batches and --flatten must be positive")
-    pl.seed_everything(options.seed, verbose=False)
-    folder = segment_folder(options.run)
-    model = load_model(folder, options.checkpoint)
+    if min(draws, batches) < 1 or flatten <= 0:
+        raise UsageError("--draws, --batches and --flatten must be positive")
+    pl.seed_everything(seed, verbose=False)
+    folder = segment_folder(run)
+    model = load_model(folder, checkpoint)
     if not isinstance(model, SegmentationModule):
-        raise RunError(f"{options.run} holds no segmentation model.")
+        raise RunError(f"{run} holds no segmentation model.")
     data = load_data(folder.config())
     data.setup("fit")
     found = []
-    for batch in track(islice(data.train_dataloader(), options.batches), "painting every cell", options.batches):
+    for batch in track(islice(data.train_dataloader(), batches), "painting every cell", batches):
         found.append(cell_densities(model, data.on_after_batch_transfer(batch, 0)))
     density, logit = torch.cat([part[0] for part in found]), torch.cat([part[1] for part in found])
     live, seconds = found[0][2], sum(part[3] for part in found) / len(found)
-    shown = Table(title=f"gradient of G in the logits, {len(density)} frames, {options.draws} draws")
+    shown = Table(title=f"gradient of G in the logits, {len(density)} frames, {draws} draws")
     for column in ("estimator", "K", "passes/frame", "ms/frame", "variance", "variance x passes", "bias"):
         shown.add_column(column, justify="left" if column == "estimator" else "right")
     epsilon = model.hparams["epsilon"]
     for name, count in CANDIDATES:
-        one = gradient_statistics(density, logit / options.flatten, live, name, count, options.draws, epsilon)
+        one = gradient_statistics(density, logit / flatten, live, name, count, draws, epsilon)
         cost = f"{1000 * seconds * one.passes:.2f}"
         numbers = (f"{one.variance:.3g}", f"{one.variance * one.passes:.3g}", f"{one.bias:.3f}")
         shown.add_row(name, str(count) if name != "exact" else "", str(one.passes), cost, *numbers)
     Console(width=None if sys.stdout.isatty() else 120).print(shown)
-    return 0

@@ -1,8 +1,7 @@
-"""``python -m experiments flops``: parameters and floating-point operations of the networks."""
+"""``flops``: parameters and floating-point operations of the networks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +10,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.errors import CommandParser
-from experiments.runs.composition import CONFIGS, model_and_data
+from experiments.runs.composition import model_and_data
 from lightning_modules import InpaintingModule, SegmentationModule
 
 PROFILES = ("small", "paper")
@@ -67,36 +65,23 @@ def profile_costs(profile: str, data: str) -> list[Cost]:
     ]
 
 
-def argument_parser() -> CommandParser:
-    """The options of ``flops``."""
-    parser = CommandParser(prog="python -m experiments flops", description=__doc__)
-    parser.add_argument("--profile", choices=PROFILES, help="one profile only")
-    named = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
-    parser.add_argument("--data", choices=named, default="demo", help="data config that gives the frame size (demo)")
-    return parser
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command ``flops``.
+def flops(profile: str | None = None, data: str = "demo") -> None:
+    """Count parameters and floating-point operations of the networks.
 
     Args:
-        arguments: What follows the command's name.
-
-    Returns:
-        Exit code.
+        profile: One size profile only.
+        data: Data config that gives the frame size.
     """
-    options = argument_parser().parse_args(arguments)
     shown = Table(title="one image, forward pass; a multiply-add is 2 FLOPs")
     for title in ("profile", "network", "input", "parameters", "GFLOPs"):
         shown.add_column(title, justify="left" if title in ("profile", "network") else "right")
-    for profile in [options.profile] if options.profile else PROFILES:
-        costs = profile_costs(profile, options.data)
+    for one in [profile] if profile else PROFILES:
+        costs = profile_costs(one, data)
         for cost in costs:
             size = f"{cost.size[0]}x{cost.size[1]}"
-            shown.add_row(profile, cost.name, size, f"{cost.parameters:,}", f"{cost.flops / 1e9:.3f}")
+            shown.add_row(one, cost.name, size, f"{cost.parameters:,}", f"{cost.flops / 1e9:.3f}")
         inference = costs[0].flops + costs[1].flops
         total = sum(cost.parameters for cost in costs)
-        shown.add_row(profile, "all; inference D + S", "", f"{total:,}", f"{inference / 1e9:.3f}")
+        shown.add_row(one, "all; inference D + S", "", f"{total:,}", f"{inference / 1e9:.3f}")
         shown.add_section()
     Console(width=100).print(shown)
-    return 0

@@ -1,4 +1,4 @@
-"""``python -m experiments gpu-check``: both stages in every precision, plain and compiled, with their speed."""
+"""``gpu-check``: both stages in every precision, plain and compiled, with their speed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from callbacks import NanGuard
-from experiments.errors import CommandParser, RunError, one_line
-from experiments.runs.composition import CONFIGS, model_and_data
+from experiments.errors import RunError, one_line
+from experiments.runs.composition import model_and_data
 from lightning_modules import InpaintingModule, SegmentationModule
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
@@ -157,40 +157,26 @@ def _model(stage: str, settings: dict[str, Any], painter: Path) -> pl.LightningM
     return SegmentationModule(**(settings | nothing), inpainter_ckpt=str(painter))
 
 
-def argument_parser() -> CommandParser:
-    """The options of ``gpu-check``."""
-    parser = CommandParser(prog="python -m experiments gpu-check", description=__doc__)
-    profiles = sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path.is_dir())
-    named = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
-    parser.add_argument("--profile", choices=profiles, default="paper", help="size profile (paper)")
-    parser.add_argument("--data", choices=named, default="davis", help="data config that gives the frame size (davis)")
-    parser.add_argument("--batch-size", type=int, default=16, help="frames in a batch (16)")
-    parser.add_argument("--steps", type=int, default=50, help=f"steps that are timed, after {WARM_UP} others (50)")
-    return parser
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command ``gpu-check``.
+def gpu_check(profile: str = "paper", data: str = "davis", batch_size: int = 16, steps: int = 50) -> None:
+    """Say whether and how fast both stages train on a GPU, in every precision.
 
     Args:
-        arguments: What follows the command's name.
-
-    Returns:
-        Exit code.
+        profile: Size profile.
+        data: Data config that gives the frame size.
+        batch_size: Frames in a batch.
+        steps: Steps that are timed, after 10 others.
 
     Raises:
         RunError: If there is no GPU, or a setting does not train.
     """
-    options = argument_parser().parse_args(arguments)
-    if min(options.batch_size, options.steps) < 1:
-        raise RunError(f"--batch-size and --steps must be 1 or more, got {options.batch_size} and {options.steps}.")
+    if min(batch_size, steps) < 1:
+        raise RunError(f"--batch-size and --steps must be 1 or more, got {batch_size} and {steps}.")
     if not torch.cuda.is_available():
         raise RunError("gpu-check needs a CUDA GPU, and torch sees none: run it on a machine that has one.")
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}: {options.profile}, {options.data}", flush=True)
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}: {profile}, {data}", flush=True)
     failed = 0
-    for outcome in check(options.profile, options.data, options.batch_size, options.steps):
+    for outcome in check(profile, data, batch_size, steps):
         print(outcome, flush=True)
         failed += bool(outcome.failure)
     if failed:
         raise RunError(f"{failed} of {4 * len(PRECISIONS)} settings do not train on this GPU: see the lines above.")
-    return 0

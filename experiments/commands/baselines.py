@@ -1,18 +1,15 @@
-"""``python -m experiments baselines RUN``: other methods on the test clips of a data module, one table of all."""
+"""``baselines``: other methods on the test clips of a data module, one table of all."""
 
 from __future__ import annotations
 
 import datetime
 import json
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
-from jsonargparse import Namespace
-from pytorch_lightning.cli import LightningArgumentParser
 from rich.console import Console
 from rich.table import Table
 
@@ -26,20 +23,10 @@ from experiments.commands.evaluate import RESULTS, TITLES, add_rows, tester, wri
 from experiments.errors import RunError, UsageError, one_line, was_terminated
 from experiments.results.timing import SECONDS
 from experiments.runs import provenance
-from experiments.runs.composition import data_parser, find_configs
 from experiments.runs.folder import differences
+from experiments.signatures import Config, Data, Groups, Typed
 
 BEST = "best_* uses test labels to choose a threshold"
-
-
-def argument_parser() -> LightningArgumentParser:
-    """The options of ``baselines``: those of ``fit``, as far as they are of the data, and those of every method."""
-    parser = data_parser("baselines")
-    parser.add_argument("folder", type=str, help="run folder: results are written to RUN/baselines/METHOD")
-    parser.add_argument("--method", type=str, nargs="+", default=["all"], help=f"all, or some of {', '.join(METHODS)}")
-    for name, kind in METHODS.items():
-        parser.add_class_arguments(kind, name, instantiate=False)
-    return parser
 
 
 def chosen_methods(names: Sequence[str]) -> list[str]:
@@ -57,21 +44,22 @@ def chosen_methods(names: Sequence[str]) -> list[str]:
     return list(METHODS) if "all" in names else list(dict.fromkeys(names))
 
 
-def settings(name: str, options: Namespace) -> dict[str, Any]:
+def settings(name: str, arguments: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the numbers of a method, as it is written down.
 
     Args:
         name: The method.
-        options: Those of :func:`argument_parser`.
+        arguments: Its arguments.
+        config: The merged settings of the data.
     """
-    data = options.data.as_dict()
+    data = config["data"]
     return {
-        "data": options.run.get("data"),
+        "data": config["run"].get("data"),
         "profile": "baseline",
         "scale": data["init_args"].get("scale"),
         "mode": None,
         "method": name,
-        "method_settings": options[name].as_dict(),
+        "method_settings": dict(arguments),
         "data_settings": {key: data[key] for key in ("class_path", "init_args")},
         "evaluation_precision": "32-true",
     }
@@ -134,13 +122,22 @@ def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[d
     return metrics.results, module.watch.per_frame()
 
 
-def run_method(name: str, options: Namespace, data: FramesDataModule, command: str) -> dict[str, Any]:
+def run_method(
+    name: str,
+    arguments: Mapping[str, Any],
+    folder: Path,
+    data: FramesDataModule,
+    config: Mapping[str, Any],
+    command: str,
+) -> dict[str, Any]:
     """Measure one method and write its ``results.json``, unless that was done before.
 
     Args:
         name: The method.
-        options: Those of :func:`argument_parser`.
+        arguments: Its arguments.
+        folder: The run folder.
         data: A data module after ``setup("test")``.
+        config: The merged settings of the data.
         command: What the user typed, for the record.
 
     Returns:
@@ -150,17 +147,17 @@ def run_method(name: str, options: Namespace, data: FramesDataModule, command: s
     Raises:
         RunError: If the method cannot run, or was measured with other settings.
     """
-    folder = Path(options.folder) / "baselines" / name
-    path, wanted = folder / RESULTS["held_out"], settings(name, options)
-    seed = int(options.seed_everything or 0)
+    own = folder / "baselines" / name
+    path, wanted = own / RESULTS["held_out"], settings(name, arguments, config)
+    seed = int(config["seed_everything"] or 0)
     before = finished(path, wanted, seed)
     if before is not None:
         print(f"{name}: finished before, {path}", flush=True)
         return before
     print(f"{name}: {len(data.dataset('test'))} frames", flush=True)
     pl.seed_everything(seed, workers=True, verbose=False)
-    baseline = METHODS[name](**options[name].as_dict())
-    numbers, seconds = measure(baseline, data, folder)
+    baseline = METHODS[name](**arguments)
+    numbers, seconds = measure(baseline, data, own)
     made_by = {
         "command": command,
         **provenance.commit(),
@@ -197,11 +194,23 @@ def table(results: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     return shown
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The command ``baselines``.
+def baselines(
+    folder: Path,
+    data: Data[pl.LightningDataModule],
+    config: Config,
+    arguments: Annotated[Mapping[str, Mapping[str, Any]], Groups(METHODS)],
+    command: Typed,
+    method: list[str] = ["all"],  # noqa: B006  (nothing changes it)
+) -> int:
+    """Measure other methods on the test clips of a data set, and print one table of them.
 
     Args:
-        arguments: What follows the command's name.
+        folder: Run folder; results are written to FOLDER/baselines/METHOD.
+        data: Built from the options of fit.
+        config: The settings of all options.
+        arguments: Arguments of every method.
+        command: As it was typed, for the record.
+        method: Which methods, or all.
 
     Returns:
         Exit code: 1 where not one method could run.
@@ -209,21 +218,17 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         RunError: If the data module is none of ours, or its test clips have no annotation.
     """
-    parser = argument_parser()
-    options = parser.parse_args(find_configs(arguments))
-    names = chosen_methods(options.method)
-    data = parser.instantiate_classes(options).data
+    names = chosen_methods(method)
     if not isinstance(data, FramesDataModule):
         raise RunError(f"{type(data).__name__} is no FramesDataModule: baselines run on those only.")
     data.setup("test")
     dataset = data.dataset("test")
     if dataset.masks is None and dataset.boxes is None:
         raise RunError(f"The test clips of {type(data).__name__} have no masks or boxes: nothing to score.")
-    command = shlex.join(["python", "-m", "experiments", "baselines", *arguments])
     results: dict[str, dict[str, Any]] = {}
     for name in names:
         try:
-            results[name] = run_method(name, options, data, command)
+            results[name] = run_method(name, arguments[name], folder, data, config, command)
         except RunError as error:
             print(f"{name}: left out: {one_line(error)}", file=sys.stderr, flush=True)
         except Exception as error:  # of OpenCV, of torch: one method must not cost the others
@@ -234,11 +239,11 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     first = next(iter(results.values()))
     height, width = data.working_size
-    title = f"{options.run.get('data') or type(data).__name__} at {width}x{height}, {first['frames']} test frames"
+    title = f"{config['run'].get('data') or type(data).__name__} at {width}x{height}, {first['frames']} test frames"
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table(results, f"{title}, mean over clips"))
-    if absent := [name for name in names if name not in results]:
-        print(f"left out, see above: {', '.join(absent)}")
+    if missing := [name for name in names if name not in results]:
+        print(f"left out, see above: {', '.join(missing)}")
     print(f"best rows: {BEST}")
-    print(f"numbers: {Path(options.folder) / 'baselines' / '*' / RESULTS['held_out']}")
+    print(f"numbers: {folder / 'baselines' / '*' / RESULTS['held_out']}")
     return 0

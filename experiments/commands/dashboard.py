@@ -13,6 +13,7 @@ from experiments.errors import CommandParser, RunError, one_line
 from experiments.reporting.templates import template
 from experiments.runs.loggers import has_account
 from experiments.runs.settings import RunSettings
+from experiments.signatures import Words
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import Panel
@@ -221,7 +222,7 @@ def argument_parser() -> CommandParser:
     return parser
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Words) -> int:
     """The command ``dashboard``.
 
     Args:

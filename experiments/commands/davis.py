@@ -16,6 +16,7 @@ from experiments.commands.evaluate import RESULTS, evaluate, show, write_results
 from experiments.errors import CommandParser, RunError, one_line
 from experiments.runs import provenance
 from experiments.runs.stages import Stage, fit_arguments, train_stage
+from experiments.signatures import Words
 
 STAGES: tuple[Stage, Stage] = ("inpaint", "segment")
 COMMON = (
@@ -125,7 +126,7 @@ def parse(arguments: Sequence[str]) -> Namespace:
     return options
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Words) -> int:
     """The command ``davis``.
 
     Args:

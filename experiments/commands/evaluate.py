@@ -28,6 +28,7 @@ from experiments.runs import provenance
 from experiments.runs.folder import FIXED_TRAINER_SETTINGS, StageFolder, load_checkpoint
 from experiments.runs.progress import progress_bar
 from experiments.runs.restore import load_data, load_model, segment_folder
+from experiments.signatures import Words
 
 Part = Literal["held_out", "trained"]
 RESULTS: dict[Part, str] = {"held_out": "results.json", "trained": "results_trained.json"}
@@ -367,7 +368,7 @@ def argument_parser() -> CommandParser:
     return parser
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Words) -> int:
     """The command ``evaluate``.
 
     Args:

@@ -1,4 +1,4 @@
-"""``python -m experiments inspect``: what a data set holds, what is wrong with it, and how it looks."""
+"""``inspect``: what a data set holds, what is wrong with it, and how it looks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning import LightningDataModule
 from rich.console import Console
 from rich.table import Table
 
@@ -17,7 +17,7 @@ from datamodules.base import SPLITS, Split
 from datamodules.clips.problems import Problem, counted
 from datamodules.contact_sheet import ROWS, contact_sheet
 from experiments.errors import RunError
-from experiments.runs.composition import data_parser, find_configs
+from experiments.signatures import Data
 
 COLUMNS = ("split", "clip", "frames", "size", "masks", "boxes", "problems")
 MOST_CLIPS = 20
@@ -98,28 +98,16 @@ def sheet_line(data: FramesDataModule, sheet: Path) -> str:
     return f"pictures: {sheet}" + (f" ({ROWS} of {clips} clips)" if clips > ROWS else "")
 
 
-def argument_parser() -> LightningArgumentParser:
-    """The options of ``inspect``."""
-    parser = data_parser("inspect")
-    parser.add_argument("--output", type=str | None, default=None, help="folder of the contact sheet (runs/DATA)")
-    return parser
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command ``inspect``.
+def inspect(data: Data[LightningDataModule], output: Path | None = None) -> None:
+    """Show what a data set holds and what is wrong with it, and draw a contact sheet.
 
     Args:
-        arguments: What follows the command's name.
-
-    Returns:
-        Exit code.
+        data: Built from the options of fit.
+        output: Folder of the contact sheet (runs/DATA).
 
     Raises:
         RunError: If the data module is none of ours.
     """
-    parser = argument_parser()
-    options = parser.parse_args(find_configs(arguments))
-    data = parser.instantiate_classes(options).data
     if not isinstance(data, FramesDataModule):
         raise RunError(f"{type(data).__name__} is no FramesDataModule: inspect looks at those only.")
     name = type(data).__name__.removesuffix("DataModule").lower()
@@ -128,7 +116,6 @@ def main(arguments: Sequence[str]) -> int:
     Console(width=None if sys.stdout.isatty() else 120).print(table(data))
     lines = problem_lines(data)
     print("\n".join([f"problems: {data.skipped()}", *lines]) if lines else "problems: none")
-    sheet = Path(options.output or f"runs/{name}") / f"inspect_{name}.png"
+    sheet = (output or Path("runs") / name) / f"inspect_{name}.png"
     save_png(sheet, contact_sheet(data))
     print(sheet_line(data, sheet))
-    return 0

@@ -1,4 +1,4 @@
-"""``python -m experiments predict RUN INPUT``: overlays, masks and boxes of footage without labels."""
+"""``predict``: overlays, masks and boxes of footage without labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from datamodules.readers import (
     resize,
     video_rate,
 )
-from experiments.errors import CommandParser, RunError, warn
+from experiments.errors import RunError, warn
 from experiments.runs.folder import absent, remove_empty
 from experiments.runs.restore import load_data, load_model, segment_folder
 
@@ -263,7 +263,7 @@ def replacing(output: Path) -> Iterator[Path]:
         remove_empty(before)
 
 
-def predict(
+def apply(
     run: Path,
     source: Path,
     output: Path,
@@ -397,45 +397,31 @@ def _write(
     return count
 
 
-def argument_parser() -> CommandParser:
-    """The options of ``predict``."""
-    parser = CommandParser(prog="python -m experiments predict", description=__doc__)
-    parser.add_argument("run", type=Path, help="run folder, such as runs/demo")
-    parser.add_argument("input", type=Path, help="an image, a folder of images or a video")
-    parser.add_argument(
-        "--output", type=Path, help="folder for the overlays, masks and boxes (RUN/predictions/NAME OF INPUT)"
-    )
-    parser.add_argument("--threshold", type=float, default=0.5, help="mask values from here on count as subject (0.5)")
-    parser.add_argument("--checkpoint", choices=("last", "best"), default="last", help="best: smallest val/loss")
-    parser.add_argument("--subjects", type=int, default=1, help="most subjects to find in a frame (1, the paper's)")
-    parser.add_argument("--soft", action="store_true", help="masks as grey values instead of 0 and 255")
-    return parser
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The command ``predict``.
+def predict(
+    run: Path,
+    input: Path,
+    output: Path | None = None,
+    threshold: float = 0.5,
+    checkpoint: Literal["last", "best"] = "last",
+    subjects: int = 1,
+    soft: bool = False,
+) -> None:
+    """Write overlays, masks and boxes of an image, a folder of images or a video.
 
     Args:
-        arguments: What follows the command's name.
-
-    Returns:
-        Exit code.
+        run: Run folder, such as runs/demo.
+        input: An image, a folder of images or a video.
+        output: Folder for the overlays, masks and boxes (RUN/predictions/NAME OF INPUT).
+        threshold: Mask values from here on count as subject.
+        checkpoint: The last one, or the best: that of the smallest val/loss.
+        subjects: Most subjects to find in a frame; the paper's is 1.
+        soft: Masks as grey values instead of 0 and 255.
     """
-    options = argument_parser().parse_args(arguments)
-    output = options.output or options.run / "predictions" / options.input.resolve().name
-    count = predict(
-        options.run,
-        options.input,
-        output,
-        options.threshold,
-        options.checkpoint,
-        options.soft,
-        options.subjects,
-    )
+    folder = output or run / "predictions" / input.resolve().name
+    count = apply(run, input, folder, threshold, checkpoint, soft, subjects)
     print(counted(count, "frame"))
-    print(f"overlays: {next(output / name for name in PARTS[:2] if (output / name).exists())}")
-    print(f"masks: {output / 'masks'}")
-    if options.subjects > 1:
-        print(f"masks of each subject: {output / 'subjects'}")
-    print(f"boxes: {output / 'boxes.csv'}")
-    return 0
+    print(f"overlays: {next(folder / name for name in PARTS[:2] if (folder / name).exists())}")
+    print(f"masks: {folder / 'masks'}")
+    if subjects > 1:
+        print(f"masks of each subject: {folder / 'subjects'}")
+    print(f"boxes: {folder / 'boxes.csv'}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from backdrop.files import write_text
@@ -13,6 +12,7 @@ from experiments.errors import CommandParser, RunError, warn
 from experiments.reporting.page import page
 from experiments.reporting.runs import find_runs
 from experiments.runs import provenance
+from experiments.signatures import Words
 
 
 def report(root: Path, output: Path, command: str = "") -> int:
@@ -52,7 +52,7 @@ def argument_parser() -> CommandParser:
     return parser
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Words) -> int:
     """The command ``report``.
 
     Args:

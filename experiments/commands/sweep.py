@@ -28,6 +28,7 @@ from experiments.runs.lightning_cli import understand
 from experiments.runs.progress import duration
 from experiments.runs.recipe import Recipe, data_options
 from experiments.runs.stages import refuse_failure, train_stage
+from experiments.signatures import Words
 
 SWEEPS = Path(__file__).parent.parent / "sweeps"
 OURS = ["${env}", "${interpreter}", "-m", "experiments", "trial"]
@@ -346,7 +347,7 @@ def plan_arguments(arguments: Sequence[str]) -> tuple[list[Planned], Namespace]:
     return plan(find_sweep(options.file), [*more, *arguments[end:]]), options
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Words) -> int:
     """The command ``sweep``.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from backdrop.files import write_text
@@ -10,6 +9,7 @@ from experiments.errors import CommandParser
 from experiments.results.record import read_results
 from experiments.results.table import build
 from experiments.results.writers import FORMATS
+from experiments.signatures import Words
 
 
 def argument_parser() -> CommandParser:
@@ -30,7 +30,7 @@ def _named(word: str) -> tuple[str, Path]:
     return (name, Path(path)) if equals and "/" not in name and not Path(word).exists() else ("", Path(word))
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Words) -> int:
     """The command ``table``.
 
     Args:

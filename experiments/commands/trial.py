@@ -20,6 +20,7 @@ from experiments.runs.composition import find_configs
 from experiments.runs.folder import StageFolder
 from experiments.runs.recipe import Recipe, check, data_options, write_down
 from experiments.runs.stages import GO_ON, alone, fit_arguments, train_stage
+from experiments.signatures import Words
 
 # The agent of W&B opens one run for each trial, which belongs to stage 2: stage 1 has a run of its own.
 OF_THE_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
@@ -218,7 +219,7 @@ def summary(results: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Words) -> int:
     """The command ``trial``.
 
     Args:

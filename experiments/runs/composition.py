@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import yaml
-from pytorch_lightning.cli import LightningArgumentParser
 
-import datamodules  # noqa: F401  (importing makes the short class names known)
-from experiments.errors import RunError
+from experiments.errors import RunError, UsageError
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -40,43 +37,11 @@ def find_configs(arguments: Sequence[str]) -> list[str]:
     return found
 
 
-def data_parser(command: str) -> LightningArgumentParser:
-    """A parser for commands that are configured as ``fit`` is, but need the data only.
-
-    Args:
-        command: Name of the command.
-
-    Returns:
-        The parser: ``data`` is as for ``fit``; run, model and trainer are accepted and need not be complete.
-    """
-    parser = LightningArgumentParser(
-        prog=f"python -m experiments {command}", description=f"{command}: options as for fit", exit_on_error=False
-    )
-    parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
-    parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
-    for part in ("run", "model", "trainer"):
-        parser.add_argument(f"--{part}", type=dict[str, Any], default={}, help="as for fit; need not be complete")
-    parser.add_argument("--seed_everything", type=Any, default=0, help="not looked at")
-    return parser
-
-
-def build_data(command: str, arguments: Sequence[str]) -> pl.LightningDataModule:
-    """Build the data module that the command line describes.
-
-    Args:
-        command: Name of the command.
-        arguments: What follows it.
-
-    Returns:
-        The data module.
-
-    Raises:
-        ArgumentError: If the settings do not fit.
-        RunError: If a config does not exist.
-    """
-    parser = data_parser(command)
-    data: pl.LightningDataModule = parser.instantiate_classes(parser.parse_args(find_configs(arguments))).data
-    return data
+def names(kind: str) -> list[str]:
+    """The shipped configs of a kind, ``data`` or ``profile``."""
+    if kind == "profile":
+        return sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path.is_dir())
+    return sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml"))
 
 
 def model_and_data(profile: str, stage: str, data: str) -> dict[str, dict[str, Any]]:
@@ -89,7 +54,13 @@ def model_and_data(profile: str, stage: str, data: str) -> dict[str, dict[str, A
 
     Returns:
         ``init_args`` of ``model`` and ``data``, merged as for a training.
+
+    Raises:
+        UsageError: If there is no such data or profile.
     """
+    for kind, name in (("data", data), ("profile", profile)):
+        if name not in (shipped := names(kind)):
+            raise UsageError(f"{kind} is {name}, expected one of {', '.join(shipped)}")
     merged: dict[str, dict[str, Any]] = {"model": {}, "data": {}}
     for file in (f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"):
         loaded = yaml.safe_load((CONFIGS / file).read_text())

@@ -20,7 +20,7 @@ import callbacks  # noqa: F401  (importing makes the short class names known)
 import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
 from backdrop.files import sha256, write_text
-from experiments.errors import RunError, Terminated, warn
+from experiments.errors import NothingToDo, RunError, Terminated, warn
 from experiments.runs import provenance
 from experiments.runs.artifacts import InpainterArtifact
 from experiments.runs.composition import find_configs
@@ -29,10 +29,6 @@ from experiments.runs.loggers import build_loggers, new_run_id
 from experiments.runs.progress import progress_bar
 from experiments.runs.settings import RunSettings
 from experiments.runs.suggestions import make_command
-
-
-class StageFinished(Exception):
-    """The stage has been trained to its end already; nothing to do."""
 
 
 class SaveStageConfig(SaveConfigCallback):
@@ -160,7 +156,7 @@ class ExperimentCLI(LightningCLI):
                 "choose another RUN, or delete that folder."
             )
         if progress.reached(new["trainer"]):
-            raise StageFinished(f"{self.folder.path} is finished ({progress.step} steps): nothing to do.")
+            raise NothingToDo(f"{self.folder.path} is finished ({progress.step} steps): nothing to do.")
         run = old.get("run") or {}
         config.run.id = run.get("id") or new_run_id()
         config.run.commits = provenance.trained_by(run.get("commits") or [])

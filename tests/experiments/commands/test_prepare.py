@@ -15,7 +15,8 @@ from datamodules.store.store import FrameStore
 from experiments.benchmarks import footage
 from experiments.benchmarks.growth import storing_memory
 from experiments.cli import main
-from experiments.runs.composition import build_data
+from experiments.commands.prepare import prepare
+from experiments.signatures import understand
 from tests import fake_data
 
 FitArguments = Callable[..., list[str]]
@@ -49,7 +50,9 @@ def test_fit_prepares_what_is_not(store: Path, tmp_path: Path, fit_arguments: Fi
 
 def test_only_the_data_need_be_described(store: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--config", "data/videos.yaml", "--data.init_args.root", str(videos), "--trainer.max_steps=3"]
-    data = build_data("prepare", [*arguments, "--data.init_args.store_dir", str(store / "deeper")])
+    more = ["--data.init_args.store_dir", str(store / "deeper")]
+    parser, options, _ = understand("prepare", prepare, [*arguments, *more])
+    data = parser.instantiate_classes(options).data
     assert data.store.folder == store / "deeper"  # type: ignore[attr-defined]
     assert main(["prepare", "--data=VideosDataModule", f"--data.root={videos}", "--data.image_size=[48, 64]"]) == 0
     assert "VideosDataModule: 3 clips, 12 frames" in capsys.readouterr().out
