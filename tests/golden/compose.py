@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.cli import LightningArgumentParser
 
 import lightning_modules  # noqa: F401  (importing makes the short class names known)
-from experiments.composition import CONFIGS, find_configs
+from experiments.runs.composition import CONFIGS, find_configs
 
 PROFILES = sorted(path.parent.name for path in CONFIGS.glob("profiles/*/segment.yaml"))
 BACKGROUNDS = ["inpainting", *sorted(path.stem for path in CONFIGS.glob("background/*.yaml"))]
