@@ -21,6 +21,7 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks, make_grid
 
 from backdrop.boxes import to_corners
+from backdrop.settings import Place
 from callbacks.png import save_png
 
 PANEL_WIDTH = 256
@@ -71,7 +72,9 @@ class MaskImages(pl.Callback):
         ValueError: If ``every_n_epochs`` or ``num_images`` is less than 1.
     """
 
-    def __init__(self, every_n_epochs: int = 1, num_images: int = 4, directory: str | None = None) -> None:
+    def __init__(
+        self, every_n_epochs: Place[int] = 1, num_images: Place[int] = 4, directory: Place[str | None] = None
+    ) -> None:
         """Start without frames."""
         super().__init__()
         if every_n_epochs < 1 or num_images < 1:

@@ -18,6 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader, Subset
 
 from backdrop.progress import progress
+from backdrop.settings import Measurement, Place
 from datamodules.clips.clip import Clip, ClipMasks, read_boxes, read_masks
 from datamodules.clips.parts import hold_out
 from datamodules.clips.problems import Problem, counted, read_table, summary, table
@@ -110,20 +111,20 @@ class FramesDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        image_size: tuple[int, int] = (360, 640),
+        image_size: Measurement[tuple[int, int]] = (360, 640),
         scale: float = 1.0,
         batch_size: int = 16,
-        num_workers: int = 2,
+        num_workers: Place[int] = 2,
         augment: bool = True,
         device_augment: bool = True,
-        store_dir: str | None = None,
-        store_limit_gb: float | None = None,
+        store_dir: Place[str | None] = None,
+        store_limit_gb: Place[float | None] = None,
         store_codec: Literal["auto", "raw", "jpeg"] = "auto",
         min_frames: int = 1,
         plates: PlateKind | None = None,
         plate_evidence: EvidenceKind = "appearance",
-        held_out: float = 0.0,
-        evaluated_part: Literal["held_out", "trained"] = "held_out",
+        held_out: Measurement[float] = 0.0,
+        evaluated_part: Measurement[Literal["held_out", "trained"]] = "held_out",
         val_share: float = 0.1,
     ) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.settings import Measurement, Place
 from datamodules.base import FramesDataModule, Split
 from datamodules.clips.clip import Box, Clip
 from datamodules.readers import ImageFrames, file_identity, natural_key, readable
@@ -66,10 +67,10 @@ class H36mDataModule(FramesDataModule):
 
     def __init__(
         self,
-        root: str,
-        every_nth: int = 5,
-        silhouettes: bool = False,
-        image_size: tuple[int, int] = (500, 500),
+        root: Place[str],
+        every_nth: Measurement[int] = 5,
+        silhouettes: Measurement[bool] = False,
+        image_size: Measurement[tuple[int, int]] = (500, 500),
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(image_size, **kwargs)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.settings import Measurement, Place
 from datamodules.base import FramesDataModule, Split
 from datamodules.clips.clip import Box, Clip
 from datamodules.readers import ImageFrames, list_images, read_mask, readable
@@ -62,9 +63,9 @@ class SkiDataModule(FramesDataModule):
 
     def __init__(
         self,
-        root: str,
-        studies: tuple[int, ...] = (1,),
-        whole_skier: bool = True,
+        root: Place[str],
+        studies: Measurement[tuple[int, ...]] = (1,),
+        whole_skier: Measurement[bool] = True,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)

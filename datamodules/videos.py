@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
+from backdrop.settings import Measurement, Place
 from datamodules.base import SPLITS, FramesDataModule, Split
 from datamodules.checks import frame_warnings, subject_warnings
 from datamodules.clips.clip import Clip
@@ -73,11 +74,11 @@ class VideosDataModule(FramesDataModule):
 
     def __init__(
         self,
-        root: str,
-        every_nth: int = 1,
-        fps: float | None = None,
-        time_ranges: dict[str, list[tuple[float, float]]] | None = None,
-        val_fraction: float = 0.2,
+        root: Place[str],
+        every_nth: Measurement[int] = 1,
+        fps: Measurement[float | None] = None,
+        time_ranges: Measurement[dict[str, list[tuple[float, float]]] | None] = None,
+        val_fraction: Measurement[float] = 0.2,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)

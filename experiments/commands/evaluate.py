@@ -25,9 +25,10 @@ from experiments.errors import CommandParser, RunError, one_line, warn
 from experiments.results.chosen import FRAMES, draw_chosen, write_frames
 from experiments.results.timing import time_inference
 from experiments.runs import provenance
-from experiments.runs.folder import FIXED_TRAINER_SETTINGS, StageFolder, load_checkpoint
+from experiments.runs.folder import StageFolder, load_checkpoint
 from experiments.runs.progress import progress_bar
 from experiments.runs.restore import load_data, load_model, segment_folder
+from experiments.runs.settings import DECIDING
 from experiments.signatures import Words
 
 Part = Literal["held_out", "trained"]
@@ -243,7 +244,7 @@ def _made_by(folder: StageFolder, config: Mapping[str, Any], checkpoint: str, co
             "checkpoint_sha256": sha256(path),
             "steps": load_checkpoint(path)["global_step"],
             "inpainter_steps": run.get("inpainter_steps"),
-            "trainer_settings": {name: trainer.get(name) for name in FIXED_TRAINER_SETTINGS if name != "precision"},
+            "trainer_settings": {name: trainer.get(name) for name in DECIDING if name != "precision"},
             "training_precision": trainer.get("precision"),
             "evaluation_precision": "32-true",
         },

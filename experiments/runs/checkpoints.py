@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from backdrop.settings import Place
+
 
 class LastCheckpoint(ModelCheckpoint):
     """Keep ``last.ckpt`` up to date: every so many steps, at the end, and when the user interrupts.
@@ -19,7 +21,7 @@ class LastCheckpoint(ModelCheckpoint):
         every_n_train_steps: Optimiser steps between two writes.
     """
 
-    def __init__(self, dirpath: str | None = None, every_n_train_steps: int = 100) -> None:
+    def __init__(self, dirpath: Place[str | None] = None, every_n_train_steps: Place[int] = 100) -> None:
         super().__init__(
             dirpath=dirpath,
             filename="last",
@@ -70,7 +72,7 @@ class BestCheckpoint(ModelCheckpoint):
         ValueError: If it is no loss: the other quantities are made with labels.
     """
 
-    def __init__(self, dirpath: str | None = None, monitor: str = "val/loss") -> None:
+    def __init__(self, dirpath: Place[str | None] = None, monitor: str = "val/loss") -> None:
         if not monitor.startswith("val/loss"):
             raise ValueError(f"monitor={monitor!r} would choose a checkpoint by labels: give val/loss or a term of it.")
         super().__init__(

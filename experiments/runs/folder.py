@@ -11,28 +11,17 @@ from typing import Any
 import torch
 import yaml
 
+from backdrop.settings import Role
 from experiments.errors import RunError
+from experiments.runs.settings import LIMITS, role
 
-# Settings that say where, for how long and on what a run is trained, not what comes out. All others must agree with
-# the saved ones before a run is resumed.
-FREE_SETTINGS = (
-    "model.init_args.inpainter_ckpt",
-    "data.init_args.store_dir",
-    "data.init_args.store_limit_gb",
-    "data.init_args.num_workers",
-)
-FIXED_TRAINER_SETTINGS = (
-    "precision",
-    "gradient_clip_val",
-    "gradient_clip_algorithm",
-    "accumulate_grad_batches",
-    "overfit_batches",
-)
 PARTS = ("run", "model", "data", "trainer")
 """Parts of a config that have parts of their own."""
 
-PATH_SETTINGS = ("data.init_args.root",)
-PAINTER_CHANGED = "run.inpainter_sha256: another painter"
+FOOTAGE = "data.init_args.root"
+"""Of the place, but another folder is other footage: a run goes on with its own only."""
+
+INPAINTER_CHANGED = "run.inpainter_sha256: another inpainter"
 """Stage 2 was trained over another stage-1 checkpoint, as :func:`differences` puts it: check sums say nothing."""
 
 
@@ -50,7 +39,7 @@ class Progress:
 
     def reached(self, limits: Mapping[str, Any]) -> bool:
         """Whether the trainer settings ``max_steps`` or ``max_epochs`` leave nothing to do."""
-        steps, epochs = limits.get("max_steps") or -1, limits.get("max_epochs") or -1
+        steps, epochs = (limits.get(name) or -1 for name in LIMITS)
         return 0 < steps <= self.step or 0 < epochs <= self.epoch
 
 
@@ -165,23 +154,17 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, after = dict(_learnt(old)), dict(_learnt(new))
     changed = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     lines = [f"{name}: {before.get(name)} -> {after.get(name)}" for name in changed]
-    return [PAINTER_CHANGED if line.startswith("run.inpainter_sha256:") else line for line in lines]
+    return [INPAINTER_CHANGED if line.startswith("run.inpainter_sha256:") else line for line in lines]
 
 
 def _learnt(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of the settings that decide what a run learns."""
-    trainer = config.get("trainer") or {}
-    kept = {
-        "seed_everything": config.get("seed_everything"),
-        "model": config.get("model"),
-        "data": config.get("data"),
-        "trainer": {name: trainer.get(name) for name in FIXED_TRAINER_SETTINGS},
-        "run": {"inpainter_sha256": (config.get("run") or {}).get("inpainter_sha256")},
-    }
-    for name, value in flat(kept):
-        if name in FREE_SETTINGS:
-            continue
-        yield name, str(Path(value).expanduser().resolve()) if name in PATH_SETTINGS and value else value
+    """(dotted name, value) of the settings that decide what a run learns, as far as it must have begun with them."""
+    prolonged = tuple(f"trainer.{name}" for name in LIMITS)
+    for name, value in flat(config):
+        if name == FOOTAGE and value:
+            yield name, str(Path(value).expanduser().resolve())
+        elif role(name, config) is not Role.PLACE and name not in prolonged:
+            yield name, value
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,7 @@ from experiments.errors import NothingToDo, RunError, Terminated, warn
 from experiments.runs import provenance
 from experiments.runs.artifacts import InpainterArtifact
 from experiments.runs.composition import find_configs
-from experiments.runs.folder import PAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
+from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
 from experiments.runs.loggers import build_loggers, new_run_id
 from experiments.runs.progress import progress_bar
 from experiments.runs.settings import RunSettings
@@ -144,7 +144,7 @@ class ExperimentCLI(LightningCLI):
         new = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
         old = self.folder.config()
         changed = differences(old, new)
-        if changed == [PAINTER_CHANGED]:
+        if changed == [INPAINTER_CHANGED]:
             raise RunError(
                 f"The painter {config.model.init_args.inpainter_ckpt} was trained further, or replaced, since "
                 f"{self.folder.path} was trained over it: stage 2 must start anew: delete {self.folder.path}."

@@ -12,14 +12,11 @@ from jsonargparse import ArgumentParser
 import datamodules  # noqa: F401  (importing makes the short class names known)
 from experiments.errors import RunError
 from experiments.runs.folder import StageFolder, load_checkpoint
+from experiments.runs.settings import only_to_begin
 from experiments.runs.suggestions import make_command
 from lightning_modules import SegmentationModule
 
-# Needed to begin a training, not to apply its result: leaving them out lets a checkpoint load where the files are gone.
-TRAINING_ONLY = ("detector_weights", "synthesis_weights", "perceptual_net")
 MOST_SUBJECTS = 20
-# Settings of earlier versions that said where something lay, not what it was: runs that were trained with them load.
-RETIRED_DATA_SETTINGS = ("cache_dir",)
 
 
 def segment_folder(run: Path) -> StageFolder:
@@ -67,7 +64,7 @@ def load_model(
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     parameters = load_checkpoint(path).get("hyper_parameters", {})
     config = folder.config()
-    left_out: dict[str, Any] = {name: None for name in TRAINING_ONLY if name in parameters}
+    left_out: dict[str, Any] = {name: None for name in parameters if only_to_begin(f"model.init_args.{name}", config)}
     model_class = _import_class(config["model"]["class_path"])
     model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **left_out)
     if isinstance(model, SegmentationModule):
@@ -92,9 +89,7 @@ def load_data(config: dict[str, Any]) -> pl.LightningDataModule:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(pl.LightningDataModule, "data")
     try:
-        given = config["data"].get("init_args") or {}
-        kept = {name: value for name, value in given.items() if name not in RETIRED_DATA_SETTINGS}
-        built = parser.instantiate_classes(parser.parse_object({"data": {**config["data"], "init_args": kept}}))
+        built = parser.instantiate_classes(parser.parse_object({"data": config["data"]}))
     except (KeyError, ValueError) as error:
         raise RunError(f"The saved config does not fit this version's data modules: {error}") from error
     data: pl.LightningDataModule = built.data

@@ -183,7 +183,7 @@ def test_a_painter_that_was_trained_further(
     folder = tmp_path / "segment"
     assert "was trained further, or replaced" in line and f"stage 2 must start anew: delete {folder}." in line
     line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.learning_rate=0.5"), 1)
-    assert "-> 0.5; run.inpainter_sha256: another painter): choose another RUN" in line
+    assert "-> 0.5; run.inpainter_sha256: another inpainter): choose another RUN" in line
     assert main(["evaluate", str(tmp_path)]) == 0
     (warning,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("warning: ")]
     assert f"{tmp_path}/inpaint and {folder} no longer belong together" in warning and "the older one" in warning

@@ -56,7 +56,10 @@ def write_run(folder: Path, seed: int, data: str = "demo") -> None:
         csv.write_text(f"epoch,step,train/loss,val/loss,val/j_mean\n0,9,0.{seed}5,,\n0,19,0.2,,\n0,19,,0.3,0.{seed}\n")
         config = {
             "seed_everything": seed,
-            "model": {"init_args": {"s_min": 0.2, "inpainter_ckpt": f"/somewhere/{seed}"}},
+            "model": {
+                "class_path": "lightning_modules.SegmentationModule",
+                "init_args": {"s_min": 0.2, "inpainter_ckpt": f"/somewhere/{seed}"},
+            },
             "run": {"data": data, "profile": "small", "stage": stage, "id": f"id{seed}", "commits": [f"{seed}" * 40]},
             "trainer": {"max_steps": 20},
         }

@@ -18,8 +18,14 @@ def config(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
     """A config; ``model__lr=2`` changes one entry."""
     made: dict[str, Any] = {
         "seed_everything": 0,
-        "model": {"class_path": "M", "init_args": {"lr": 1, "sizes": [1, 2], "inpainter_ckpt": "a.ckpt"}},
-        "data": {"class_path": "D", "init_args": {"root": "data", "num_workers": 2, "store_dir": None}},
+        "model": {
+            "class_path": "lightning_modules.SegmentationModule",
+            "init_args": {"lr": 1, "sizes": [1, 2], "inpainter_ckpt": "a.ckpt"},
+        },
+        "data": {
+            "class_path": "datamodules.VideosDataModule",
+            "init_args": {"root": "data", "num_workers": 2, "store_dir": None},
+        },
         "trainer": {"max_steps": 10, "precision": "32-true", "devices": 1, "default_root_dir": "x"},
         "run": {"stage": "segment", "id": "1", "inpainter_sha256": "abc"},
     }
@@ -55,15 +61,19 @@ def test_lengths_and_places_may_differ(changes: dict[str, Any]) -> None:
     [
         ({"model__init_args__lr": 2}, "model.init_args.lr: 1 -> 2"),
         ({"model__init_args__sizes": [1, 3]}, "model.init_args.sizes: [1, 2] -> [1, 3]"),
-        ({"model__class_path": "N"}, "model.class_path: M -> N"),
         ({"seed_everything": 1}, "seed_everything: 0 -> 1"),
         ({"trainer__precision": "bf16-mixed"}, "trainer.precision: 32-true -> bf16-mixed"),
-        ({"run__inpainter_sha256": "abd"}, "run.inpainter_sha256: another painter"),
+        ({"run__inpainter_sha256": "abd"}, "run.inpainter_sha256: another inpainter"),
         ({"data__init_args__new": 1}, "data.init_args.new: None -> 1"),
     ],
 )
 def test_settings_that_change_the_result_are_named(changes: dict[str, Any], expected: str) -> None:
     assert differences(config(), config(**changes)) == [expected]
+
+
+def test_another_model_is_another_run() -> None:
+    found = differences(config(), config(model__class_path="mine.Module"))
+    assert found[0] == "model.class_path: lightning_modules.SegmentationModule -> mine.Module"
 
 
 def test_another_data_folder_is_another_run() -> None:
