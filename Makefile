@@ -31,7 +31,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.stamp
 CONSTRAINTS := .ci/constraints.txt
-PACKAGES := lightning_modules datamodules callbacks experiments
+PACKAGES := backdrop lightning_modules datamodules callbacks experiments
 
 # Names that DATA, PROFILE and BACKGROUND may have: the shipped configs, and those of the working directory.
 CONFIGS := experiments/configs

@@ -20,7 +20,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks, make_grid
 
-from callbacks.metrics import corner_boxes
+from backdrop.boxes import to_corners
+from backdrop.settings import Place
 from callbacks.png import save_png
 
 PANEL_WIDTH = 256
@@ -71,7 +72,9 @@ class MaskImages(pl.Callback):
         ValueError: If ``every_n_epochs`` or ``num_images`` is less than 1.
     """
 
-    def __init__(self, every_n_epochs: int = 1, num_images: int = 4, directory: str | None = None) -> None:
+    def __init__(
+        self, every_n_epochs: Place[int] = 1, num_images: Place[int] = 4, directory: Place[str | None] = None
+    ) -> None:
         """Start without frames."""
         super().__init__()
         if every_n_epochs < 1 or num_images < 1:
@@ -320,7 +323,7 @@ def draw_detection(image: Tensor, frame: Frame) -> Tensor:
     if "subject_box" in frame:
         boxes = frame["subject_box"][frame["subject_confidence"] > 0]
         colours = [subject_colour(number) for number in range(len(boxes))]
-    corners = corner_boxes(boxes, (height, width))
+    corners = to_corners(boxes, (height, width))
     if (corners[:, 2:] > corners[:, :2]).all():
         image = draw_bounding_boxes(image, corners, colors=colours, width=2)
     probability = frame.get("probability")
@@ -383,7 +386,7 @@ def _wandb_boxes(frame: Frame) -> dict[str, Any] | None:
     box = frame.get("box")
     if box is None or not box.isfinite().all():
         return None
-    left, top, right, bottom = corner_boxes(box[None], (1, 1))[0].tolist()  # fractions of the frame
+    left, top, right, bottom = to_corners(box[None], (1, 1))[0].tolist()  # fractions of the frame
     entry: dict[str, Any] = {
         "position": {"minX": left, "maxX": right, "minY": top, "maxY": bottom},
         "class_id": 1,

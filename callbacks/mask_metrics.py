@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from backdrop.settings import Measurement
 from callbacks.metrics import SegmentationScores
 from callbacks.subject_metrics import SubjectScores
 
@@ -56,7 +57,12 @@ class MaskMetrics(pl.Callback):
         boundary: Compute the boundary F in test, which takes most of the time.
     """
 
-    def __init__(self, threshold: float = 0.5, grid_step: float = 0.05, boundary: bool = True) -> None:
+    def __init__(
+        self,
+        threshold: Measurement[float] = 0.5,
+        grid_step: Measurement[float] = 0.05,
+        boundary: Measurement[bool] = True,
+    ) -> None:
         """Set up one measure for validation, and three for test: the prediction's and the floors'."""
         super().__init__()
         self.threshold = threshold

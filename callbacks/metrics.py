@@ -23,7 +23,9 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.detection import MeanAveragePrecision
 from torchmetrics.utilities import dim_zero_cat
-from torchvision.ops import box_iou, clip_boxes_to_image, masks_to_boxes
+from torchvision.ops import box_iou, masks_to_boxes
+
+from backdrop.boxes import to_corners
 
 BOUNDARY_TOLERANCE = 0.008
 """Distance, as a share of the frame's diagonal, within which two boundary pixels match (DAVIS)."""
@@ -172,27 +174,6 @@ def tight_boxes(mask: Tensor) -> Tensor:
     box: Tensor = masks_to_boxes(mask[:, 0]).float()
     box[:, 2:] += 1  # masks_to_boxes gives the last pixel's index, the box ends at that pixel's far edge
     return box.masked_fill(~mask.flatten(1).any(1)[:, None], math.nan)
-
-
-def corner_boxes(box: Tensor, size: tuple[int, int]) -> Tensor:
-    """Turn centre boxes into corner boxes in pixels, clipped to the frame.
-
-    Convention: ``box`` is (cx, cy, sx, sy), centre and half-extent in [-1, 1], x right, y down, +-1 on the outer pixel
-    edges (``align_corners=False``).
-
-    Args:
-        box: Boxes, (B, 4).
-        size: The frame's (height, width) in pixels.
-
-    Returns:
-        Boxes as left, top, right, bottom in pixels, (B, 4), float32.
-    """
-    box = box.detach().float().nan_to_num()
-    centre, extent = box[:, :2], box[:, 2:]
-    frame = box.new_tensor([size[1], size[0]])
-    corners = torch.cat([(centre - extent + 1) / 2 * frame, (centre + extent + 1) / 2 * frame], dim=1)
-    clipped: Tensor = clip_boxes_to_image(corners, size)
-    return clipped
 
 
 def box_overlaps(box: Tensor, truth: Tensor) -> Tensor:
@@ -416,13 +397,13 @@ class SegmentationScores(FrameScores):
         boxes = tight_boxes(truth)
         if true_box is not None:
             given = ~true_box.isnan().any(1)
-            boxes[given] = corner_boxes(true_box[given], size).to(boxes)
+            boxes[given] = to_corners(true_box[given], size).to(boxes)
         keys = [clip_key(name) for name in clip]
         self.names.update(zip(keys, clip, strict=True))
         device = scores.device
         self.keys.append(torch.stack([torch.tensor(keys, dtype=torch.int64, device=device), index.to(device)], dim=1))
         self.scores.append(scores)
-        self.boxes.append(torch.stack([corner_boxes(box, size), boxes], dim=1))
+        self.boxes.append(torch.stack([to_corners(box, size), boxes], dim=1))
         self.confidence.append(confidence.detach().float())
 
     def _frame_scores(self, prediction: Tensor, truth: Tensor) -> Tensor:

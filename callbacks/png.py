@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
+
+from backdrop.files import whole_file
 
 NOTES = "backdrop"
 """Key of the text chunk that holds a picture's notes, as JSON."""
@@ -24,16 +25,11 @@ def save_png(path: Path, pixels: NDArray[np.uint8], notes: Mapping[str, Any] | N
         pixels: RGB, (H, W, 3), or grey, (H, W).
         notes: What the picture shows, for programs: anything that JSON can hold; :func:`read_notes` reads it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = PngImagePlugin.PngInfo()
     if notes is not None:
         text.add_text(NOTES, json.dumps(notes))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as part:
         Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="PNG", pnginfo=text)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_notes(image: Image.Image) -> dict[str, Any]:

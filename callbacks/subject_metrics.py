@@ -14,12 +14,12 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from backdrop.boxes import to_corners
 from callbacks.metrics import (
     HIT_IOU,
     FrameScores,
     average_precision_of_several,
     clip_key,
-    corner_boxes,
     join,
     mean_of_known,
     tight_boxes,
@@ -152,7 +152,7 @@ class SubjectScores(FrameScores):
         large = F.interpolate(mask.detach().float(), size, mode="bilinear", align_corners=False) >= self.threshold
         for row, name in enumerate(clip):
             found = confidence[row] > 0
-            boxes, truth = corner_boxes(box[row, found], size), split_objects(objects[row, 0])
+            boxes, truth = to_corners(box[row, found], size), split_objects(objects[row, 0])
             if max(len(boxes), len(truth)) > SLOTS:
                 raise ValueError(f"Frame {int(index[row])} of clip '{name}' has more than {SLOTS} subjects.")
             true_boxes = tight_boxes(truth[:, None])

@@ -17,22 +17,23 @@ from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader, Subset
 
-from datamodules.clips import Clip, ClipMasks, read_boxes, read_masks
-from datamodules.codecs import Codec
+from backdrop.progress import progress
+from backdrop.settings import Measurement, Place
+from datamodules.clips.clip import Clip, ClipMasks, read_boxes, read_masks
+from datamodules.clips.parts import hold_out
+from datamodules.clips.problems import Problem, counted, read_table, summary, table
+from datamodules.clips.sampling import spread
+from datamodules.clips.validation import set_aside
 from datamodules.dataset import FrameDataset, finished, single_thread
-from datamodules.entry import StoredClip
-from datamodules.evidence import EvidenceKind
-from datamodules.memory import machine_memory
-from datamodules.parts import hold_out
-from datamodules.plates import PlateKind, plate_clip
-from datamodules.problems import Problem, counted, read_table, summary, table
-from datamodules.progress import progress
+from datamodules.plates.evidence import EvidenceKind
+from datamodules.plates.plates import PlateKind, plate_clip
 from datamodules.readers import FrameSource
-from datamodules.sampling import spread
-from datamodules.store import FrameStore, StoreError, default_folder, gigabytes
-from datamodules.stored_clips import StoredClips
+from datamodules.store.codecs import Codec
+from datamodules.store.entry import StoredClip
+from datamodules.store.memory import machine_memory
+from datamodules.store.store import FrameStore, StoreError, default_folder, gigabytes
+from datamodules.store.stored_clips import StoredClips
 from datamodules.transforms import DeviceAugmentation, FrameAugmentation
-from datamodules.validation import set_aside
 
 Split = Literal["train", "val", "test"]
 Source = TypeVar("Source", bound=FrameSource)
@@ -95,7 +96,7 @@ class FramesDataModule(pl.LightningDataModule):
         plate_evidence: What ``temporal`` plates tell of the subject: ``one_subject`` and ``appearance`` (its colours
             have a say) of one connected region in each frame, the one that stands out most; ``agreed`` of all that
             stands out, for several subjects; ``measured`` of that without the mean of pixels that are alike. See
-            :class:`datamodules.plates.TemporalPlates`.
+            :class:`datamodules.plates.plates.TemporalPlates`.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.
@@ -110,20 +111,20 @@ class FramesDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        image_size: tuple[int, int] = (360, 640),
+        image_size: Measurement[tuple[int, int]] = (360, 640),
         scale: float = 1.0,
         batch_size: int = 16,
-        num_workers: int = 2,
+        num_workers: Place[int] = 2,
         augment: bool = True,
         device_augment: bool = True,
-        store_dir: str | None = None,
-        store_limit_gb: float | None = None,
+        store_dir: Place[str | None] = None,
+        store_limit_gb: Place[float | None] = None,
         store_codec: Literal["auto", "raw", "jpeg"] = "auto",
         min_frames: int = 1,
         plates: PlateKind | None = None,
         plate_evidence: EvidenceKind = "appearance",
-        held_out: float = 0.0,
-        evaluated_part: Literal["held_out", "trained"] = "held_out",
+        held_out: Measurement[float] = 0.0,
+        evaluated_part: Measurement[Literal["held_out", "trained"]] = "held_out",
         val_share: float = 0.1,
     ) -> None:
         super().__init__()

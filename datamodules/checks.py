@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from datamodules.clips.problems import counted
 from datamodules.dataset import FrameDataset
-from datamodules.problems import counted
 
 FEW_FRAMES = 300
 """Fewer distinct frames than this make a warning."""

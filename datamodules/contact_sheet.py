@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from datamodules.base import SPLITS, FramesDataModule, Split
 from datamodules.dataset import FrameDataset
-from datamodules.plates import unstacked
+from datamodules.plates.plates import unstacked
 from datamodules.readers import resize
 
 ROWS = 6

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from datamodules.clips import ClipMasks
-from datamodules.entry import StoredClip
-from datamodules.evidence import plate_evidence
-from datamodules.plates import stacked, unstacked
+from datamodules.clips.clip import ClipMasks
+from datamodules.plates.evidence import plate_evidence
+from datamodules.plates.plates import stacked, unstacked
 from datamodules.readers import Pixels
+from datamodules.store.entry import StoredClip
 
 
 class FrameDataset(Dataset[dict[str, Any]]):
@@ -29,8 +29,8 @@ class FrameDataset(Dataset[dict[str, Any]]):
     and means nothing); and, if the masks tell several subjects apart, ``objects`` (uint8 (B, 1, H, W), the number of
     the subject at each pixel, not 0 exactly where ``mask``). If boxes are given, and any frame has one, it also holds
     ``box`` (float32 (B, 4), (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). If plates are given it holds
-    ``plate`` (uint8 (B, 3, 3h, w), see :func:`datamodules.plates.stacked`). A single item is the same without the first
-    axis.
+    ``plate`` (uint8 (B, 3, 3h, w), see :func:`datamodules.plates.plates.stacked`). A single item is the same
+    without the first axis.
 
     If any frame has a mask or a box, the frames without are left out.
 
@@ -42,9 +42,9 @@ class FrameDataset(Dataset[dict[str, Any]]):
         masks: Their masks, one per clip, or None for training.
         transform: Change of one uint8 RGB frame (h, w, 3), and of its plate alike, see
             :class:`datamodules.transforms.FrameAugmentation`; or None.
-        boxes: Their boxes, (N, 4) for each clip, see :func:`datamodules.clips.read_boxes`, or None.
-        plates: Their background plates, see :mod:`datamodules.plates`: of each clip one, or one for every frame; or
-            None.
+        boxes: Their boxes, (N, 4) for each clip, see :func:`datamodules.clips.clip.read_boxes`, or None.
+        plates: Their background plates, see :mod:`datamodules.plates.plates`: of each clip one, or one for every frame;
+            or None.
         measure: Measure the evidence of each frame, as its plate is that of a whole clip.
     """
 
@@ -116,7 +116,7 @@ class FrameDataset(Dataset[dict[str, Any]]):
         return self.clips[number].indices[self._positions[number]]
 
     def plate(self, number: int, position: int) -> Pixels:
-        """The plate of a frame with its evidence, uint8 (3h, w, 3), see :func:`datamodules.plates.stacked`.
+        """The plate of a frame with its evidence, uint8 (3h, w, 3), see :func:`datamodules.plates.plates.stacked`.
 
         Args:
             number: Position of the clip in :attr:`clips`.

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.settings import Measurement, Place
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Clip, Mask
+from datamodules.clips.clip import Clip, Mask
 from datamodules.readers import ImageFrames, natural_key, read_mask, read_objects
-from datamodules.roots import wrong_root
+from datamodules.sets.roots import wrong_root
 
 _IGNORE = 255
 
@@ -53,13 +54,13 @@ class DavisDataModule(FramesDataModule):
 
     def __init__(
         self,
-        root: str,
+        root: Place[str],
         clips: list[str] | None = None,
-        resolution: str = "480p",
-        year: Literal[2016, 2017] | None = None,
-        object_id: int | None = None,
-        apart: bool = False,
-        unsupervised: bool = False,
+        resolution: Measurement[str] = "480p",
+        year: Measurement[Literal[2016, 2017] | None] = None,
+        object_id: Measurement[int | None] = None,
+        apart: Measurement[bool] = False,
+        unsupervised: Measurement[bool] = False,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)

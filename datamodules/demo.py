@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from backdrop.settings import Measurement
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Clip, Mask
-from datamodules.demo_camera import PRESETS, Preset
-from datamodules.demo_render import VERSION, DemoClip, render, render_objects
+from datamodules.clips.clip import Clip, Mask
 from datamodules.readers import Broken, Keep, Pixels, resize
+from datamodules.sets.demo.camera import PRESETS, Preset
+from datamodules.sets.demo.render import VERSION, DemoClip, render, render_objects
 
 
 class DemoDataModule(FramesDataModule):
@@ -47,14 +48,14 @@ class DemoDataModule(FramesDataModule):
 
     def __init__(
         self,
-        preset: Preset = "handheld",
-        seed: int = 0,
+        preset: Measurement[Preset] = "handheld",
+        seed: Measurement[int] = 0,
         train_clips: int = 24,
         val_clips: int = 4,
-        test_clips: int = 6,
-        frames_per_clip: int = 48,
-        image_size: tuple[int, int] = (384, 512),
-        figures: Literal[1, 2, 3] = 1,
+        test_clips: Measurement[int] = 6,
+        frames_per_clip: Measurement[int] = 48,
+        image_size: Measurement[tuple[int, int]] = (384, 512),
+        figures: Measurement[Literal[1, 2, 3]] = 1,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(image_size, **kwargs)

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.settings import Measurement, Place
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Box, Clip
-from datamodules.h36m_masks import MaskFile, find_mask_file
-from datamodules.labels_h5 import FILE, both_folders, labelled_clips, labels_folders
+from datamodules.clips.clip import Box, Clip
 from datamodules.readers import ImageFrames, file_identity, natural_key, readable
-from datamodules.roots import wrong_root
-from datamodules.store import FrameStore, StoreError
+from datamodules.sets.h36m_masks import MaskFile, find_mask_file
+from datamodules.sets.labels_h5 import FILE, both_folders, labelled_clips, labels_folders
+from datamodules.sets.roots import wrong_root
+from datamodules.store.store import FrameStore, StoreError
 
 TRAINED, TESTED = ("S1", "S5", "S6", "S7", "S8"), ("S9", "S11")
 """Subjects of the protocol's two parts."""
@@ -50,7 +51,7 @@ class H36mDataModule(FramesDataModule):
     Not checked on the real files: that frame n of a folder is mask n of its file; that a box mask's ones are tight;
     that ``bounding_box_cam`` is left, top, width, height, in pixels of the frame or else, where no side reaches
     3, in the camera's normalised coordinates, which need the data set ``intrinsic``. Which mask file belongs to a
-    take is told by its length, see :func:`datamodules.h36m_masks.find_mask_file`.
+    take is told by its length, see :func:`datamodules.sets.h36m_masks.find_mask_file`.
 
     Args:
         root: The folder that holds S1, S5, ..., or that with the training and the test part.
@@ -66,10 +67,10 @@ class H36mDataModule(FramesDataModule):
 
     def __init__(
         self,
-        root: str,
-        every_nth: int = 5,
-        silhouettes: bool = False,
-        image_size: tuple[int, int] = (500, 500),
+        root: Place[str],
+        every_nth: Measurement[int] = 5,
+        silhouettes: Measurement[bool] = False,
+        image_size: Measurement[tuple[int, int]] = (500, 500),
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(image_size, **kwargs)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.settings import Measurement, Place
 from datamodules.base import FramesDataModule, Split
-from datamodules.clips import Box, Clip
-from datamodules.labels_h5 import FILE, LabelledClip, both_folders, labelled_clips, labels_folders
+from datamodules.clips.clip import Box, Clip
 from datamodules.readers import ImageFrames, list_images, read_mask, readable
-from datamodules.roots import wrong_root
-from datamodules.ski_cameras import FRAME_SIZE, body_joints, in_view, joint_boxes, project, read_dlt, read_markers
+from datamodules.sets.labels_h5 import FILE, LabelledClip, both_folders, labelled_clips, labels_folders
+from datamodules.sets.roots import wrong_root
+from datamodules.sets.ski_cameras import FRAME_SIZE, body_joints, in_view, joint_boxes, project, read_dlt, read_markers
 
 TRIALS: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((103, 124, 202, 221, 302, 412), (115, 110, 214, 207, 309, 405)),
@@ -62,9 +63,9 @@ class SkiDataModule(FramesDataModule):
 
     def __init__(
         self,
-        root: str,
-        studies: tuple[int, ...] = (1,),
-        whole_skier: bool = True,
+        root: Place[str],
+        studies: Measurement[tuple[int, ...]] = (1,),
+        whole_skier: Measurement[bool] = True,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)

@@ -46,7 +46,7 @@ class FrameAugmentation:
 
         Args:
             pictures: ``image``, RGB, uint8, (H, W, 3), and perhaps ``plate``, (3H, W, 3), see
-                :func:`datamodules.plates.stacked`, of which the first H rows are a picture too.
+                :func:`datamodules.plates.plates.stacked`, of which the first H rows are a picture too.
 
         Returns:
             The changed pictures by the same names, same shapes and types.

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
+from backdrop.settings import Measurement, Place
 from datamodules.base import SPLITS, FramesDataModule, Split
 from datamodules.checks import frame_warnings, subject_warnings
-from datamodules.clips import Clip
+from datamodules.clips.clip import Clip
+from datamodules.clips.sampling import at_rate, within
 from datamodules.readers import (
     ImageFrames,
     VideoFrames,
@@ -23,9 +25,8 @@ from datamodules.readers import (
     read_mask,
     readable,
 )
-from datamodules.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
-from datamodules.sampling import at_rate, within
-from datamodules.stored_clips import too_short
+from datamodules.sets.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
+from datamodules.store.stored_clips import too_short
 
 _STRETCH = 1.15
 
@@ -73,11 +74,11 @@ class VideosDataModule(FramesDataModule):
 
     def __init__(
         self,
-        root: str,
-        every_nth: int = 1,
-        fps: float | None = None,
-        time_ranges: dict[str, list[tuple[float, float]]] | None = None,
-        val_fraction: float = 0.2,
+        root: Place[str],
+        every_nth: Measurement[int] = 1,
+        fps: Measurement[float | None] = None,
+        time_ranges: Measurement[dict[str, list[tuple[float, float]]] | None] = None,
+        val_fraction: Measurement[float] = 0.2,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)

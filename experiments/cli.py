@@ -1,93 +1,88 @@
-"""The command line: ``python -m experiments fit|validate|test|prepare|inspect|evaluate|predict|flops|benchmark|…``."""
+"""The command line: ``python -m experiments COMMAND ...``; a command is imported when it is called."""
 
 from __future__ import annotations
 
+import ast
+import difflib
+import importlib
 import logging
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from jsonargparse import ArgumentError
 
-from experiments import (
-    benchmark,
-    dashboard,
-    davis,
-    estimators,
-    evaluate,
-    flops,
-    gpu_check,
-    inspect,
-    predict,
-    prepare,
-    sweep,
-    table,
-    trial,
-)
-from experiments import report as run_report
-from experiments.baselines import command as baselines
-from experiments.errors import Terminated, UsageError, one_line, report, was_terminated
-from experiments.lightning_cli import StageFinished, run_lightning
+from experiments.errors import NothingToDo, Terminated, UsageError, one_line, report, was_terminated
+from experiments.signatures import PROGRAM, Command, call
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "baselines": baselines.main,
-    "davis": davis.main,
-    "evaluate": evaluate.main,
-    "predict": predict.main,
-    "flops": flops.main,
-    "prepare": prepare.main,
-    "benchmark": benchmark.main,
-    "inspect": inspect.main,
-    "estimators": estimators.main,
-    "gpu-check": gpu_check.main,
-    "sweep": sweep.main,
-    "trial": trial.main,
-    "table": table.main,
-    "report": run_report.main,
-    "dashboard": dashboard.main,
+COMMANDS = {
+    "fit": "experiments.commands.fit:fit",
+    "validate": "experiments.commands.fit:validate",
+    "test": "experiments.commands.fit:test",
+    "prepare": "experiments.commands.prepare:prepare",
+    "inspect": "experiments.commands.inspect:inspect",
+    "evaluate": "experiments.commands.evaluate:main",
+    "baselines": "experiments.commands.baselines:baselines",
+    "davis": "experiments.commands.davis:main",
+    "sweep": "experiments.commands.sweep:main",
+    "trial": "experiments.commands.trial:main",
+    "table": "experiments.commands.table:main",
+    "predict": "experiments.commands.predict:predict",
+    "report": "experiments.commands.report:main",
+    "dashboard": "experiments.commands.dashboard:main",
+    "estimators": "experiments.benchmarks.estimators:estimators",
+    "flops": "experiments.benchmarks.flops:flops",
+    "benchmark": "experiments.benchmarks.benchmark:benchmark",
+    "gpu-check": "experiments.benchmarks.gpu_check:gpu_check",
 }
-AS_FIT = ("fit", "validate", "test", "prepare", "inspect", "baselines")
-"""Commands that are configured as ``fit`` is."""
+"""Each command's function, ``module:name``."""
 
 SOURCE = Path(__file__).resolve().parent.parent
-ROOMS = ("callbacks", "datamodules", "experiments", "lightning_modules")
+ROOMS = ("backdrop", "callbacks", "datamodules", "experiments", "lightning_modules")
 _format_of_libraries = warnings.formatwarning
 
-USAGE = """usage: python -m experiments COMMAND ...
 
-  fit       train one stage:  --config base.yaml --config inpaint.yaml --config data/demo.yaml
-                              --config profiles/small/inpaint.yaml --trainer.default_root_dir runs/demo/inpaint
-  validate  the validation loop once, same options
-  test      the test loop once, same options
-  prepare   decode the frames of a data set into the store, same options; the first fit does it too
-  inspect   what a data set holds, its problems and a contact sheet, same options and --output DIR
-  evaluate  RUN                      score a trained run on its test clips, write RUN/results.json
-  baselines RUN --method NAME ...    other methods on the test clips, same options; one table
-  davis     RUN --root DIR           for every clip of DAVIS a model of its own, then one table
-  sweep     FILE                     every trial of a sweep (fig3, table3, ...) and their table, resumable
-  trial     --run DIR --config=...   one trial of a sweep, which `wandb agent` runs
-  table     FILE...                  results of runs, sweeps and baselines as Markdown, LaTeX or CSV
-  predict   RUN INPUT                overlays, masks and boxes of an image, a folder of images or a video
-  flops                              parameters and floating-point operations of the networks
-  estimators RUN                     gradient variance per cost of the estimators of G, of a trained run
-  report    DIR                      one HTML page that compares the runs in a folder, without an account
-  dashboard                          lay out the W&B workspace of a project: panels, pictures, sweep, run table
-  benchmark data                     how fast frames are loaded, from the store and from the source
-  gpu-check                          whether and how fast both stages train on a GPU, in every precision
+def load(name: str) -> Command:
+    """Import a command.
 
-Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."""
+    Args:
+        name: Its name on the command line.
+
+    Raises:
+        UsageError: If there is none of that name; the message names the nearest.
+    """
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        raise UsageError(f"There is no command {name}{f': did you mean {near[0]}?' if near else ''}")
+    module, _, function = COMMANDS[name].partition(":")
+    found: Command = getattr(importlib.import_module(module), function)
+    return found
+
+
+def usage() -> str:
+    """The commands, each with the first line of its docstring; nothing is imported for that."""
+    lines = [f"  {name:<11}{_summary(*target.split(':'))}" for name, target in COMMANDS.items()]
+    more = "Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."
+    return "\n".join([f"usage: {PROGRAM} COMMAND ...", "", *lines, "", more])
+
+
+def _summary(module: str, function: str) -> str:
+    """The first line of a function's docstring, read from its file."""
+    path = SOURCE.joinpath(*module.split(".")).with_suffix(".py")
+    defined = (node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef))
+    return next((ast.get_docstring(node) or "").split("\n")[0] for node in defined if node.name == function)
 
 
 def _quiet() -> None:
     """Silence messages that tell a user of this program nothing, each with its reason; let the data modules speak."""
-    said = logging.getLogger("datamodules")
-    said.setLevel(logging.INFO)
-    said.handlers = [logging.StreamHandler()]  # the error output as it is now
+    messages = logging.getLogger("datamodules")
+    messages.setLevel(logging.INFO)
+    messages.handlers = [logging.StreamHandler()]  # the error output as it is now
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # device lists and advertisements
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # "Seed set to …"
     ignore = [
@@ -98,7 +93,7 @@ def _quiet() -> None:
         ".*'pretrained' is deprecated.*",  # lpips and torchvision
         ".*isinstance.treespec, LeafSpec.*is deprecated.*",  # Lightning's own business
         ".*is smaller than the logging interval.*",  # short trainings log what they have
-        ".*module.s. in eval mode at the start of training.*",  # the painter is frozen on purpose
+        ".*module.s. in eval mode at the start of training.*",  # the inpainter is frozen on purpose
         ".*lr_scheduler.step.*before.*optimizer.step.*",  # a resumed schedule
     ]
     for message in ignore:
@@ -141,17 +136,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted, 143 terminated.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if arguments else 2
+    name, *words = (sys.argv[1:] if arguments is None else arguments) or [""]
+    if name in ("", "-h", "--help"):
+        print(usage())
+        return 0 if name else 2
     _quiet()
     try:
         with _terminable():
-            if arguments[0] in COMMANDS:
-                return COMMANDS[arguments[0]](arguments[1:])
-            run_lightning(arguments)
-    except StageFinished as done:
+            return call(name, load(name), words)
+    except NothingToDo as done:
         print(one_line(done), flush=True)
     except KeyboardInterrupt as interruption:
         print(f"interrupted{interruption}.", file=sys.stderr)
@@ -162,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted.", file=sys.stderr)  # Lightning turns the interruption of a test loop into an exit
         return 143 if isinstance(left.__context__, Terminated) else 130
     except (ArgumentError, UsageError) as error:
-        report(error, arguments[0] if arguments[0] in AS_FIT else None)
+        report(error, name if name in COMMANDS else "")
         return 2
     except Exception as error:
         if was_terminated(error):  # its loader before this process itself

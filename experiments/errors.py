@@ -13,7 +13,6 @@ import traceback
 from typing import NoReturn
 
 from jsonargparse import ArgumentError
-from pytorch_lightning.utilities import rank_zero_only
 
 TYPES = {
     "<class 'int'>": "a whole number",
@@ -46,6 +45,10 @@ class Terminated(KeyboardInterrupt):
 
 class UsageError(Exception):
     """The command line is not as expected."""
+
+
+class NothingToDo(Exception):
+    """What was asked for is there already."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -140,14 +143,16 @@ def _near(option: str, class_path: str) -> str:
     return f": did you mean {close[0]}?" if close else ""
 
 
-@rank_zero_only
 def warn(message: str) -> None:
     """Print a warning as one line on stderr, on rank zero only.
 
     Args:
         message: One sentence.
     """
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    from pytorch_lightning.utilities import rank_zero_only  # a command that ends before its work needs no Lightning
+
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
 def report(error: BaseException, command: str | None = None) -> None:
@@ -155,7 +160,7 @@ def report(error: BaseException, command: str | None = None) -> None:
 
     Args:
         error: The exception that ended the command.
-        command: The command whose help says more; None where the message says enough.
+        command: The command whose help says more, empty for that of the program; None where the message says enough.
     """
     if os.environ.get("BACKDROP_DEBUG", "") not in ("", "0"):
         traceback.print_exception(error)
@@ -163,5 +168,6 @@ def report(error: BaseException, command: str | None = None) -> None:
     hint = "" if expected else f" ({type(error).__name__}; BACKDROP_DEBUG=1 shows where)"
     wrapped = isinstance(error, ArgumentError) or str(error).startswith("Does not validate against")
     message = settings_error(error) if wrapped else one_line(error)
-    hint += f" (see python -m experiments {command} --help)" if command is not None else ""
+    if command is not None:
+        hint += f" (see {' '.join(filter(None, ('python -m experiments', command)))} --help)"
     print(f"error: {message}{hint}", file=sys.stderr, flush=True)

@@ -7,7 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lightning_modules.contracts import Batch, StepOutput
+from backdrop.contracts import Batch, StepOutput
+from backdrop.settings import Beginning
 from lightning_modules.geometry import box_mask
 from lightning_modules.losses import ReconstructionLoss
 from lightning_modules.losses.reconstruction import squared_error
@@ -40,7 +41,7 @@ class InpaintingModule(pl.LightningModule):
         visible_weight: float = 0.1,
         pixel_weight: float = 1.0,
         perceptual_weight: float = 2.0,
-        perceptual_net: str | None = "alex",
+        perceptual_net: Beginning[str | None] = "alex",
         learning_rate: float = 1e-3,
         lr_schedule: ScheduleName = "constant",
     ) -> None:

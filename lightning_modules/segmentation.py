@@ -7,8 +7,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from backdrop.contracts import Batch, StepOutput
+from backdrop.settings import Beginning, Place
 from lightning_modules.background import BackgroundName, Scene, nearest_plate
-from lightning_modules.contracts import Batch, StepOutput
 from lightning_modules.geometry import (
     box_area,
     box_coverage,
@@ -120,15 +121,15 @@ class SegmentationModule(pl.LightningModule):
 
     def __init__(
         self,
-        inpainter_ckpt: str | None = None,
+        inpainter_ckpt: Place[str | None] = None,
         inpainter_channels: Sequence[int] | None = None,
         detector_backbone: str = "resnet18",
         detector_width: float = 1.0,
-        detector_weights: str | None = "IMAGENET1K_V1",
+        detector_weights: Beginning[str | None] = "IMAGENET1K_V1",
         detector_size: Sequence[int] = (128, 128),
         synthesis_backbone: str = "resnet50",
         synthesis_width: float = 1.0,
-        synthesis_weights: str | None = "IMAGENET1K_V1",
+        synthesis_weights: Beginning[str | None] = "IMAGENET1K_V1",
         synthesis_stride: int = 32,
         crop_size: Sequence[int] = (128, 128),
         decoder_channels: Sequence[int] = (256, 128, 64, 32),
@@ -154,7 +155,7 @@ class SegmentationModule(pl.LightningModule):
         background_weight: float = 1.0,
         pixel_weight: float = 1.0,
         perceptual_weight: float = 2.0,
-        perceptual_net: str | None = "alex",
+        perceptual_net: Beginning[str | None] = "alex",
         box_prior_weight: float = 1.0,
         box_prior_size: float | Sequence[float] = 0.4,
         box_fit_weight: float = 0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightning_modules.contracts import StepOutput
+from backdrop.contracts import StepOutput
 from lightning_modules.geometry import tighten
 from lightning_modules.networks import Proposals, Segmenter, peaks
 

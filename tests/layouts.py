@@ -9,7 +9,7 @@ from typing import Any
 import datamodules
 from datamodules import DemoDataModule, FramesDataModule
 from datamodules.base import SPLITS, Split
-from datamodules.clips import Clip
+from datamodules.clips.clip import Clip
 from datamodules.readers import ImageFrames
 from tests.fake_data import LAYOUTS, SIZE
 

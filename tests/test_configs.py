@@ -13,8 +13,8 @@ import yaml
 from torchvision import models
 
 from experiments.cli import main
-from experiments.composition import CONFIGS
-from experiments.folders import StageFolder
+from experiments.runs.composition import CONFIGS
+from experiments.runs.folder import StageFolder
 from lightning_modules import SegmentationModule
 
 STAGES = ("inpaint", "segment")

@@ -10,41 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from experiments import (
-    benchmark,
-    dashboard,
-    davis,
-    estimators,
-    evaluate,
-    flops,
-    gpu_check,
-    inspect,
-    predict,
-    report,
-    sweep,
-    table,
-    trial,
-)
-from experiments.baselines import command as baselines
-from experiments.composition import CONFIGS, data_parser, find_configs
-from experiments.lightning_cli import understand
+from experiments.cli import load
+from experiments.commands import dashboard, davis, evaluate, report, sweep, table, trial
+from experiments.runs import lightning_cli
+from experiments.runs.composition import CONFIGS
+from experiments.signatures import understand
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
 PARSERS = {
     "evaluate": evaluate.argument_parser,
-    "predict": predict.argument_parser,
-    "flops": flops.argument_parser,
-    "benchmark": benchmark.argument_parser,
-    "estimators": estimators.argument_parser,
-    "gpu-check": gpu_check.argument_parser,
     "table": table.argument_parser,
     "report": report.argument_parser,
     "dashboard": dashboard.argument_parser,
-}
-CONFIGURED = {
-    "baselines": baselines.argument_parser,
-    "inspect": inspect.argument_parser,
-    "prepare": lambda: data_parser("prepare"),
 }
 
 
@@ -70,9 +47,6 @@ def makefile(root: Path) -> tuple[set[str], set[str]]:
 def check_python(words: list[str]) -> None:
     """Parse ``python -m experiments COMMAND …`` with the command's own parser."""
     command, *arguments = words
-    if command in CONFIGURED:
-        CONFIGURED[command]().parse_args(find_configs(arguments))
-        return
     if command == "davis":
         options = davis.parse(arguments)
         for stage in ("inpaint", "segment"):
@@ -81,7 +55,7 @@ def check_python(words: list[str]) -> None:
     if command == "sweep":
         for one in sweep.plan_arguments(arguments)[0]:
             check_python(["trial", *one.arguments])
-            break  # the others differ in their settings only, which tests/experiments/test_sweep.py looks at
+            break  # the others differ in their settings only, which tests/experiments/commands/test_sweep.py looks at
         return
     if command == "trial":
         planned, _ = trial.parse(arguments)
@@ -91,7 +65,10 @@ def check_python(words: list[str]) -> None:
     if command in PARSERS:
         PARSERS[command]().parse_args(arguments)
         return
-    understand([command, *arguments])
+    if command in ("fit", "validate", "test"):
+        lightning_cli.understand([command, *arguments])
+    else:
+        understand(command, load(command), arguments)
 
 
 def check_make(root: Path, words: list[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("lightning_modules", "datamodules", "callbacks", "experiments")
+PACKAGES = ("backdrop", "lightning_modules", "datamodules", "callbacks", "experiments")
 INNER = ("geometry", "networks", "losses", "sampling")
 LIGHTNING = ("pytorch_lightning", "lightning", "lightning_fabric", "torchmetrics", "wandb")
 
@@ -23,8 +23,10 @@ def forbidden(module: str) -> tuple[str, ...]:
         strangers = tuple(f"lightning_modules.{name}" for name in INNER if name not in allowed)
         upstairs = ("lightning_modules",)  # the modules themselves; exceptions are cut out in `wrong`
         return ("datamodules", "callbacks", "experiments", "tests", *LIGHTNING, *strangers, *upstairs)
+    if room == "backdrop":
+        return (*(name for name in PACKAGES if name != room), *LIGHTNING, "tests")
     if room in ("lightning_modules", "datamodules", "callbacks"):
-        return (*(name for name in PACKAGES if name != room), "tests")
+        return (*(name for name in PACKAGES if name not in (room, "backdrop")), "tests")
     return ("tests",)
 
 
@@ -93,6 +95,8 @@ def test_the_packages_are_the_top_level(root: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
+        ("backdrop.contracts", "from datamodules import base"),
+        ("backdrop.contracts", "import pytorch_lightning"),
         ("callbacks.metrics", "import lightning_modules"),
         ("callbacks.metrics", "from datamodules.base import FramesDataModule"),
         ("datamodules.demo", "def f():\n    from callbacks import MaskMetrics"),
@@ -117,6 +121,7 @@ def test_a_wrong_arrow_is_seen(module: str, source: str) -> None:
         ("lightning_modules.networks.detector", "from lightning_modules.geometry import boxes"),
         ("lightning_modules.networks.detector", "from lightning_modules.networks.blocks import double_conv"),
         ("lightning_modules.networks.detector", "from .blocks import double_conv"),
+        ("callbacks.metrics", "from backdrop.contracts import Batch"),
         ("lightning_modules.segmentation", "from lightning_modules.losses import priors\nimport pytorch_lightning"),
         ("experiments.cli", "import callbacks, datamodules, lightning_modules"),
         ("callbacks.metrics", "import torchmetrics, wandb, callbacks.sheet"),

@@ -7,8 +7,8 @@ from typing import overload
 
 import numpy as np
 
-from datamodules.entry import StoredClip
 from datamodules.readers import Pixels
+from datamodules.store.entry import StoredClip
 
 
 class ClipFrames(Sequence[Pixels]):

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 from torchvision.transforms.functional import to_tensor
 
-from experiments.baselines.method import Baseline, Frames, Prediction, Soft, pixel_box
+from backdrop.boxes import from_corners
+from experiments.baselines.method import Baseline, Frames, Prediction, Soft
 from experiments.baselines.weights import torchvision_network
 from experiments.errors import RunError
 
@@ -56,7 +57,7 @@ class Detector(Baseline):
         best = int(scores.argmax())
         left, top, right, bottom = found["boxes"][best].tolist()
         mask = self._mask(found, best, size)
-        return Prediction(mask, pixel_box((left, top, right, bottom), size), float(scores[best]))
+        return Prediction(mask, from_corners((left, top, right, bottom), size), float(scores[best]))
 
     def _mask(self, found: dict[str, Tensor], best: int, size: tuple[int, int]) -> Soft:
         """The box, filled: pixels whose centre is in it."""

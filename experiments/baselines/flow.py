@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.camera_motion import camera_motion
+from datamodules.plates.camera_motion import camera_motion
 from datamodules.readers import Pixels, resize
 from experiments.baselines.method import (
     BLUR,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from backdrop.boxes import from_corners
 from datamodules.readers import Pixels
 from experiments.errors import RunError
 
@@ -97,25 +98,8 @@ def from_mask(mask: Soft) -> Prediction:
         return Prediction(mask, (0.0, 0.0, 0.0, 0.0), 0.0)
     largest = 1 + int(about[1:, cv2.CC_STAT_AREA].argmax())
     left, top, width, height = about[largest, :4].tolist()
-    box = pixel_box((left, top, left + width, top + height), mask.shape)
+    box = from_corners((left, top, left + width, top + height), mask.shape)
     return Prediction(mask, box, float(mask[parts == largest].mean()))
-
-
-def pixel_box(
-    corners: tuple[float, float, float, float], size: tuple[int, ...]
-) -> tuple[float, float, float, float]:
-    """A box in frame coordinates.
-
-    Args:
-        corners: Left, top, right, bottom in pixels, on pixel edges.
-        size: The frame's (height, width) in pixels.
-
-    Returns:
-        (cx, cy, sx, sy), see :class:`Prediction`.
-    """
-    left, top, right, bottom = corners
-    height, width = size
-    return (left + right) / width - 1, (top + bottom) / height - 1, (right - left) / width, (bottom - top) / height
 
 
 def normalised(evidence: NDArray[np.float32], times: float, least: float) -> Soft:

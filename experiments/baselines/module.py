@@ -9,10 +9,10 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from backdrop.contracts import Batch, StepOutput
 from experiments.baselines.clip_frames import ClipFrames
 from experiments.baselines.method import Baseline, Prediction
-from experiments.timing import Stopwatch
-from lightning_modules.contracts import Batch, StepOutput
+from experiments.results.timing import Stopwatch
 
 
 class BaselineModule(pl.LightningModule):

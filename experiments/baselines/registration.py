@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.camera_motion import Homography, camera_motion, rescaled
+from datamodules.plates.camera_motion import Homography, camera_motion, rescaled
 from datamodules.readers import Pixels, resize
 from experiments.baselines.method import Frames
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.chosen import FRAMES
+from experiments.commands.evaluate import RESULTS
 from experiments.errors import RunError, one_line
-from experiments.evaluate import RESULTS
-from experiments.folders import StageFolder
-from experiments.loggers import read_rows
-from experiments.results import load_results
+from experiments.results.chosen import FRAMES
+from experiments.results.record import load_results
+from experiments.runs.folder import StageFolder
+from experiments.runs.loggers import read_rows
 
 STAGES = ("inpaint", "segment")
 NOT_ENTERED = ("wandb", "checkpoints", "images", "csv", "predictions")

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments import provenance
-from experiments.evaluate import COLUMNS, TITLES
-from experiments.folders import FREE_SETTINGS, flat
+from backdrop.settings import Role
+from experiments.commands.evaluate import COLUMNS, TITLES
 from experiments.reporting.runs import STAGES, Run
+from experiments.runs import provenance
+from experiments.runs.folder import flat
+from experiments.runs.settings import role
 
 PARTS = {"held_out": "", "trained": " (frames trained on)"}
-NOT_COMPARED = (
-    *FREE_SETTINGS,
-    "ckpt_path",
-    "trainer.callbacks",
-    "trainer.default_root_dir",
-    "trainer.logger",
-    "run.id",
-    "run.commits",
-    "run.inpainter_commits",
-    "run.inpainter_sha256",
-)
-"""Settings that say where a run lies or came from, not what it is; some are in the table of origins."""
+CHECK_SUM = "run.inpainter_sha256"
+"""A setting that says nothing to a reader."""
 
 
 class Cell(NamedTuple):
@@ -153,8 +145,8 @@ def setting_tables(runs: Sequence[Run]) -> list[Table]:
     tables = []
     for stage in STAGES:
         members = [run for run in runs if stage in run.stages and run.stages[stage].config]
-        settings = [{name: _said(value) for name, value in flat(run.stages[stage].config)} for run in members]
-        names = sorted({name for known in settings for name in known if not _left_out(name)})
+        settings = [dict(_compared(run.stages[stage].config)) for run in members]
+        names = sorted({name for known in settings for name in known})
         differing = [name for name in names if len({known.get(name, "") for known in settings}) > 1]
         rows = [Row(name, [Cell(known.get(name, "")) for known in settings]) for name in differing]
         if len(members) > 1:
@@ -162,8 +154,11 @@ def setting_tables(runs: Sequence[Run]) -> list[Table]:
     return tables
 
 
-def _left_out(name: str) -> bool:
-    return any(name == other or name.startswith(f"{other}.") for other in NOT_COMPARED)
+def _compared(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(dotted name, value) of the settings that are not of the place."""
+    for name, value in flat(config):
+        if name != CHECK_SUM and role(name, config) is not Role.PLACE:
+            yield name, _said(value)
 
 
 def _said(value: Any) -> str:  # noqa: ANN401  any YAML value

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.testing import assert_close
 
+from backdrop.boxes import to_corners
 from callbacks.metrics import (
     SegmentationScores,
     average_precision,
     boundary_scores,
     box_hits,
     clip_key,
-    corner_boxes,
     pixel_scores,
     threshold_counts,
     threshold_grid,
@@ -152,7 +152,7 @@ def test_boxes() -> None:
     assert tight_boxes(torch.zeros(1, 1, 4, 4).bool()).isnan().all()
     box = torch.tensor([[0, 0, 1, 1], [0, 0, 0.5, 0.5], [1, -1, 0.5, 0.5], [9, 9, 0.1, 0.1]])
     expected = [[0, 0, 8, 4], [2, 1, 6, 3], [6, 0, 8, 1], [8, 4, 8, 4]]
-    assert corner_boxes(box, (4, 8)).tolist() == expected
+    assert to_corners(box, (4, 8)).tolist() == expected
 
 
 def test_hits() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from datamodules.appearance import by_colour
-from datamodules.evidence import Evidence
+from datamodules.plates.appearance import by_colour
+from datamodules.plates.evidence import Evidence
 from datamodules.readers import Pixels
 
 SIZE = (40, 60)

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from datamodules import FramesDataModule
-from datamodules.entry import EntryWriter
-from datamodules.store import StoreError
+from datamodules.store.entry import EntryWriter
+from datamodules.store.store import StoreError
 from tests.fake_data import LAYOUTS, draw_frame, write_mat, write_video
 from tests.layouts import on_disk
 

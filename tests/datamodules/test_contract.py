@@ -13,10 +13,10 @@ from torch.utils.data import RandomSampler, SequentialSampler
 
 from datamodules import FramesDataModule
 from datamodules.base import SPLITS, Split
+from datamodules.clips.sampling import spread
 from datamodules.contact_sheet import contact_sheet
-from datamodules.entry import StoredClip
-from datamodules.sampling import spread
-from datamodules.store import FrameStore
+from datamodules.store.entry import StoredClip
+from datamodules.store.store import FrameStore
 from tests.fake_data import LAYOUTS, SIZE, write_images
 from tests.layouts import Factory, ShortestDataModule, factory, on_disk
 

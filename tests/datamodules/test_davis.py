@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from datamodules import DavisDataModule
-from datamodules.problems import read_table
+from datamodules.clips.problems import read_table
 from tests.fake_data import SIZE, draw_frame, write_davis, write_davis_2017, write_images, write_masks
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "davis"

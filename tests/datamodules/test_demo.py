@@ -8,10 +8,10 @@ import pytest
 
 from datamodules import DemoDataModule
 from datamodules.demo import DrawnFrames
-from datamodules.demo_camera import PRESETS, Preset
-from datamodules.demo_figure import Pose, draw_figure, random_look, walk
-from datamodules.demo_render import DemoClip, render, render_objects
-from datamodules.demo_scene import draw_scene, scene_size
+from datamodules.sets.demo.camera import PRESETS, Preset
+from datamodules.sets.demo.figure import Pose, draw_figure, random_look, walk
+from datamodules.sets.demo.render import DemoClip, render, render_objects
+from datamodules.sets.demo.scene import draw_scene, scene_size
 
 SIZE = (48, 64)
 

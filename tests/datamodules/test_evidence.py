@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.agreement import agreed
-from datamodules.evidence import Evidence, plate_evidence
+from datamodules.plates.agreement import agreed
+from datamodules.plates.evidence import Evidence, plate_evidence
 from datamodules.readers import Pixels
 
 SIZE = (48, 64)

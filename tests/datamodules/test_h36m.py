@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datamodules import H36mDataModule
-from datamodules.h36m_masks import MaskFile
+from datamodules.sets.h36m_masks import MaskFile
 from tests.fake_data import (
     SIZE,
     centre_box,
@@ -71,7 +71,7 @@ def test_the_boxes_of_a_take_are_read_in_one_opening(tmp_path: Path, monkeypatch
 
     module = h36m(root)
     listed = module.split_clips("test")
-    monkeypatch.setattr("datamodules.h36m_masks.h5py.File", Counted)
+    monkeypatch.setattr("datamodules.sets.h36m_masks.h5py.File", Counted)
     for clip in listed:
         assert all(callable(box) and box() is not None for box in clip.boxes.values())
     assert len(listed) == 4 and sorted(set(opened)) == sorted(opened) and len(opened) == 4

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from datamodules.evidence import plate_evidence
-from datamodules.moving import moving_blob
+from datamodules.plates.evidence import plate_evidence
+from datamodules.plates.moving import moving_blob
 from datamodules.readers import Pixels
 
 SIZE = (90, 160)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from datamodules.parallax import enlarged, parallax
+from datamodules.plates.parallax import enlarged, parallax
 from datamodules.readers import Pixels
 
 SIZE = (180, 320)

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from datamodules import DavisDataModule, VideosDataModule
-from datamodules.clips import Clip
-from datamodules.parts import hold_out
-from datamodules.plates import plate_clip, unstacked
+from datamodules.clips.clip import Clip
+from datamodules.clips.parts import hold_out
+from datamodules.plates.plates import plate_clip, unstacked
 from datamodules.readers import ImageFrames
 from tests.fake_data import write_images
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from datamodules import agreement, appearance, evidence, moving
-from datamodules.camera_motion import camera_motion, rescaled
-from datamodules.evidence import EvidenceKind
-from datamodules.plates import Plate, TemporalPlates, median_plate, stacked, unstacked
+from datamodules.plates import agreement, appearance, evidence, moving
+from datamodules.plates.camera_motion import camera_motion, rescaled
+from datamodules.plates.evidence import EvidenceKind
+from datamodules.plates.plates import Plate, TemporalPlates, median_plate, stacked, unstacked
 from datamodules.readers import Broken, Keep, Pixels, resize
 
 SIZE = (96, 128)

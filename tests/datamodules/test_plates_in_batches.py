@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.plates import PlateKind
-from datamodules.store import FrameStore
+from datamodules.plates.plates import PlateKind
+from datamodules.store.store import FrameStore
 from datamodules.transforms import FrameAugmentation
 from tests.layouts import factory
 

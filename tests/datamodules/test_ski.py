@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules import SkiDataModule
-from datamodules.problems import read_table
-from datamodules.ski_cameras import body_joints, in_view, joint_boxes, project, read_dlt, read_markers
+from datamodules.clips.problems import read_table
+from datamodules.sets.ski_cameras import body_joints, in_view, joint_boxes, project, read_dlt, read_markers
 from tests.fake_data import SIZE, draw_frame, ski_camera, ski_markers, write_ski, write_ski_crops
 
 

@@ -21,14 +21,14 @@ import pytest
 from PIL import Image
 
 from datamodules import VideosDataModule
-from datamodules.clips import Clip
-from datamodules.codecs import Codec
+from datamodules.clips.clip import Clip
+from datamodules.clips.problems import Problem, read_table, summary, table
 from datamodules.dataset import FrameDataset
-from datamodules.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles
-from datamodules.plates import PlateKind, plate_clip
-from datamodules.problems import Problem, read_table, summary, table
+from datamodules.plates.plates import PlateKind, plate_clip
 from datamodules.readers import Broken, ImageFrames, Keep, Pixels, VideoFrames, open_frames, resize
-from datamodules.store import FrameStore, StoreError, entry_name
+from datamodules.store.codecs import Codec
+from datamodules.store.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles
+from datamodules.store.store import FrameStore, StoreError, entry_name
 from tests.fake_data import SIZE, draw_frame, write_images, write_video
 
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* training frames")
@@ -196,8 +196,8 @@ def test_nothing_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 KILLED = """
 import os, signal, sys
 from datamodules import VideosDataModule
-from datamodules.entry import EntryWriter
-from datamodules.store import FrameStore
+from datamodules.store.entry import EntryWriter
+from datamodules.store.store import FrameStore
 add, finish, publish, count = EntryWriter.add, EntryWriter.finish, FrameStore._publish, 0
 def die(): os.kill(os.getpid(), signal.SIGKILL)
 def counted(*args):
@@ -391,7 +391,7 @@ def test_what_can_never_fit_is_refused_before_it_is_written(tmp_path: Path, monk
     small = videos(video, tmp_path / "store", store_codec="raw", store_limit_gb=5 * FRAME / 1e9)
     with pytest.raises(StoreError, match=r"need 0\.0 MB more than the 0\.0 MB that store_limit_gb allows"):
         small.prepare()
-    monkeypatch.setattr("datamodules.store._free", lambda _: 64 * 2**20 + 5 * FRAME)
+    monkeypatch.setattr("datamodules.store.store._free", lambda _: 64 * 2**20 + 5 * FRAME)
     with pytest.raises(StoreError, match=r"more than is free in .*store: free some"):
         videos(video, tmp_path / "store", store_codec="raw").prepare()
     assert entries(tmp_path / "store") == []
@@ -406,11 +406,11 @@ def test_jpeg_that_grows_over_the_bound_is_given_up(tmp_path: Path) -> None:
 def test_auto_is_jpeg_where_raw_does_not_fit_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = write_video(tmp_path / "run.mp4")
     spare = 64 * 2**20
-    monkeypatch.setattr("datamodules.store._free", lambda _: spare + 5 * FRAME)
+    monkeypatch.setattr("datamodules.store.store._free", lambda _: spare + 5 * FRAME)
     assert "(jpeg)" in videos(video, tmp_path / "small" / "store").prepare()
-    monkeypatch.setattr("datamodules.store._free", lambda _: spare + 6 * FRAME)
+    monkeypatch.setattr("datamodules.store.store._free", lambda _: spare + 6 * FRAME)
     assert "(raw)" in videos(video, tmp_path / "store").prepare()
-    monkeypatch.setattr("datamodules.store._free", lambda _: spare)  # what is there needs no room
+    monkeypatch.setattr("datamodules.store.store._free", lambda _: spare)  # what is there needs no room
     assert "(raw)" in videos(video, tmp_path / "store").prepare()
 
 
@@ -426,7 +426,7 @@ def test_nothing_is_removed_without_locks(tmp_path: Path, monkeypatch: pytest.Mo
     def none(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("datamodules.locks.fcntl.flock", none)
+    monkeypatch.setattr("backdrop.locks.fcntl.flock", none)
     store = FrameStore(tmp_path, limit=8 * FRAME)
     aged(store, "a", "b")
     (tmp_path / ".part-other").mkdir()
@@ -495,7 +495,7 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(
 
     with monkeypatch.context() as patch:
         if place.startswith("os."):
-            patch.setattr(f"datamodules.{'entry' if place == 'os.fsync' else 'store'}.{place}", refuse)
+            patch.setattr(f"datamodules.store.{'entry' if place == 'os.fsync' else 'store'}.{place}", refuse)
         else:
             patch.setattr(EntryWriter, place, refuse)
         with pytest.raises(StoreError, match=message) as caught:
@@ -723,7 +723,7 @@ def test_an_interruption_waits_for_no_clip_however_little_of_it_is_kept(
 
     module = videos(write_video(tmp_path / "run.mp4"), tmp_path / "store")
     monkeypatch.setattr(module, "split_clips", lambda split: [Clip("endless", Endless(1), chosen=chosen)])
-    monkeypatch.setattr("datamodules.stored_clips.wait", interrupt)
+    monkeypatch.setattr("datamodules.store.stored_clips.wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         module.prepare()
     assert entries(tmp_path / "store") == []

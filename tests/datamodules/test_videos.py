@@ -11,7 +11,7 @@ from PIL import Image
 
 from datamodules import VideosDataModule
 from datamodules.base import Split
-from datamodules.recordings import find_clips
+from datamodules.sets.recordings import find_clips
 from tests.fake_data import (
     SIZE,
     centre_box,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from datamodules.windows import windows
+from datamodules.plates.windows import windows
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 10])

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +18,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from docstring_parser import parse
 
-from experiments import provenance
-from experiments.cli import COMMANDS, main
-from experiments.folders import StageFolder
+from experiments.benchmarks import flops
+from experiments.cli import COMMANDS, load, main
+from experiments.runs import provenance
+from experiments.runs.folder import StageFolder
 from lightning_modules import InpaintingModule
 
 FitArguments = Callable[..., list[str]]
@@ -36,15 +42,32 @@ def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int)
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for command in ("fit", "validate", "test", *COMMANDS):
-        assert f"\n  {command} " in shown
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} +\S.*\.$", shown, re.MULTILINE)
     assert main([]) == 2
+
+
+def test_help_and_a_wrong_command_import_no_torch(root: Path) -> None:
+    code = "import sys; from experiments.cli import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    for words in (["--help"], ["fitt"]):
+        done = subprocess.run([sys.executable, "-c", code, *words], cwd=root, capture_output=True, check=False)
+        assert done.returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_parameter_of_a_command_is_documented(command: str) -> None:
+    function = load(command)
+    doc = parse(inspect.getdoc(function) or "")
+    assert doc.short_description and doc.short_description.endswith(".")
+    documented = {parameter.arg_name: parameter.description for parameter in doc.params}
+    assert list(documented) == list(inspect.signature(function).parameters) and all(documented.values())
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["train"], "train"),
+        (["xyz"], "There is no command xyz (see python -m experiments --help)"),
+        (["evaluat"], "There is no command evaluat: did you mean evaluate?"),
         (["predict"], "required"),
         (["evaluate"], "required"),
         (["flops", "--profile", "huge"], "huge"),
@@ -160,7 +183,7 @@ def test_a_painter_that_was_trained_further(
     folder = tmp_path / "segment"
     assert "was trained further, or replaced" in line and f"stage 2 must start anew: delete {folder}." in line
     line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.learning_rate=0.5"), 1)
-    assert "-> 0.5; run.inpainter_sha256: another painter): choose another RUN" in line
+    assert "-> 0.5; run.inpainter_sha256: another inpainter): choose another RUN" in line
     assert main(["evaluate", str(tmp_path)]) == 0
     (warning,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("warning: ")]
     assert f"{tmp_path}/inpaint and {folder} no longer belong together" in warning and "the older one" in warning
@@ -261,12 +284,12 @@ def test_sigterm_ends_a_training_as_ctrl_c_does(
 def test_our_warnings_name_no_place_in_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
 
-    def warn(_: object) -> int:
+    def warn() -> int:
         for file in (provenance.__file__, "/elsewhere/library.py"):
             shown.append(warnings.formatwarning("Only 4 frames.", UserWarning, file, 3))
         return 0
 
-    monkeypatch.setitem(COMMANDS, "flops", warn)
+    monkeypatch.setattr(flops, "flops", warn)
     assert main(["flops"]) == 0
     ours, theirs = shown
     assert ours == "warning: Only 4 frames.\n" and theirs.startswith("/elsewhere/library.py:3: ")
@@ -296,10 +319,10 @@ def test_what_cannot_be_resumed_does_not_say_so(
 def test_other_commands_do_not_promise_to_go_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(_: object) -> int:
+    def interrupt() -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(COMMANDS, "flops", interrupt)
+    monkeypatch.setattr(flops, "flops", interrupt)
     assert main(["flops"]) == 130
     assert capsys.readouterr().err == "interrupted.\n"
 
@@ -367,12 +390,12 @@ def test_debug_shows_the_traceback(
 def test_a_loader_that_was_told_to_end_is_an_interruption(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_: object) -> int:
+    def fail() -> int:
         try:
             raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated. ")
         except RuntimeError as error:  # as torch does
             raise RuntimeError("DataLoader worker (pid(s) 1) exited unexpectedly") from error
 
-    monkeypatch.setitem(COMMANDS, "table", fail)
-    assert main(["table"]) == 143
+    monkeypatch.setattr(flops, "flops", fail)
+    assert main(["flops"]) == 143
     assert capsys.readouterr().err == "interrupted.\n"

@@ -17,8 +17,8 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 import lightning_modules  # noqa: F401  (importing makes the short class names known)
 from experiments.cli import COMMANDS
-from experiments.composition import CONFIGS, find_configs
-from experiments.lightning_cli import ExperimentCLI
+from experiments.runs.composition import CONFIGS, find_configs
+from experiments.runs.settings import RunSettings  # noqa: F401  (for surface.py)
 
 PROFILES = sorted(path.parent.name for path in CONFIGS.glob("profiles/*/segment.yaml"))
 BACKGROUNDS = ["inpainting", *sorted(path.stem for path in CONFIGS.glob("background/*.yaml"))]
@@ -52,12 +52,11 @@ VARIATIONS = {
 
 
 SWEEPS = CONFIGS.parent / "sweeps"
-RUN_SETTINGS = "experiments.settings.RunSettings"
 
 
 def commands() -> list[str]:
     """Names of all commands of the command line."""
-    return [*COMMANDS, *ExperimentCLI.subcommands()]
+    return list(COMMANDS)
 
 
 def ablations(profile: str) -> dict[str, list[str]]:

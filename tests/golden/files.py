@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -25,7 +26,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def write(name: str, values: Mapping[str, Any], overwrite: bool) -> None:
-    """Write golden values: an entry of each group on a line, with the commit that computed them.
+    """Write golden values, an entry of each group on a line; numbers with the commit that computed them.
 
     Raises:
         FileExistsError: If there are some and they are not to be replaced.
@@ -33,7 +34,7 @@ def write(name: str, values: Mapping[str, Any], overwrite: bool) -> None:
     path = FOLDER / f"{name}.json"
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists: add --overwrite if the values are meant to change.")
-    groups = {"commit": _commit(), **values}
+    groups = {"commit": _commit(), **values} if "fingerprint" in values else values
     text = ",\n".join(f"{json.dumps(key)}: {_group(group)}" for key, group in groups.items())
     path.write_text(f"{{\n{text}\n}}\n")
 
@@ -86,6 +87,12 @@ def _commit() -> str:
 
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def require_equal(golden: object, found: object, advice: str = "") -> None:
+    """Fail with a line for each value that differs."""
+    if found != golden:
+        pytest.fail("\n".join([*differences(golden, found), advice]), pytrace=False)
 
 
 def differences(golden: object, found: object, path: str = "") -> Iterator[str]:

@@ -1,12 +1,11 @@
 """Write golden values: ``python -m tests.golden.make training data run surface``, or some of them; see --help.
 
-The values are those of the code in the working directory; the file says of which commit. Those of commit 41bc105 were
-made with the tests of the commit that added this file, whose compose.py knows the names of that time::
+The values are those of the code in the working directory; the file says of which commit. Those of commit 41bc105 are
+made again in a checkout of commit 3703ca3, which is that code with these tests::
 
-    git worktree add ../old 41bc105
+    git worktree add ../old 3703ca3
     cd ../old
-    git checkout COMMIT -- tests
-    python -m tests.golden.make training data run
+    python -m tests.golden.make training data run surface --overwrite
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ ROOMS = ("lightning_modules", "datamodules", "callbacks", "experiments")
 def measure() -> dict[str, Any]:
     """All of them, by kind."""
     makefile = Path("Makefile").read_text()
+    arguments = {path: sorted(_arguments(_find(path))) for path in sorted(set(_classes()))}
     return {
-        "arguments": {path: sorted(_arguments(_find(path))) for path in sorted(set(_classes()))},
+        "arguments": arguments | {"run": sorted(_arguments(compose.RunSettings))},
         "configs": sorted(str(path.relative_to(compose.CONFIGS)) for path in compose.CONFIGS.rglob("*.yaml")),
         "sweeps": sorted(path.name for path in compose.SWEEPS.glob("*.yaml")),
         "commands": sorted(compose.commands()),
@@ -35,7 +36,6 @@ def _classes() -> Iterator[str]:
     """Paths of the classes that a config can name: those of shipped configs, and what the rooms hand out."""
     for file in compose.CONFIGS.rglob("*.yaml"):
         yield from _named(yaml.safe_load(file.read_text()))
-    yield compose.RUN_SETTINGS
     for room in ROOMS[:3]:
         for name in importlib.import_module(room).__all__:
             if inspect.isclass(found := getattr(importlib.import_module(room), name)) and not _an_error(found):

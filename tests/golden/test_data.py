@@ -33,7 +33,7 @@ def test_every_data_module_has_golden_values() -> None:
 def test_a_data_module_yields_the_golden_batches(setting: str, tmp_path: Path, exact: bool) -> None:
     golden, found = GOLDEN["settings"][setting], data.measure(setting, tmp_path)
     if exact:
-        assert found == golden, "\n".join(files.differences(golden, found))
+        files.require_equal(golden, found)
         return
     for split, batches in golden.items():
         assert set(found[split]) == set(batches)

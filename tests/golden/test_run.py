@@ -19,8 +19,8 @@ GOLDEN = files.read("run")
 def test_a_run_computes_the_golden_values(background: str, tmp_path: Path) -> None:
     golden, found = GOLDEN["runs"][background], run.measure(background, tmp_path / "run")
     if files.exact(GOLDEN, run.PACKAGES):
-        assert found == golden, "\n".join(files.differences(golden, found))
+        files.require_equal(golden, found)
         return
-    assert found["fields"] == golden["fields"], "\n".join(files.differences(golden["fields"], found["fields"]))
+    files.require_equal(golden["fields"], found["fields"])
     for floor, scores in golden["scores"]["floors"].items():
         assert found["scores"]["floors"][floor] == pytest.approx(scores, rel=0.02, abs=0.005), floor

@@ -16,6 +16,4 @@ from tests.golden import files, surface
 def test_the_public_names_are_those_that_are_listed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     golden, found = files.read("surface"), surface.measure()
-    del golden["commit"]
-    changes = "\n".join(files.differences(golden, found))
-    assert found == golden, f"{changes}\nIf this is meant: python -m tests.golden.make surface --overwrite"
+    files.require_equal(golden, found, "If this is meant: python -m tests.golden.make surface --overwrite")

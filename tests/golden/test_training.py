@@ -53,9 +53,9 @@ def test_training_computes_the_golden_values(setting: str, folder: Path, exact: 
     golden["keys"] = GOLDEN["keys"][golden["keys"]]
     found = training.measure(setting, folder)
     if exact:
-        assert found == golden, "\n".join(files.differences(golden, found))
+        files.require_equal(golden, found)
         return
-    assert found["keys"] == golden["keys"], "\n".join(files.differences(golden["keys"], found["keys"]))
+    files.require_equal(golden["keys"], found["keys"])
     assert list(found["logged"]) == list(golden["logged"])
     for name in (name for name in golden["logged"] if name.startswith("train/")):
         steps = zip(found["logged"][name].split(), golden["logged"][name].split(), strict=True)

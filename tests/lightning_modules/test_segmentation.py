@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from backdrop.contracts import StepOutput
 from lightning_modules import InpaintingModule, SegmentationModule
 from lightning_modules.background import Scene
-from lightning_modules.contracts import StepOutput
 from lightning_modules.geometry import box_area
 from lightning_modules.handover import HandoverError, read_inpainter
 from tests.tiny import SEGMENTATION

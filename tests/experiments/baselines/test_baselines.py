@@ -19,7 +19,7 @@ from experiments.baselines.method import Frames, Prediction
 from experiments.baselines.module import BaselineModule
 from experiments.baselines.subtraction import Knn
 from experiments.cli import main
-from experiments.evaluate import COLUMNS
+from experiments.commands.evaluate import COLUMNS
 from tests import fake_data
 
 QUICK = ("mog2", "static_background")

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from backdrop.boxes import from_corners
 from callbacks.mask_metrics import floor_predictions
 from experiments.baselines import METHODS
 from experiments.baselines.flow import Flow, FlowGrabCut, cut, own_motion
-from experiments.baselines.method import Baseline, Prediction, from_mask, normalised, pixel_box
+from experiments.baselines.method import Baseline, Prediction, from_mask, normalised
 from experiments.baselines.registration import registered
 from experiments.baselines.residual import CompensatedBackground, StaticBackground
 from experiments.baselines.subtraction import Knn, KnnCompensated, Mog2, Mog2Compensated, as_prediction
@@ -134,8 +135,8 @@ def test_the_largest_part_has_the_box() -> None:
 
 
 def test_boxes_are_those_of_the_contract() -> None:
-    assert pixel_box((0, 0, 8, 4), (4, 8)) == (0, 0, 1, 1)
-    assert pixel_box((4, 0, 8, 2), (4, 8)) == (0.5, -0.5, 0.5, 0.5)
+    assert from_corners((0, 0, 8, 4), (4, 8)) == (0, 0, 1, 1)
+    assert from_corners((4, 0, 8, 2), (4, 8)) == (0.5, -0.5, 0.5, 0.5)
 
 
 def test_half_is_at_the_level() -> None:

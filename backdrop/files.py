@@ -1,0 +1,56 @@
+"""Writing a file whole or not at all: under a temporary name beside its target first, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Let a block write a file that no reader ever sees half of.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+
+    Yields:
+        A temporary name in the same folder. The block writes there; at its end the file gets its name.
+
+    Raises:
+        OSError: If the file cannot be written; it names ``path``, and what was there stays.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        if error.errno is None:  # a library's own
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, whole or not at all.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+        text: The content. Names of files in it may hold bytes that are not UTF-8 (``surrogateescape``).
+
+    Raises:
+        OSError: If it cannot be written; what was there stays.
+    """
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def sha256(path: Path) -> str:
+    """Check sum of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

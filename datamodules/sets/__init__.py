@@ -1,0 +1,1 @@
+"""The layout of each data set on disk."""

@@ -1,0 +1,1 @@
+"""The built-in footage: drawn figures in front of a drawn scene."""

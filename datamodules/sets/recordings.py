@@ -1,0 +1,144 @@
+"""A user's own recordings on disk: where the clips are, and their boxes."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from datamodules.clips.clip import Box
+from datamodules.readers import is_image, is_video, list_images, natural_key
+
+_RESERVED = frozenset({"masks", "boxes", "annotations", "__macosx"})
+_BOX_COLUMNS = ("frame", "x0", "y0", "x1", "y1")
+
+
+def find_clips(root: Path) -> dict[str, Path]:
+    """Find the clips below a path of the user's, however deep.
+
+    Args:
+        root: A video file or a folder; see :class:`datamodules.videos.VideosDataModule`.
+
+    Returns:
+        Clip name -> video file or folder of images, in natural order. The name is the path below the folder of the
+        clips, without a video's suffix.
+
+    Raises:
+        FileNotFoundError: If there is no clip.
+        ValueError: If two clips have the same name, or the file is no video.
+    """
+    if not root.exists():
+        raise FileNotFoundError(f"Nothing at {root}: give a video file or a folder of videos or images as root.")
+    if root.is_file():
+        if not is_video(root):
+            raise ValueError(f"{root} is no video file by its name: give a video or a folder as root.")
+        return {root.stem: root}
+    folder = _clips_folder(root)
+    clips: dict[str, Path] = {}
+    for path in _below(folder, ()):
+        below = path.relative_to(folder)
+        name = (below.with_suffix("") if path.is_file() else below).as_posix()
+        if name in clips:
+            raise ValueError(f"{clips[name]} and {path} would both be clip '{name}': rename one of them.")
+        clips[name] = path
+    if not clips and list_images(folder):
+        return {root.resolve().name: folder}
+    if not clips:
+        raise FileNotFoundError(
+            f"No video and no folder of images in {folder}: put videos (.mp4, .mov, ...) or folders of images (.jpg, "
+            ".png, ...) there."
+        )
+    return clips
+
+
+def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """Videos and folders of images below a folder, in natural order; links that lead back up are not followed."""
+    above = (*above, folder.resolve())
+    for path in sorted(folder.iterdir(), key=natural_key):
+        if _left_aside(path.name):
+            continue
+        if path.is_file() and is_video(path):
+            yield path
+        elif path.is_dir() and path.resolve() not in above:
+            if list_images(path):
+                yield path
+            yield from _below(path, above)
+
+
+def empty_folders(root: Path) -> list[Path]:
+    """Folders where a clip was meant to be, but that hold neither an image nor a video, nor another folder.
+
+    Args:
+        root: What :func:`find_clips` was given.
+
+    Returns:
+        The folders, in natural order.
+    """
+    top = _clips_folder(root)
+    found = []
+    for folder, below, files in os.walk(top):
+        below[:] = sorted((name for name in below if not _left_aside(name)), key=natural_key)
+        used = below or any(is_image(Path(name)) or is_video(Path(name)) for name in files)
+        found += [] if used or Path(folder) == top else [Path(folder)]
+    return found
+
+
+def level_hint(root: Path, clips: Iterable[str]) -> str | None:
+    """Whether a root is probably not the one that was meant, so that annotations and splits are not seen.
+
+    Args:
+        root: What :func:`find_clips` was given.
+        clips: Names of the clips that it found.
+
+    Returns:
+        What to give instead, and why; None where all looks well.
+    """
+    if all((root / part).is_dir() for part in ("JPEGImages", "Annotations")):
+        return f"{root} looks like DAVIS, whose masks and lists are not seen here: DATA=davis takes them"
+    parts = ("masks", "boxes", "splits.json")
+    if root.name == "clips" and (seen := [part for part in parts if (root.parent / part).exists()]):
+        return f"{seen[0]} beside {root} is not used: give {root.parent} as root to use it"
+    for name in clips:
+        above = [root / parent for parent in Path(name).parents if parent.name == "clips"]
+        if above and (seen := [part for part in parts if (above[-1].parent / part).exists()]):
+            return f"{above[-1].parent / seen[0]} is not used: give {above[-1].parent} as root to use it"
+    return None
+
+
+def _clips_folder(root: Path) -> Path:
+    return root / "clips" if (root / "clips").is_dir() else root
+
+
+def _left_aside(name: str) -> bool:
+    """Whether a folder is no place for clips, or a file no clip, by its name."""
+    return name.startswith(".") or name.lower() in _RESERVED
+
+
+def read_boxes_csv(path: Path) -> dict[int, Box]:
+    """Read a table of boxes.
+
+    Args:
+        path: A CSV file with the columns frame, x0, y0, x1, y1, in pixels of the original frame.
+
+    Returns:
+        Original frame number -> box.
+
+    Raises:
+        ValueError: If a column is missing, a value is no number or a frame comes twice; the message names the line.
+    """
+    boxes: dict[int, Box] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file, skipinitialspace=True)
+        missing = [name for name in _BOX_COLUMNS if name not in (rows.fieldnames or [])]
+        if missing:
+            raise ValueError(f"{path} has no column {missing[0]}: its first line must be {','.join(_BOX_COLUMNS)}.")
+        for row in rows:
+            try:
+                frame, x0, y0, x1, y1 = int(row["frame"]), *(float(row[name]) for name in _BOX_COLUMNS[1:])
+            except (TypeError, ValueError):
+                raise ValueError(f"Line {rows.line_num} of {path} is no frame and box: write five numbers.") from None
+            if frame in boxes:
+                raise ValueError(f"Line {rows.line_num} of {path} gives frame {frame} a second box: keep one.")
+            boxes[frame] = (x0, y0, x1, y1)
+    return boxes

@@ -1,0 +1,168 @@
+"""``estimators``: gradient variance per cost of the estimators of G (Sec. 3.1, Eqs. 4, 5)."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+from backdrop.contracts import Batch
+from experiments.errors import RunError, UsageError
+from experiments.runs.restore import load_data, load_model, segment_folder
+from lightning_modules import SegmentationModule
+from lightning_modules.losses import background_objective
+from lightning_modules.sampling import EstimatorName, sample_cells
+
+CANDIDATES: tuple[tuple[EstimatorName, int], ...] = (
+    ("importance", 1),
+    ("importance", 2),
+    ("importance", 4),
+    ("uniform", 1),
+    ("uniform", 4),
+    ("leave_one_out", 2),
+    ("leave_one_out", 4),
+    ("leave_one_out", 8),
+    ("gumbel", 1),
+    ("gumbel", 4),
+    ("exact", 1),
+)
+"""Estimators and draws per frame."""
+
+
+@dataclass(frozen=True)
+class GradientStatistics:
+    """The gradient of G in the detector's logits, as an estimator draws it.
+
+    Attributes:
+        variance: Sum over cells of the variance, mean over frames.
+        bias: Root mean square over frames of the difference of its mean from the exact gradient, over that of the exact
+            gradient; what the mean of so many draws is off by chance is taken out.
+        passes: Passes of the inpainter per frame.
+    """
+
+    variance: float
+    bias: float
+    passes: int
+
+
+def gradient_statistics(
+    density: Tensor, logit: Tensor, live: Tensor, estimator: EstimatorName, count: int, draws: int, epsilon: float
+) -> GradientStatistics:
+    """Draw an estimator many times over frames of which G is known at every cell.
+
+    Args:
+        density: Error of the background per area of the box at every cell, (B, cells).
+        logit: The detector's logits, (B, cells), -inf on cells that are not live.
+        live: Which cells may be drawn, (cells,), bool.
+        estimator: Its name.
+        count: Draws per frame, K.
+        draws: How often it is drawn.
+        epsilon: Floor of the sampling distribution.
+
+    Returns:
+        Its variance, bias and cost.
+    """
+    exact = _gradient(density, logit, live, "exact", 1, epsilon)
+    total, square = torch.zeros_like(exact), torch.zeros_like(exact)
+    for _ in range(draws):
+        gradient = _gradient(density, logit, live, estimator, count, epsilon)
+        total += gradient
+        square += gradient.square()
+    mean = total / draws
+    variance = float((square / draws - mean.square()).clamp_min(0).sum(dim=1).mean())
+    off = float((mean - exact).square().sum(dim=1).mean()) - variance / draws
+    bias = math.sqrt(max(0.0, off) / max(float(exact.square().sum(dim=1).mean()), 1e-30))
+    return GradientStatistics(variance, bias, int(live.sum()) if estimator == "exact" else count)
+
+
+def _gradient(
+    density: Tensor, logit: Tensor, live: Tensor, estimator: EstimatorName, count: int, epsilon: float
+) -> Tensor:
+    logit = logit.detach().requires_grad_()
+    samples = sample_cells(logit.softmax(dim=1), live, estimator, count, epsilon)
+    error = density.gather(1, samples.cell)
+    value = background_objective(samples, error, torch.ones_like(error)).sum()
+    (gradient,) = torch.autograd.grad(value, logit)
+    return gradient
+
+
+@torch.no_grad()
+def cell_densities(model: SegmentationModule, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float]:
+    """G at every live cell of some frames.
+
+    Args:
+        model: A trained model.
+        batch: Training frames.
+
+    Returns:
+        Error per area, (B, cells), 0 on cells that are not live; the detector's logits, (B, cells); which cells are
+        live, (cells,); and seconds that a pass of the inpainter took per frame.
+    """
+    image = batch["image"]
+    proposals = model.detector(image)
+    live = proposals.live
+    density = torch.zeros_like(proposals.probability)
+    begin = time.perf_counter()
+    for cell in live.nonzero().flatten().tolist():
+        density[:, cell] = model.background_density(batch, proposals.box[:, cell])
+    seconds = (time.perf_counter() - begin) / (int(live.sum()) * len(image))
+    return density, proposals.probability.log(), live, seconds
+
+
+def estimators(
+    run: Path,
+    checkpoint: Literal["last", "best"] = "last",
+    batches: int = 4,
+    draws: int = 1000,
+    flatten: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Compare the gradient variance per cost of the estimators of G, of a trained run.
+
+    Args:
+        run: Run folder of a trained model.
+        checkpoint: The last one, or the best: that of the smallest val/loss.
+        batches: How many batches of its training frames.
+        draws: How often each estimator is drawn.
+        flatten: Temperature of p: a large one is an early detector.
+        seed: Of the frames and the draws.
+
+    Raises:
+        RunError: If the run holds no segmentation model.
+        UsageError: If a number is not positive.
+    """
+    if min(draws, batches) < 1 or flatten <= 0:
+        raise UsageError("--draws, --batches and --flatten must be positive")
+    pl.seed_everything(seed, verbose=False)
+    folder = segment_folder(run)
+    model = load_model(folder, checkpoint)
+    if not isinstance(model, SegmentationModule):
+        raise RunError(f"{run} holds no segmentation model.")
+    data = load_data(folder.config())
+    data.setup("fit")
+    found = []
+    for batch in track(islice(data.train_dataloader(), batches), "painting every cell", batches):
+        found.append(cell_densities(model, data.on_after_batch_transfer(batch, 0)))
+    density, logit = torch.cat([part[0] for part in found]), torch.cat([part[1] for part in found])
+    live, seconds = found[0][2], sum(part[3] for part in found) / len(found)
+    shown = Table(title=f"gradient of G in the logits, {len(density)} frames, {draws} draws")
+    for column in ("estimator", "K", "passes/frame", "ms/frame", "variance", "variance x passes", "bias"):
+        shown.add_column(column, justify="left" if column == "estimator" else "right")
+    epsilon = model.hparams["epsilon"]
+    for name, count in CANDIDATES:
+        one = gradient_statistics(density, logit / flatten, live, name, count, draws, epsilon)
+        cost = f"{1000 * seconds * one.passes:.2f}"
+        numbers = (f"{one.variance:.3g}", f"{one.variance * one.passes:.3g}", f"{one.bias:.3f}")
+        shown.add_row(name, str(count) if name != "exact" else "", str(one.passes), cost, *numbers)
+    Console(width=None if sys.stdout.isatty() else 120).print(shown)

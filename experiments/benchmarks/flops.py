@@ -1,0 +1,87 @@
+"""``flops``: parameters and floating-point operations of the networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from experiments.runs.composition import model_and_data
+from lightning_modules import InpaintingModule, SegmentationModule
+
+PROFILES = ("small", "paper")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size of one network.
+
+    Attributes:
+        name: D, S or I, and what it is.
+        parameters: Number of trainable values.
+        flops: Floating-point operations for one image (a multiplication and an addition count as two).
+        size: (height, width) in pixels of what the network is given.
+    """
+
+    name: str
+    parameters: int
+    flops: int
+    size: tuple[int, int]
+
+
+def measure(name: str, network: nn.Module, *inputs: Tensor) -> Cost:
+    """Count the parameters and operations of one network on one image."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(*inputs)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(name, parameters, int(counter.get_total_flops()), (inputs[0].shape[-2], inputs[0].shape[-1]))
+
+
+def profile_costs(profile: str, data: str) -> list[Cost]:
+    """Measure the three networks of a profile, with random weights.
+
+    Args:
+        profile: ``small`` or ``paper``.
+        data: Data config that gives the frame size.
+
+    Returns:
+        The costs of D, S and I per image.
+    """
+    inpaint, segment = (model_and_data(profile, stage, data) for stage in ("inpaint", "segment"))
+    arguments = segment["model"] | {"detector_weights": None, "synthesis_weights": None, "perceptual_net": None}
+    stage1 = InpaintingModule(**(inpaint["model"] | {"perceptual_net": None}))
+    stage2 = SegmentationModule(**(arguments | {"inpainter_channels": inpaint["model"]["channels"]}))
+    height, width = (round(side * inpaint["data"]["scale"]) for side in inpaint["data"]["image_size"])
+    image = torch.zeros(1, 3, height, width)
+    crop = torch.zeros(1, 3, *stage2.segmenter.crop_size)
+    return [
+        measure("D detector", stage2.detector, image),
+        measure("S synthesis", stage2.segmenter.synthesis, crop),
+        measure("I inpainter", stage1.inpainter, image, torch.zeros(1, 1, height, width)),
+    ]
+
+
+def flops(profile: str | None = None, data: str = "demo") -> None:
+    """Count parameters and floating-point operations of the networks.
+
+    Args:
+        profile: One size profile only.
+        data: Data config that gives the frame size.
+    """
+    shown = Table(title="one image, forward pass; a multiply-add is 2 FLOPs")
+    for title in ("profile", "network", "input", "parameters", "GFLOPs"):
+        shown.add_column(title, justify="left" if title in ("profile", "network") else "right")
+    for one in [profile] if profile else PROFILES:
+        costs = profile_costs(one, data)
+        for cost in costs:
+            size = f"{cost.size[0]}x{cost.size[1]}"
+            shown.add_row(one, cost.name, size, f"{cost.parameters:,}", f"{cost.flops / 1e9:.3f}")
+        inference = costs[0].flops + costs[1].flops
+        total = sum(cost.parameters for cost in costs)
+        shown.add_row(one, "all; inference D + S", "", f"{total:,}", f"{inference / 1e9:.3f}")
+        shown.add_section()
+    Console(width=100).print(shown)

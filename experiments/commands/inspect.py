@@ -1,0 +1,121 @@
+"""``inspect``: what a data set holds, what is wrong with it, and how it looks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from pytorch_lightning import LightningDataModule
+from rich.console import Console
+from rich.table import Table
+
+from callbacks.png import save_png
+from datamodules import FramesDataModule
+from datamodules.base import SPLITS, Split
+from datamodules.clips.problems import Problem, counted
+from datamodules.contact_sheet import ROWS, contact_sheet
+from experiments.errors import RunError
+from experiments.signatures import Data
+
+COLUMNS = ("split", "clip", "frames", "size", "masks", "boxes", "problems")
+MOST_CLIPS = 20
+MOST_PROBLEMS = 20
+
+
+def table(data: FramesDataModule) -> Table:
+    """Clips, frames, sizes, annotations and problems of every split.
+
+    Args:
+        data: A data module after ``setup``.
+
+    Returns:
+        A rich table: one line for each split and each of its first clips; sizes are width x height of the original
+        frames.
+    """
+    shown = Table(title=f"{type(data).__name__}, frames at {data.working_size[1]}x{data.working_size[0]}")
+    for title in COLUMNS:
+        shown.add_column(title, justify="left" if title in ("split", "clip") else "right")
+    for split in SPLITS:
+        _add_split(shown, data, split)
+    return shown
+
+
+def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
+    """One line for a split and one for each of its first clips."""
+    dataset = data.dataset(split)
+    sources = {clip.name: clip.source for clip in data.listed_clips(split)}
+    problems = [problem.clip for problem in data.problems()]
+    counts = [dataset.clip_counts(number) for number in range(len(dataset.clips))]
+    total = [str(sum(column)) for column in zip(*counts, strict=True)] or ["0", "0", "0"]
+    concerned = sum(problems.count(name) for name in dataset.clip_names)
+    shown.add_section()
+    shown.add_row(split, counted(len(counts), "clip"), total[0], "", *total[1:], str(concerned), style="bold")
+    for name, (frames, masks, boxes) in list(zip(dataset.clip_names, counts, strict=True))[:MOST_CLIPS]:
+        height, width = sources[name].original_size()
+        row = (str(frames), f"{width}x{height}", str(masks), str(boxes), str(problems.count(name)))
+        shown.add_row("", name, *row)
+    if len(counts) > MOST_CLIPS:
+        shown.add_row("", f"... and {len(counts) - MOST_CLIPS} more", *[""] * 5)
+
+
+def problem_lines(data: FramesDataModule) -> list[str]:
+    """The problems of a data module; neighbouring frames with the same one, and alike in all else, share a line.
+
+    The last line counts the problems that are not shown.
+
+    Args:
+        data: A data module after ``setup``.
+
+    Returns:
+        Lines of text.
+    """
+    alike = groupby(data.problems(), key=lambda problem: (problem.clip, problem.frame is None, problem.reason))
+    groups = [list(members) for _, members in alike]
+    more = sum(map(len, groups[MOST_PROBLEMS:]))
+    return [*map(_line, groups[:MOST_PROBLEMS]), *([f"... and {more} more"] if more else [])]
+
+
+def _line(alike: Sequence[Problem]) -> str:
+    """One line for a problem, or for the same one of several frames."""
+    clip, first, last = alike[0].clip, alike[0].frame, alike[-1].frame
+    frames = f", frame {first}" if first == last else f", frames {first} to {last} ({len(alike)})"
+    return f"{clip}{'' if first is None else frames}: {alike[0].reason}"
+
+
+def sheet_line(data: FramesDataModule, sheet: Path) -> str:
+    """Where the contact sheet is, and whether all clips are on it.
+
+    Args:
+        data: A data module after ``setup``.
+        sheet: The file.
+
+    Returns:
+        One line.
+    """
+    clips = len({name for split in SPLITS for name in data.dataset(split).clip_names})
+    return f"pictures: {sheet}" + (f" ({ROWS} of {clips} clips)" if clips > ROWS else "")
+
+
+def inspect(data: Data[LightningDataModule], output: Path | None = None) -> None:
+    """Show what a data set holds and what is wrong with it, and draw a contact sheet.
+
+    Args:
+        data: Built from the options of fit.
+        output: Folder of the contact sheet (runs/DATA).
+
+    Raises:
+        RunError: If the data module is none of ours.
+    """
+    if not isinstance(data, FramesDataModule):
+        raise RunError(f"{type(data).__name__} is no FramesDataModule: inspect looks at those only.")
+    name = type(data).__name__.removesuffix("DataModule").lower()
+    data.prepare_data()
+    data.setup()
+    Console(width=None if sys.stdout.isatty() else 120).print(table(data))
+    lines = problem_lines(data)
+    print("\n".join([f"problems: {data.skipped()}", *lines]) if lines else "problems: none")
+    sheet = (output or Path("runs") / name) / f"inspect_{name}.png"
+    save_png(sheet, contact_sheet(data))
+    print(sheet_line(data, sheet))

@@ -1,0 +1,1 @@
+"""A run: its folder, its configuration, its stages, and bringing it back."""

@@ -1,0 +1,202 @@
+"""The run folder: where things lie in it, and how far a stage in it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from backdrop.settings import Role
+from experiments.errors import RunError
+from experiments.runs.settings import LIMITS, role
+
+PARTS = ("run", "model", "data", "trainer")
+"""Parts of a config that have parts of their own."""
+
+FOOTAGE = "data.init_args.root"
+"""Of the place, but another folder is other footage: a run goes on with its own only."""
+
+INPAINTER_CHANGED = "run.inpainter_sha256: another inpainter"
+"""Stage 2 was trained over another stage-1 checkpoint, as :func:`differences` puts it: check sums say nothing."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage has come.
+
+    Attributes:
+        step: Optimiser steps done.
+        epoch: Epochs completed.
+    """
+
+    step: int
+    epoch: int
+
+    def reached(self, limits: Mapping[str, Any]) -> bool:
+        """Whether the trainer settings ``max_steps`` or ``max_epochs`` leave nothing to do."""
+        steps, epochs = (limits.get(name) or -1 for name in LIMITS)
+        return 0 < steps <= self.step or 0 < epochs <= self.epoch
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """One stage of a run: ``RUN/inpaint`` or ``RUN/segment``.
+
+    ::
+
+        RUN/inpaint/config_fit.yaml              the whole merged config
+                    checkpoints/last.ckpt        for resuming, and what stage 2 and the evaluation use
+                    checkpoints/best.ckpt        smallest val/loss, a quantity without labels
+                    csv/metrics.csv              every logged number
+                    wandb/                       the same for W&B
+                    images/                      picture sheets
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The merged config of the training."""
+        return self.path / "config_fit.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def images(self) -> Path:
+        """The folder of the picture sheets."""
+        return self.path / "images"
+
+    def config(self) -> dict[str, Any]:
+        """The saved config.
+
+        Raises:
+            RunError: If there is none, or if it is not readable.
+        """
+        if not self.config_file.is_file():
+            raise RunError(f"{self.config_file} is missing: {self.path} holds no trained stage.")
+        try:
+            loaded = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            what = f"{self.config_file} is no valid YAML ({error})"
+            raise RunError(f"{what}: delete {self.path} and train again.") from error
+        parts = [loaded.get(name) or {} for name in PARTS] if isinstance(loaded, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts):
+            raise RunError(f"{self.config_file} is empty or damaged: delete {self.path} and train again.")
+        config: dict[str, Any] = loaded
+        return config
+
+    def progress(self) -> Progress | None:
+        """How far the stage has come; None where there is no checkpoint yet.
+
+        Raises:
+            RunError: If the checkpoint cannot be read.
+        """
+        if not self.last.is_file():
+            return None
+        checkpoint = load_checkpoint(self.last)
+        try:
+            epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"]
+        except KeyError:
+            epochs = checkpoint.get("epoch", 0)
+        return Progress(int(checkpoint["global_step"]), int(epochs))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running any code from it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content; tensors stay on disk until they are used.
+
+    Raises:
+        RunError: If the file is missing, damaged or no Lightning checkpoint.
+    """
+    if not path.is_file():
+        raise RunError(f"{path} is missing.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except Exception as error:
+        what = f"{path} cannot be read as a checkpoint ({type(error).__name__})"
+        raise RunError(f"{what}: delete it and train again.") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "global_step" not in checkpoint:
+        raise RunError(f"{path} is no Lightning checkpoint.")
+    return checkpoint
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Settings that differ between a saved config and a new one and change what is learnt.
+
+    Args:
+        old: The saved config.
+        new: The config of this call.
+
+    Returns:
+        One ``name: old -> new`` per difference, sorted.
+    """
+    before, after = dict(_learnt(old)), dict(_learnt(new))
+    changed = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    lines = [f"{name}: {before.get(name)} -> {after.get(name)}" for name in changed]
+    return [INPAINTER_CHANGED if line.startswith("run.inpainter_sha256:") else line for line in lines]
+
+
+def _learnt(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of the settings that decide what a run learns, as far as it must have begun with them."""
+    prolonged = tuple(f"trainer.{name}" for name in LIMITS)
+    for name, value in flat(config):
+        if name == FOOTAGE and value:
+            yield name, str(Path(value).expanduser().resolve())
+        elif role(name, config) is not Role.PLACE and name not in prolonged:
+            yield name, value
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk a nested mapping; lists and tuples count as values.
+
+    Args:
+        tree: The mapping, such as a config.
+        prefix: What belongs before every name.
+
+    Yields:
+        (dotted name, value).
+    """
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
+
+
+def absent(folder: Path) -> list[Path]:
+    """A folder and those above it, as far as they are not there yet, the deepest first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders in which nothing is, or only folders in which nothing is; a failed call has made them in vain.
+
+    Args:
+        folders: What :func:`absent` has listed before the call.
+    """
+    for top in folders:
+        inside = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)  # the deepest first
+        for folder in (*inside, top):
+            with suppress(OSError):  # something is in it, or it was never made
+                folder.rmdir()

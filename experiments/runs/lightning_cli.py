@@ -1,0 +1,287 @@
+"""Lightning's command line with run folders: ``fit``, ``validate`` and ``test``."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import yaml
+from jsonargparse import Namespace
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.loggers import CSVLogger, Logger
+
+import callbacks  # noqa: F401  (importing makes the short class names known)
+import datamodules  # noqa: F401
+import lightning_modules  # noqa: F401
+from backdrop.files import sha256, write_text
+from experiments.errors import NothingToDo, RunError, Terminated, warn
+from experiments.runs import provenance
+from experiments.runs.artifacts import InpainterArtifact
+from experiments.runs.composition import find_configs
+from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
+from experiments.runs.loggers import build_loggers, new_run_id
+from experiments.runs.progress import progress_bar
+from experiments.runs.settings import RunSettings
+from experiments.runs.suggestions import make_command
+
+
+class SaveStageConfig(SaveConfigCallback):
+    """Save the merged config as ``config_<fit|validate|test>.yaml`` in the stage's folder and in the loggers."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace) -> None:
+        super().__init__(parser, config, save_to_log_dir=False)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write the file; called on rank zero only."""
+        text = self.parser.dump(self.config, skip_none=False)
+        assert trainer.state.fn is not None
+        write_text(Path(trainer.default_root_dir) / f"config_{trainer.state.fn.value}.yaml", text)
+        for logger in trainer.loggers:
+            logger.log_hyperparams({"cli": yaml.safe_load(text)})
+
+
+class ExperimentCLI(LightningCLI):
+    """LightningCLI with run folders: finished stages are skipped, interrupted ones resumed, others left alone."""
+
+    resumed: Progress | None = None
+    resumable = False
+    command = ""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's subcommands but for ``predict``, which is a command of its own here."""
+        return {name: skip for name, skip in LightningCLI.subcommands().items() if name != "predict"}
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
+        """A parser that raises instead of printing its usage and leaving."""
+        return super().init_parser(**{"exit_on_error": False, **kwargs})
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Understand the command line, of which shipped configs need not be full paths; keep it as it was given."""
+        assert isinstance(args, list)
+        self.command = shlex.join(["python", "-m", "experiments", *args])
+        super().parse_arguments(parser, find_configs(args))
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the names of the run (``--run.…``)."""
+        parser.add_class_arguments(RunSettings, "run")
+
+    @property
+    def stage_config(self) -> Any:  # noqa: ANN401  a Namespace, whose entries are of any type
+        """The parsed config of the chosen subcommand."""
+        return self.config[self.subcommand]
+
+    def before_instantiate_classes(self) -> None:
+        """Settle the folder, the loggers' names and the checkpoint to resume from, before anything is built."""
+        config = self.stage_config
+        if config.trainer.default_root_dir is None:
+            config.trainer.default_root_dir = f"runs/{config.run.data}/{config.run.stage}"
+        self.folder = StageFolder(Path(config.trainer.default_root_dir))
+        self.absent = absent(self.folder.path)
+        self._place_outputs()
+        if self.subcommand == "fit" and not config.trainer.fast_dev_run:
+            self._check_inpainter()
+            self._resume_or_refuse()
+
+    def _place_outputs(self) -> None:
+        """Let callbacks that write files write them into the stage's folder."""
+        for callback in self.stage_config.trainer.callbacks or []:
+            arguments = callback.get("init_args") or {}
+            for name, folder in (("dirpath", self.folder.checkpoints), ("directory", self.folder.images)):
+                if name in arguments and arguments[name] is None:
+                    arguments[name] = str(folder)
+
+    def _check_inpainter(self) -> None:
+        """Stage 2: the stage-1 checkpoint must exist; its check sum goes into the config."""
+        config = self.stage_config
+        if config.run.stage != "segment":
+            return
+        given = config.model.init_args.get("inpainter_ckpt")
+        usual = StageFolder(self.folder.path.parent / "inpaint")
+        stage1 = usual if given is None else StageFolder(Path(given).parent.parent)
+        made = stage1 if stage1.path.name == "inpaint" else usual  # where make writes it
+        command = make_command("train-inpaint", config.as_dict(), made.path.parent)
+        pass_it = f"pass --model.init_args.inpainter_ckpt {made.last}, which {command} makes."
+        if given is None:
+            raise RunError(f"Stage 2 needs the painter of stage 1: {pass_it}")
+        path = Path(given)
+        if not path.is_file():
+            how = f"make it with {command}." if path == made.last else pass_it
+            raise RunError(f"The inpainter checkpoint {path} is missing: {how}")
+        if path.parent == stage1.checkpoints and stage1.config_file.is_file():
+            trained = stage1.config()
+            made_by = trained.get("run") or {}
+            config.run.inpainter_commits = made_by.get("commits") or []
+            config.run.inpainter_command = made_by.get("command")
+            progress = stage1.progress()
+            config.run.inpainter_steps = progress.step if progress else None
+            if path == stage1.last and progress and not progress.reached(trained.get("trainer") or {}):
+                again = make_command("train-inpaint", trained, made.path.parent)
+                warn(
+                    f"the inpainter {path} stopped at step {progress.step}, before its end; "
+                    f"{again if stage1 == made else 'the command that began it'} goes on with it."
+                )
+        config.run.inpainter_sha256 = sha256(path)
+
+    def _resume_or_refuse(self) -> None:
+        """Go on with an interrupted training of the same settings; refuse to overwrite one of other settings."""
+        config = self.stage_config
+        config.run.commits = provenance.trained_by([])
+        config.run.command = self.command
+        if config.ckpt_path is not None:
+            return
+        self.resumable = True
+        progress = self.folder.progress()
+        if progress is None:
+            config.run.id = config.run.id or new_run_id()
+            return
+        new = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
+        old = self.folder.config()
+        changed = differences(old, new)
+        if changed == [INPAINTER_CHANGED]:
+            raise RunError(
+                f"The painter {config.model.init_args.inpainter_ckpt} was trained further, or replaced, since "
+                f"{self.folder.path} was trained over it: stage 2 must start anew: delete {self.folder.path}."
+            )
+        if changed:
+            raise RunError(
+                f"{self.folder.path} holds a run with other settings ({'; '.join(changed[:3])}"
+                f"{f'; {len(changed) - 3} more' if len(changed) > 3 else ''}): "
+                "choose another RUN, or delete that folder."
+            )
+        if progress.reached(new["trainer"]):
+            raise NothingToDo(f"{self.folder.path} is finished ({progress.step} steps): nothing to do.")
+        run = old.get("run") or {}
+        config.run.id = run.get("id") or new_run_id()
+        config.run.commits = provenance.trained_by(run.get("commits") or [])
+        config.ckpt_path = str(self.folder.last)
+        self.resumed = progress
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401
+        """The trainer with our loggers and progress bar, unless the config names others."""
+        config = self._get(self.config_init, "trainer")
+        extra: list[pl.Callback] = []
+        if config.get("enable_progress_bar") is not False:
+            extra.append(progress_bar())
+        if config.get("logger") in (None, True):
+            kwargs["logger"] = self._loggers()
+        if self.subcommand == "fit":
+            extra.append(self._artifact())
+        self.trainer_defaults["callbacks"] = extra
+        return super().instantiate_trainer(**kwargs)
+
+    def _loggers(self) -> list[Logger] | bool:
+        """CSV and W&B while training; no logger for a single validation or test, whose numbers are printed."""
+        if self.subcommand != "fit":
+            return False
+        if self.stage_config.trainer.fast_dev_run:
+            return [CSVLogger(self.folder.path)]  # Lightning puts a dummy in its place, which satisfies the callbacks
+        step = self.resumed.step if self.resumed is not None else None
+        return build_loggers(self.folder.path, self._get(self.config_init, "run"), resume_step=step)
+
+    def _artifact(self) -> InpainterArtifact:
+        """The callback that ties the two stages together in W&B."""
+        config = self.stage_config
+        name = f"inpainter-{config.run.data}"
+        if config.run.stage == "inpaint":
+            self.artifact = InpainterArtifact(name, made=self.folder.last)
+        else:
+            given = config.model.init_args.get("inpainter_ckpt")
+            self.artifact = InpainterArtifact(name, used=Path(given) if given else None)
+        return self.artifact
+
+    def fit(self, **kwargs: Any) -> None:  # noqa: ANN401
+        """Train, and say at the start and at the end where things are."""
+        run, limits = self.stage_config.run, self.stage_config.trainer
+        begin = f", resumed at step {self.resumed.step}" if self.resumed is not None else ""
+        goal = f"{limits.max_steps} steps" if limits.max_steps > 0 else f"{limits.max_epochs or 1000} epochs"
+        self._say(f"{run.stage}: {goal} on {run.data} ({run.profile}) in {self.folder.path}{begin}")
+        try:
+            self.trainer.fit(**kwargs)
+            self.artifact.after_fit(self.trainer)
+        except SystemExit as left:
+            if self.trainer.interrupted:  # Lightning turns Ctrl-C into an exit and goes deaf to a second one
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                kind = Terminated if isinstance(left.__context__, Terminated) else KeyboardInterrupt
+                raise kind(self._how_to_go_on()) from None
+            raise
+        finally:
+            _finish_wandb()
+            remove_empty(self.absent)
+        self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
+
+    def _how_to_go_on(self) -> str:
+        """What to do after an interruption; nothing where the same command would begin anew."""
+        progress = self.folder.progress() if self.resumable else None
+        return f": the same command goes on from step {progress.step}" if progress is not None else ""
+
+    def _say(self, line: str) -> None:
+        if self.trainer.is_global_zero:
+            print(line, flush=True)
+
+
+def _finish_wandb() -> None:
+    """Close the W&B run, so that the next training of this process opens its own."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
+
+
+def run_lightning(arguments: Sequence[str], kind: type[ExperimentCLI] = ExperimentCLI) -> ExperimentCLI:
+    """Run one of Lightning's subcommands.
+
+    Args:
+        arguments: Command-line arguments, from the subcommand on.
+        kind: The command line.
+
+    Returns:
+        The command-line object, with the trainer, the model and the data module.
+    """
+    return kind(
+        pl.LightningModule,
+        pl.LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        save_config_callback=SaveStageConfig,
+        args=list(arguments),
+    )
+
+
+class _Understood(Exception):
+    """The arguments fit."""
+
+
+class _OnlyUnderstand(ExperimentCLI):
+    """Goes no further than the arguments."""
+
+    def before_instantiate_classes(self) -> None:
+        """End here."""
+        raise _Understood
+
+    def _parse_ckpt_path(self) -> None:
+        """A checkpoint need not be there yet."""
+
+    def _set_seed(self) -> None:
+        """Nothing is drawn."""
+
+
+def understand(arguments: Sequence[str]) -> None:
+    """Look whether a subcommand's arguments fit; nothing is built or written.
+
+    Args:
+        arguments: Command-line arguments, from the subcommand on.
+
+    Raises:
+        ArgumentError: If they do not.
+        RunError: If a config does not exist.
+    """
+    with suppress(_Understood):
+        run_lightning(arguments, _OnlyUnderstand)

@@ -1,0 +1,140 @@
+"""Loggers of a training: CSV always, W&B beside it (offline where no account is configured)."""
+
+from __future__ import annotations
+
+import csv
+import netrc
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+
+from experiments.runs.settings import RunSettings
+
+
+def wandb_mode() -> str:
+    """How W&B is used: ``online``, ``offline`` or ``disabled``.
+
+    ``WANDB_MODE`` decides where it is set; else an account (``WANDB_API_KEY`` or a ``netrc`` entry) means online.
+    """
+    mode = os.environ.get("WANDB_MODE", "").lower()
+    if mode:
+        return {"dryrun": "offline", "shared": "online"}.get(mode, mode)
+    return "online" if has_account() else "offline"
+
+
+def has_account() -> bool:
+    """Whether a W&B key is configured on this machine."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    named = os.environ.get("NETRC")
+    for file in [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]:
+        try:
+            if netrc.netrc(str(file)).authenticators(host):
+                return True
+        except (OSError, netrc.NetrcParseError):
+            continue
+    return False
+
+
+def new_run_id() -> str:
+    """A W&B run id: eight random hexadecimal digits."""
+    return secrets.token_hex(4)
+
+
+def build_loggers(folder: Path, settings: RunSettings, *, resume_step: int | None = None) -> list[Logger]:
+    """The loggers of one stage.
+
+    Args:
+        folder: The stage's folder.
+        settings: Names of the run.
+        resume_step: Step at which an interrupted training goes on; later rows of its CSV file are dropped.
+
+    Returns:
+        The CSV logger, and the W&B logger unless W&B is disabled.
+    """
+    loggers: list[Logger] = [ResumedCSVLogger(folder, resume_step)]
+    mode = wandb_mode()
+    if mode != "disabled":
+        import wandb
+
+        quiet = {"console": "off", "silent": True} if mode == "offline" else {"console": "off"}
+        folder.mkdir(parents=True, exist_ok=True)  # W&B warns of a folder that it has to make
+        loggers.append(
+            QuietWandbLogger(
+                name=f"{settings.data}-{settings.stage}",
+                save_dir=folder,
+                id=settings.id,
+                project=settings.project,
+                offline=mode == "offline",
+                group=settings.data,
+                job_type=settings.stage,
+                tags=[settings.data, settings.profile, *settings.tags],
+                settings=wandb.Settings(**quiet),
+            )
+        )
+    return loggers
+
+
+class QuietWandbLogger(WandbLogger):
+    """Lightning's W&B logger without an argument that W&B no longer has and warns of."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self._wandb_init.pop("anonymous", None)
+
+
+class ResumedCSVLogger(CSVLogger):
+    """``csv/metrics.csv`` of a stage; a resumed training goes on in the same file.
+
+    Lightning's own logger deletes the earlier rows.
+
+    Args:
+        folder: The stage's folder.
+        resume_step: Keep the earlier rows up to this step; None starts an empty file.
+    """
+
+    def __init__(self, folder: Path, resume_step: int | None = None) -> None:
+        super().__init__(save_dir=folder, name="csv", version="", flush_logs_every_n_steps=50)
+        self.resume_step = resume_step
+
+    @property
+    def log_dir(self) -> str:
+        """The folder of ``metrics.csv``."""
+        return self.root_dir
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> ExperimentWriter:
+        """The writer; made at first use, on rank zero."""
+        if self._experiment is None:
+            file = Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE
+            rows = read_rows(file, self.resume_step)
+            file.unlink(missing_ok=True)
+            writer = super().experiment
+            writer.metrics.extend(rows)
+            writer.save()
+        return super().experiment  # type: ignore[no-any-return]
+
+
+def read_rows(file: Path, last_step: int | None) -> list[dict[str, Any]]:
+    """Earlier rows of a CSV log.
+
+    Args:
+        file: The CSV file; it need not exist.
+        last_step: Rows beyond this step are left out; None leaves out all.
+
+    Returns:
+        One mapping per row, empty cells left out.
+    """
+    if last_step is None or not file.is_file():
+        return []
+    with file.open(newline="") as text:
+        rows = [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(text)]
+    return [row for row in rows if row.get("step", "").isdigit() and int(row["step"]) < last_step]

@@ -1,0 +1,76 @@
+"""What made a result: command, commit, versions."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "albumentations", "numpy")
+
+
+def commit() -> dict[str, Any]:
+    """The commit of this source tree.
+
+    Returns:
+        ``commit`` (hexadecimal, None outside a repository) and ``dirty`` (whether tracked files differ from it).
+    """
+    root = Path(__file__).resolve().parent.parent.parent
+    if not (root / ".git").exists():
+        return {"commit": None, "dirty": None}
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        dirty = bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": head, "dirty": dirty}
+
+
+def named(found: Mapping[str, Any]) -> str | None:
+    """The name of a commit, hexadecimal, with ``-dirty`` behind it where tracked files differed.
+
+    Args:
+        found: What :func:`commit` has returned, among other things.
+
+    Returns:
+        The name; None outside a repository.
+    """
+    return f"{found['commit']}{'-dirty' if found.get('dirty') else ''}" if found.get("commit") else None
+
+
+def short(name: str) -> str:
+    """The name of a commit, abbreviated."""
+    return f"{name[:10]}{'-dirty' if name.endswith('-dirty') else ''}"
+
+
+def trained_by(before: Sequence[str]) -> list[str]:
+    """The commits of a training, this one among them.
+
+    Args:
+        before: Those of its earlier calls.
+
+    Returns:
+        Each once, in order, hexadecimal, with ``-dirty`` behind it where tracked files differed.
+    """
+    name = named(commit())
+    return [*before] if name is None or name in before else [*before, name]
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that the numbers depend on."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """Output of a git command that only reads."""
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,105 @@
+"""Bring a trained run back: its model from the stage-2 checkpoint alone, its data from the saved config."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from jsonargparse import ArgumentParser
+
+import datamodules  # noqa: F401  (importing makes the short class names known)
+from experiments.errors import RunError
+from experiments.runs.folder import StageFolder, load_checkpoint
+from experiments.runs.settings import only_to_begin
+from experiments.runs.suggestions import make_command
+from lightning_modules import SegmentationModule
+
+MOST_SUBJECTS = 20
+
+
+def segment_folder(run: Path) -> StageFolder:
+    """The stage-2 folder of a run.
+
+    Args:
+        run: The run folder.
+
+    Returns:
+        Its ``segment`` folder.
+
+    Raises:
+        RunError: If the run or its second stage is missing; the message says which command makes it.
+    """
+    folder, stage1 = StageFolder(run / "segment"), StageFolder(run / "inpaint")
+    if folder.config_file.is_file() and folder.checkpoints.is_dir():
+        return folder
+    known = next((stage for stage in (stage1, folder) if stage.config_file.is_file()), None)
+    if known is None:
+        what = f"{run} holds no trained stage" if run.is_dir() else f"There is no run at {run}"
+        anew = make_command("train-inpaint train-seg", {"run": {"data": "demo", "profile": "small"}}, run)
+        raise RunError(f"{what}: train one with {anew}, or on your own footage with DATA=videos and ROOT=its folder.")
+    targets = "train-seg" if stage1.last.is_file() else "train-inpaint train-seg"
+    raise RunError(f"{run} has no trained stage 2: make it with {make_command(targets, known.config(), run)}.")
+
+
+def load_model(
+    folder: StageFolder, checkpoint: Literal["last", "best"] = "last", subjects: int = 1
+) -> pl.LightningModule:
+    """Load the segmentation model, in eval mode, on the CPU.
+
+    Args:
+        folder: The stage's folder.
+        checkpoint: Which of its checkpoints.
+        subjects: Most subjects that it is to find in a frame.
+
+    Returns:
+        The model, complete without the files that its training began from.
+
+    Raises:
+        RunError: If the checkpoint is missing or damaged, or the number of subjects is out of range.
+    """
+    if not 1 <= subjects <= MOST_SUBJECTS:
+        raise RunError(f"The number of subjects is {subjects}, expected 1 to {MOST_SUBJECTS}.")
+    path = folder.checkpoints / f"{checkpoint}.ckpt"
+    parameters = load_checkpoint(path).get("hyper_parameters", {})
+    config = folder.config()
+    left_out: dict[str, Any] = {name: None for name in parameters if only_to_begin(f"model.init_args.{name}", config)}
+    model_class = _import_class(config["model"]["class_path"])
+    model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **left_out)
+    if isinstance(model, SegmentationModule):
+        model.subjects = subjects
+    elif subjects > 1:
+        raise RunError(f"{model_class.__name__} finds one subject in a frame: leave --subjects out.")
+    return model.eval()
+
+
+def load_data(config: dict[str, Any]) -> pl.LightningDataModule:
+    """Build the data module that a saved config describes.
+
+    Args:
+        config: The saved config, of which only ``data`` is read.
+
+    Returns:
+        The data module.
+
+    Raises:
+        RunError: If the config does not fit the data module of this version.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(pl.LightningDataModule, "data")
+    try:
+        built = parser.instantiate_classes(parser.parse_object({"data": config["data"]}))
+    except (KeyError, ValueError) as error:
+        raise RunError(f"The saved config does not fit this version's data modules: {error}") from error
+    data: pl.LightningDataModule = built.data
+    return data
+
+
+def _import_class(path: str) -> type[pl.LightningModule]:
+    """The class that a config's ``class_path`` names."""
+    module, _, name = path.rpartition(".")
+    found = getattr(importlib.import_module(module), name, None)
+    if not (isinstance(found, type) and issubclass(found, pl.LightningModule)):
+        raise RunError(f"The saved config names the model {path}, which this version does not have.")
+    return found

@@ -1,0 +1,133 @@
+"""The two stages of a run, each trained in a process of its own: which configs make them, and what ends them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from backdrop.locks import flock, hold
+from experiments.errors import RunError, Terminated
+from experiments.runs.composition import CONFIGS
+
+Stage = Literal["inpaint", "segment"]
+GO_ON = ": the same command goes on from here"
+
+
+def fit_arguments(stage: Stage, folder: Path, data: str, profile: str, background: str, seed: int) -> list[str]:
+    """The command line of one stage, as far as every experiment has it.
+
+    Args:
+        stage: Which.
+        folder: The stage's folder.
+        data: Data config.
+        profile: Size profile.
+        background: What predicts the background in stage 2: ``inpainting``, ``static`` or ``temporal``.
+        seed: Of the training.
+
+    Returns:
+        Arguments of ``python -m experiments``.
+    """
+    configs = ["base.yaml", f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"]
+    if stage == "segment" and background != "inpainting":
+        own_plates = f"profiles/{profile}/plates.yaml"
+        configs += [f"background/{background}.yaml"]
+        configs += [own_plates] if (CONFIGS / own_plates).is_file() else []
+    where = ["--trainer.default_root_dir", str(folder), "--seed_everything", str(seed)]
+    return ["fit", *(word for config in configs for word in ("--config", config)), *where]
+
+
+def train(
+    arguments: Sequence[str],
+    command: Sequence[str] = (sys.executable, "-m", "experiments"),
+    environment: Mapping[str, str] | None = None,
+    keep: Sequence[int] = (),
+) -> int:
+    """Run one training in a process of its own, which leaves nothing behind in memory.
+
+    An interruption waits for it to save what it has done: Ctrl-C reaches it by itself, a SIGTERM is handed on.
+
+    Args:
+        arguments: Arguments of ``command``.
+        command: The program.
+        environment: Its environment; None is that of this process.
+        keep: Descriptors that stay open in it, such as a lock that must last as long as it does.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        KeyboardInterrupt: If this process was interrupted.
+    """
+    process = subprocess.Popen([*command, *arguments], env=environment, pass_fds=keep)
+    try:
+        return process.wait()
+    except KeyboardInterrupt as interruption:
+        if isinstance(interruption, Terminated):
+            process.terminate()
+        process.wait()
+        raise type(interruption)(GO_ON) from None
+
+
+def train_stage(
+    arguments: Sequence[str], what: str, environment: Mapping[str, str] | None = None, keep: Sequence[int] = ()
+) -> None:
+    """Train one stage; what is finished is skipped, what was interrupted goes on.
+
+    Args:
+        arguments: Arguments of ``python -m experiments``.
+        what: Its name in a message.
+        environment: See :func:`train`.
+        keep: See :func:`train`.
+
+    Raises:
+        KeyboardInterrupt: If it was interrupted.
+        RunError: If it failed; it has said why.
+    """
+    refuse_failure(train(arguments, environment=environment, keep=keep), what)
+
+
+def refuse_failure(code: int, what: str) -> None:
+    """Raise what a process that did not end well ended with.
+
+    Args:
+        code: Its exit code.
+        what: Its name in a message.
+
+    Raises:
+        KeyboardInterrupt: If it was interrupted.
+        RunError: If it failed; it has said why.
+    """
+    if code in (130, -signal.SIGINT):
+        raise KeyboardInterrupt(GO_ON)
+    if code in (143, -signal.SIGTERM):
+        raise Terminated(GO_ON)
+    if code:
+        raise RunError(f"{what} failed, see above")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[int]:
+    """Keep other processes out of a folder, as long as this one or a training that it has started lives.
+
+    Args:
+        folder: The folder; made where it is missing.
+
+    Yields:
+        Descriptor of the lock, for ``keep`` of :func:`train`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with flock(folder / ".lock", wait=False) as free:
+        pass
+    if not free:
+        print(f"{folder}: another process works on it; waiting for its end", flush=True)
+    handle = hold(folder / ".lock")
+    try:
+        yield handle
+    finally:
+        os.close(handle)

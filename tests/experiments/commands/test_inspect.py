@@ -1,0 +1,181 @@
+"""``inspect``: the table, the problems and the contact sheet."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datamodules import DavisDataModule
+from datamodules.dataset import FrameDataset
+from datamodules.plates.plates import Plate, stacked
+from datamodules.readers import ImageFrames
+from experiments.cli import main
+from experiments.commands.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
+from tests import fake_data
+from tests.fake_data import SIZE
+
+SMALL = ["--data.init_args.image_size=[48, 64]", "--data.init_args.num_workers=0"]
+
+
+def rows(shown: str) -> list[list[str]]:
+    """Cells of the printed table."""
+    return [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in shown.splitlines() if line[:1] in "│┃"]
+
+
+def test_the_table_counts_frames_masks_and_boxes(
+    data_root: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = data_root("ski")
+    arguments = ["--config=data/ski.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    assert main(["inspect", *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert rows(shown)[1:] == [
+        ["train", "2 clips", "7", "", "0", "0", "0"],
+        ["", "trial_103_cam1", "4", "640x360", "0", "0", "0"],
+        ["", "trial_103_cam2", "3", "640x360", "0", "0", "0"],
+        ["val", "2 clips", "7", "", "2", "7", "0"],
+        ["", "trial_302_cam1", "4", "640x360", "1", "4", "0"],
+        ["", "trial_302_cam2", "3", "640x360", "1", "3", "0"],
+        ["test", "2 clips", "7", "", "2", "7", "0"],
+        ["", "trial_405_cam1", "4", "640x360", "1", "4", "0"],
+        ["", "trial_405_cam2", "3", "640x360", "1", "3", "0"],
+    ]
+    assert "problems: none" in shown and f"pictures: {tmp_path}/inspect_ski.png" in shown
+    assert np.asarray(Image.open(tmp_path / "inspect_ski.png")).shape == (6 * 192, 6 * 256, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["inspect_ski.png"]
+
+
+def test_the_composition_of_a_training_is_understood(
+    fit_arguments: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["inspect", *fit_arguments(tmp_path, "segment")[1:]]) == 0
+    assert "camel" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "davis" / "inspect_davis.png").is_file()
+    assert not (tmp_path / "segment").exists()
+
+
+def test_problems_are_listed_and_long_lists_are_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    for number in range(MOST_CLIPS + 4):
+        fake_data.write_images(root / "clips" / f"run{number:02d}", number, frames=1)
+    for number in range(MOST_PROBLEMS + 3):
+        fake_data.write_masks(root / "masks" / f"walk{number:02d}", frames=[0])
+    arguments = ["--config=data/videos.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    with pytest.warns(UserWarning, match="Only 19 training frames: .* 300; 5 more are held out .* splits.json changes"):
+        assert main(["inspect", *arguments, "--data.init_args.val_fraction=0.2"]) == 0
+    shown = capsys.readouterr().out
+    assert f"pictures: {tmp_path}/inspect_videos.png (6 of 24 clips)" in shown
+    assert "walk00: " in shown and "walk19: " in shown and "walk20" not in shown and "... and 3 more" in shown
+
+
+def test_what_is_skipped_is_counted_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = fake_data.write_davis(tmp_path / "DAVIS")
+    (root / "JPEGImages" / "480p" / "bear" / "00002.jpg").write_bytes(b"nothing")
+    shutil.rmtree(root / "JPEGImages" / "480p" / "boat")
+    (root / "JPEGImages" / "480p" / "boat").mkdir()
+    store = tmp_path / "store"
+    arguments = ["--config=data/davis.yaml", f"--data.init_args.root={root}", f"--data.init_args.store_dir={store}"]
+    with pytest.warns(UserWarning, match="skipped"):
+        assert main(["inspect", *arguments, f"--output={tmp_path}", *SMALL]) == 0
+    shown = capsys.readouterr().out
+    (problems,) = store.glob("problems-davis-*.csv")
+    assert ["train", "1 clip", "5", "", "0", "0", "1"] in rows(shown)
+    assert ["val", "0 clips", "0", "", "0", "0", "0"] in rows(shown)
+    assert f"problems: 1 frame skipped in 1 clip, 1 clip skipped: see {problems}" in shown
+    assert "\nbear, frame 2: Cannot read the image" in shown and "\nboat: No image in" in shown
+
+
+def test_clips_beyond_the_first_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data"
+    names = [f"run{number:02d}" for number in range(MOST_CLIPS + 3)]
+    for name in names:
+        fake_data.write_images(root / "JPEGImages" / "480p" / name, frames=1)
+    arguments = ["--config=data/davis.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
+    arguments += [f"--data.init_args.clips=[{','.join(names)}]"]
+    listed: list[str] = []
+    sized: list[str] = []
+    real_list, real_size = DavisDataModule.split_clips, ImageFrames.original_size
+    monkeypatch.setattr(DavisDataModule, "split_clips", lambda s, split: listed.append(split) or real_list(s, split))
+    monkeypatch.setattr(ImageFrames, "original_size", lambda s: sized.append(s.folder.name) or real_size(s))
+    assert main(["inspect", *arguments]) == 0
+    assert sorted(listed) == ["test", "train", "val"]  # once each
+    assert set(sized) == set(names[:MOST_CLIPS])
+    found = rows(capsys.readouterr().out)
+    assert ["", "... and 3 more", "", "", "", "", ""] in found and not any("run20" in row for row in found)
+
+
+def test_frames_lost_together_share_a_line(davis: Path) -> None:
+    module = DavisDataModule(str(davis))
+    for frame in (3, 4, 6):
+        module.notice("run1", frame, "it ends before")
+    for clip, frame, reason in (("run1", 9, "damaged"), ("run2", 9, "damaged"), ("run2", None, "short")):
+        module.notice(clip, frame, reason)
+    assert problem_lines(module) == [
+        "run1, frames 3 to 6 (3): it ends before",
+        "run1, frame 9: damaged",
+        "run2, frame 9: damaged",
+        "run2: short",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "message"),
+    [
+        ("--data.init_args.root=/nowhere/at/all", 1, "No folder at /nowhere/at/all"),
+        ("--data.init_args.batch_sise=3", 2, "'batch_sise' is not accepted"),
+        ("--outputt=x", 2, "outputt"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    data_root: Callable[[str], Path], option: str, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["inspect", "--config=data/davis.yaml", f"--data.init_args.root={data_root('davis')}", option]
+    assert main(arguments) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("error: ") and message in line]
+
+
+def test_what_the_data_module_says_is_heard(davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL, f"--output={tmp_path}"]
+    for _ in range(2):  # in one process too
+        assert main(["inspect", "--config=data/davis.yaml", *options]) == 0
+        said = capsys.readouterr().err
+        assert said.count("Transductive: clip 'camel' both trains") == 1 and "test: 1 clip, 6 frames" in said
+
+
+def test_plates_and_their_evidence_are_drawn_below_their_frames(
+    davis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plate(_: FrameDataset, number: int, position: int) -> np.ndarray:
+        picture, covered = np.full((*SIZE, 3), (40 * position, 0, 200), np.uint8), np.zeros(SIZE, dtype=bool)
+        covered[:, : SIZE[1] // 2] = True
+        return stacked(Plate(picture, covered, covered.astype(np.float32)))
+
+    options = [f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL]
+    assert main(["inspect", "--config=data/davis.yaml", *options, f"--output={tmp_path / 'without'}"]) == 0
+    monkeypatch.setattr(FrameDataset, "plate", plate)
+    configs = ["--config=data/davis.yaml", "--config=background/temporal.yaml"]
+    assert main(["inspect", *configs, *options, f"--output={tmp_path}"]) == 0
+    sheet = np.asarray(Image.open(tmp_path / "inspect_davis.png"))
+    assert sheet.shape == (3 * 192, 6 * 256, 3)
+    assert np.array_equal(sheet[:192], np.asarray(Image.open(tmp_path / "without" / "inspect_davis.png")))
+    for position in range(6):  # all six frames of the clip are on the sheet
+        cell, found = np.split(sheet[192:, 256 * position : 256 * (position + 1)], 2)
+        assert (cell[:, :124] == (40 * position, 0, 200)).all() and (cell[:, 132:] == 0).all()
+        assert (found[:, :124] == 255).all() and (found[:, 132:] == 0).all()

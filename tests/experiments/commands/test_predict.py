@@ -1,0 +1,331 @@
+"""``predict``: an image, a folder of images and a video in; overlays, masks and boxes out."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from experiments.cli import main
+from experiments.commands import predict
+from experiments.commands.predict import Found, VideoWriter, _at_full_size, draw, union
+from tests import fake_data
+
+HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
+
+
+@pytest.fixture(scope="module")
+def alone(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of which only the second stage is left, as one would hand it on."""
+    run = tmp_path_factory.mktemp("alone")
+    (run / "segment" / "checkpoints").mkdir(parents=True)
+    shutil.copy(trained / "segment" / "config_fit.yaml", run / "segment")
+    shutil.copy(trained / "segment" / "checkpoints" / "last.ckpt", run / "segment" / "checkpoints")
+    return run
+
+
+def boxes(output: Path) -> list[list[str]]:
+    with (output / "boxes.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == HEADER
+    return rows
+
+
+def check_boxes(rows: list[list[str]], size: tuple[int, int]) -> None:
+    for _, *corners, confidence, _file in rows:
+        x0, y0, x1, y1 = map(float, corners)
+        assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
+        assert 0 < float(confidence) <= 1
+
+
+def test_a_folder_keeps_names_numbers_and_size(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=18, size=(50, 70), first=98, pattern="shot_{:d}.png")
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    names = [f"shot_{number}.png" for number in range(98, 116)]
+    for folder in ("overlays", "masks"):
+        assert {path.name for path in (tmp_path / "out" / folder).iterdir()} == set(names)
+    assert Image.open(tmp_path / "out/overlays/shot_98.png").size == (70, 50)
+    mask = np.asarray(Image.open(tmp_path / "out/masks/shot_100.png"))
+    assert mask.shape == (50, 70) and set(np.unique(mask)) <= {0, 255}
+    rows = boxes(tmp_path / "out")
+    assert [int(row[0]) for row in rows] == list(range(98, 116))
+    assert [row[-1] for row in rows] == names
+    check_boxes(rows, (50, 70))
+
+
+def test_one_image(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=3)
+    arguments = [str(alone), str(tmp_path / "in" / "00001.jpg"), "--output", str(tmp_path / "out"), "--soft"]
+    assert main(["predict", *arguments]) == 0
+    assert [path.name for path in (tmp_path / "out" / "overlays").iterdir()] == ["00001.png"]
+    assert [row[0] for row in boxes(tmp_path / "out")] == ["1"]
+    shown = capsys.readouterr().out
+    for name in ("overlays", "masks", "boxes.csv"):
+        assert str(tmp_path / "out" / name) in shown
+
+
+def test_images_that_differ_by_their_suffix_alone_have_results_of_their_own(alone: Path, tmp_path: Path) -> None:
+    for pattern in ("a{:d}.jpg", "a{:d}.png", "b{:d}.png"):
+        fake_data.write_images(tmp_path / "in", frames=1, pattern=pattern)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    for folder in ("overlays", "masks"):
+        found = {path.name for path in (tmp_path / "out" / folder).iterdir()}
+        assert found == {"a0.jpg.png", "a0.png.png", "b0.png"}
+
+
+def test_a_name_that_is_no_utf8_is_kept(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    os.rename(tmp_path / "in" / "00001.jpg", os.fsencode(tmp_path / "in") + b"/caf\xe9.jpg")
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    assert b"caf\xe9.jpg" in (tmp_path / "out" / "boxes.csv").read_bytes()
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_inputs_have_folders_of_their_own(alone: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fake_data.write_images(tmp_path / name, frames=1, pattern=f"{name}_{{:d}}.png")
+        assert main(["predict", str(alone), str(tmp_path / name)]) == 0
+    for name in ("a", "b"):
+        found = everything(alone / "predictions" / name)
+        assert found == ["boxes.csv", f"masks/{name}_0.png", f"overlays/{name}_0.png"]
+
+
+def test_a_former_prediction_is_replaced_as_a_whole(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=1, size=(48, 64), rate=12)
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "notes.txt").write_text("mine")
+    for source in (tmp_path / "in", video, tmp_path / "in"):
+        assert main(["predict", str(alone), str(source), "--output", str(output)]) == 0
+        overlay = ["overlay.mp4"] if source == video else ["overlays/00000.png", "overlays/00001.png"]
+        masks = ["masks/000000.png"] if source == video else ["masks/00000.png", "masks/00001.png"]
+        assert everything(output) == sorted(["boxes.csv", *masks, "notes.txt", *overlay])
+        assert f"overlays: {output / overlay[0].split('/')[0]}\n" in capsys.readouterr().out
+
+
+def test_an_interruption_leaves_the_former_prediction(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    output = tmp_path / "out"
+    arguments = ["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "draw", interrupt)
+        assert main(arguments) == 130
+        assert not output.exists()
+        patch.undo()
+        assert main(arguments) == 0
+        before = everything(output)
+        patch.setattr(predict, "draw", interrupt)
+        assert main(arguments) == 130
+    assert everything(output) == before and not (output / ".part").exists()
+
+
+def test_files_of_the_user_are_left_alone(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "clip", frames=1)
+    fake_data.write_masks(tmp_path / "masks", frames=[0])
+    assert main(["predict", str(alone), str(tmp_path / "clip"), "--output", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'masks'} is there already" in capsys.readouterr().err
+    assert everything(tmp_path) == ["clip/00000.jpg", "masks/00000.png"]
+
+
+def test_broken_images_are_left_out_and_named(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=5)
+    for number in (1, 3):
+        (tmp_path / "in" / f"0000{number}.jpg").write_bytes(b"no image")
+    output = tmp_path / "out"
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]) == 0
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert "2 of 5 images cannot be read and left out: 00001.jpg, 00003.jpg; replace" in warning
+    assert [(row[0], row[-1]) for row in boxes(output)] == [("0", "00000.jpg"), ("2", "00002.jpg"), ("4", "00004.jpg")]
+    for folder in ("overlays", "masks"):
+        assert sorted(path.name for path in (output / folder).iterdir()) == ["00000.png", "00002.png", "00004.png"]
+    for path in (tmp_path / "in").iterdir():
+        path.write_bytes(b"no image")
+    before = sorted(alone.rglob("*"))
+    assert main(["predict", str(alone), str(tmp_path / "in")]) == 1
+    assert f"No image in {tmp_path / 'in'} can be read" in capsys.readouterr().err
+    assert sorted(alone.rglob("*")) == before  # no empty folder either
+
+
+def test_a_truncated_video_says_what_is_missing(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=60, options={"movflags": "faststart"})
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    assert main(["predict", str(alone), str(video), "--output", str(tmp_path / "out")]) == 0
+    found = boxes(tmp_path / "out")
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert 1 < len(found) < 59 and {row[-1] for row in found} == {"in.mp4"}
+    assert f"warning: {60 - len(found)} of 60 frames of in.mp4 missing or broken (between " in warning
+
+
+def test_a_folder_of_videos_is_told_from_one_of_images(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = fake_data.write_video(tmp_path / "in" / "a.mp4", frames=1)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 1
+    assert f"{tmp_path / 'in'} holds videos: give one of them, such as {video}." in capsys.readouterr().err
+
+
+def test_a_table_of_an_earlier_version_is_replaced(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "boxes.csv").write_text("frame,x0,y0,x1,y1,confidence\n7,0,0,1,1,0.5\n")
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    assert [row[0] for row in boxes(tmp_path / "out")] == ["0"]
+
+
+@pytest.mark.parametrize("size", [(48, 64), (48, 64)[::-1]])
+def test_a_video_gives_a_video(alone: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=20, size=size, rate=12)
+    assert main(["predict", str(alone), str(video), "--output", str(tmp_path / "out")]) == 0
+    with av.open(str(tmp_path / "out" / "overlay.mp4")) as file:
+        stream = file.streams.video[0]
+        assert stream.average_rate == 12
+        decoded = [frame.to_ndarray(format="rgb24") for frame in file.decode(stream)]
+    assert len(decoded) == 20 and decoded[0].shape == (*size, 3)
+    assert [row[0] for row in boxes(tmp_path / "out")] == [str(number) for number in range(20)]
+    masks = sorted(path.name for path in (tmp_path / "out" / "masks").iterdir())
+    assert masks == [f"{number:06d}.png" for number in range(20)]
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [("none.mp4", None, "Nothing at"), ("bad.mp4", b"no video", "bad.mp4"), ("bad.png", b"no image", "bad.png")],
+)
+def test_a_bad_input_is_named(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, expected: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert main(["predict", str(alone), str(tmp_path / name), "--output", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and expected in error and error.count("\n") == 1
+
+
+def test_a_threshold_out_of_range_is_refused(alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(alone), str(tmp_path), "--output", str(tmp_path / "o"), "--threshold", "1.5"]) == 1
+    assert "between 0 and 1" in capsys.readouterr().err
+
+
+def test_boxes_are_in_pixels_of_the_frame() -> None:
+    mask = torch.zeros(1, 2, 2)
+    mask[0, 0, 0] = 1
+    found = _at_full_size(mask, torch.tensor([0.5, -0.5, 0.25, 0.75]), 0.5, (100, 200))
+    assert found.box == (125.0, 0.0, 175.0, 62.5)
+    assert found.mask.shape == (100, 200)
+    assert found.mask[10, 10] == 1 and found.mask[90, 190] == 0
+
+
+def test_the_overlay_tints_the_subject_only() -> None:
+    image = np.full((40, 40, 3), 100, dtype=np.uint8)
+    mask = np.zeros((40, 40), dtype=np.float32)
+    mask[10:20, 10:20] = 1
+    painted = draw(image, [Found(mask, (5.0, 5.0, 35.0, 35.0), 0.5)], 0.5)
+    assert painted[15, 15, 0] > 150 and painted[15, 15, 1] < 100
+    assert (painted[30, 15] == 100).all() and (painted[2, 2] == 100).all()
+    assert (painted[5, 20] == (255, 64, 64)).all()  # the box
+    assert (image == 100).all()
+
+
+def test_every_subject_has_a_colour_and_the_surest_is_on_top() -> None:
+    image = np.full((40, 40, 3), 100, dtype=np.uint8)
+    left, right = (np.zeros((40, 40), dtype=np.float32) for _ in range(2))
+    left[:, :25], right[:, 15:] = 1, 1
+    found = [Found(left, (0.0, 0.0, 25.0, 40.0), 0.6), Found(right, (15.0, 0.0, 40.0, 40.0), 0.4)]
+    painted = draw(image, found, 0.5).astype(int)
+    assert painted[20, 5, 0] > painted[20, 5, 2] and painted[20, 35, 2] > painted[20, 35, 0]
+    assert painted[20, 20, 0] > painted[20, 20, 2]
+    assert union(found).min() == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_subjects_have_lines_and_masks_of_their_own(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    corner = np.zeros((48, 64), dtype=np.float32)
+    corner[:9, :9] = 1
+    two = [Found(corner, (0.0, 0.0, 9.0, 9.0), 0.7), Found(corner[::-1], (0.0, 39.0, 9.0, 48.0), 0.25)]
+    found = [two, two[:1]] if several else [two[:1], two[:1]]
+    monkeypatch.setattr(predict.Predictor, "__call__", lambda self, images: found)
+    output = tmp_path / "out"
+    more = ["--subjects", "2"] if several else []
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output), *more]) == 0
+    with (output / "boxes.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    if not several:
+        assert header == HEADER and len(rows) == 2 and not (output / "subjects").exists()
+        return
+    assert header == [*HEADER, "subject"]
+    lines = [(row[0], row[5], row[-1]) for row in rows]
+    assert lines == [("0", "0.7000", "1"), ("0", "0.2500", "2"), ("1", "0.7000", "1")]
+    names = ["00000_1.png", "00000_2.png", "00001_1.png"]
+    assert sorted(path.name for path in (output / "subjects").iterdir()) == names
+    first, second = (np.asarray(Image.open(output / "subjects" / name)) for name in names[:2])
+    joined = np.asarray(Image.open(output / "masks" / "00000.png"))
+    assert np.array_equal(joined, np.maximum(first, second)) and first[0, 0] == 255 and second[-1, 0] == 255
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]) == 0
+    assert not (output / "subjects").exists()  # a former prediction is replaced as a whole
+
+
+def test_a_model_finds_several_subjects(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=3, size=(50, 70))
+    arguments = ["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--subjects", "3"]) == 0
+    with (tmp_path / "out" / "boxes.csv").open(newline="") as file:
+        _, *rows = csv.reader(file)
+    assert {row[0] for row in rows} == {"0", "1", "2"} and {row[-1] for row in rows} <= {"1", "2", "3"}
+    check_boxes([row[:-1] for row in rows], (50, 70))
+    assert len(list((tmp_path / "out" / "subjects").iterdir())) == len(rows)
+
+
+@pytest.mark.parametrize("number", ["0", "21"])
+def test_a_number_of_subjects_out_of_range_is_refused(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=1)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--subjects", number]) == 1
+    assert f"The number of subjects is {number}, expected 1 to 20." in capsys.readouterr().err
+
+
+def test_an_odd_size_is_kept(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "odd.mp4", 30000 / 1001) as writer:
+        for _ in range(3):
+            writer.write(np.zeros((33, 45, 3), dtype=np.uint8))
+    with av.open(str(tmp_path / "odd.mp4")) as file:
+        stream = file.streams.video[0]
+        assert (stream.height, stream.width) == (33, 45)
+        assert float(stream.average_rate or 0) == pytest.approx(29.97, abs=0.01)
+
+
+def test_a_failed_video_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), VideoWriter(tmp_path / "half.mp4", 10) as writer:
+        writer.write(np.zeros((32, 32, 3), dtype=np.uint8))
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []

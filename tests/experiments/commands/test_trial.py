@@ -1,0 +1,180 @@
+"""``trial``: names, what goes to which stage, shared painters, and what is done with what is there already."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from backdrop.locks import flock
+from experiments.commands.trial import Trial, make_stage, parse
+from experiments.errors import RunError, UsageError
+from experiments.runs.folder import StageFolder
+from experiments.runs.recipe import check, data_options, write_down
+from experiments.runs.stages import alone, train
+
+
+def trial(*words: str) -> Trial:
+    return parse(["--run=runs/x", *words])[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ([], "default-seed0"),
+        (["--config=ablations/joint.yaml", "--seed_everything=2"], "joint-seed2"),
+        (["--config", "ablations/joint.yaml"], None),
+        (["--model.init_args.s_min=0.1", "--model.init_args.s_max=0.5"], "s_max=0.5-s_min=0.1-seed0"),
+        (["--model.init_args.synthesis_weights=/my nets/a.pth"], "synthesis_weights=_my_nets_a.pth-seed0"),
+    ],
+)
+def test_a_trial_is_called_after_what_is_varied(words: list[str], name: str | None) -> None:
+    if name is None:
+        with pytest.raises(UsageError, match="write it as --name=value"):
+            trial(*words)
+    else:
+        assert trial(*words).recipe.name == name
+
+
+def test_the_order_in_which_an_agent_gives_the_settings_does_not_matter() -> None:
+    words = ["--model.init_args.s_min=0.1", "--config=ablations/ours.yaml", "--model.init_args.epsilon=0.01"]
+    assert trial(*words) == trial(*reversed(words))
+    assert trial(*words).recipe.settings[0] == "--config=ablations/ours.yaml"  # options win over it
+
+
+def test_options_of_the_data_go_to_both_stages_and_others_to_their_own() -> None:
+    settings = ["--model.init_args.s_min=0.3", "--data.init_args.preset=ptz"]
+    more = ["--data.init_args.root", "/x", "--trainer.max_steps", "9"]
+    one = trial("--inpaint-options=--trainer.max_steps 7", *settings, "--", *more)
+    first, second = one.inpaint_arguments(), one.segment_arguments()
+    for arguments in (first, second):
+        assert "--data.init_args.preset=ptz" in arguments
+        assert arguments[arguments.index("--data.init_args.root") + 1] == "/x"
+    assert first[-2:] == ["--trainer.max_steps", "7"] and "--model.init_args.s_min=0.3" not in first
+    assert second[second.index("--trainer.max_steps") + 1] == "9" and "--model.init_args.s_min=0.3" in second
+    painter = second[second.index("--model.init_args.inpainter_ckpt") + 1]
+    assert painter == str(one.painter / "inpaint" / "checkpoints" / "last.ckpt")
+    words = ["--data", "X", "--data=Y", "--database", "--data.a=1"]
+    assert data_options(words) == ["--data", "X", "--data=Y", "--data.a=1"]
+
+
+def test_the_name_of_a_trial_wins_over_that_of_its_config() -> None:
+    words = trial("--config=ablations/joint.yaml", "--model.init_args.s_min=0.1").segment_arguments()
+    assert words.index("--config=ablations/joint.yaml") < words.index("--run.setting")
+    assert words[words.index("--run.setting") + 1] == "joint-s_min=0.1"
+
+
+def test_trials_share_a_painter_where_stage_1_is_the_same() -> None:
+    joint, ours = (trial(f"--config=ablations/{name}.yaml", "--seed_everything=1") for name in ("joint", "ours"))
+    assert joint.painter == ours.painter == Path("runs/x/painters/seed1")
+    assert joint.recipe.painter() == ours.recipe.painter()
+    other = trial("--config=ablations/ours.yaml", "--data.init_args.preset=ptz")
+    assert other.painter == Path("runs/x/painters/preset=ptz-seed0")
+    assert trial("--inpaint-options=--trainer.max_steps 7").recipe.painter() != trial().recipe.painter()
+    assert trial("--", "--trainer.max_steps", "7").recipe.painter() == trial().recipe.painter()
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(RunError, match=r"no config data/kinetics\.yaml"):
+        trial("--data=kinetics")
+    with pytest.raises(RunError, match=r"no config profiles/huge/segment\.yaml"):
+        trial("--profile=huge")
+    for words in (["--config=ablations/nope.yaml"], ["--", "--config", "ablations/nope.yaml"]):
+        with pytest.raises(RunError, match=r"no config ablations/nope\.yaml"):
+            trial(*words)
+
+
+def test_a_folder_belongs_to_one_recipe(tmp_path: Path) -> None:
+    recipe = trial("--config=ablations/ours.yaml", "--", "--trainer.max_steps=3").recipe
+    assert not check(tmp_path, recipe)
+    write_down(tmp_path, recipe)
+    assert check(tmp_path, recipe)
+    with pytest.raises(RunError, match=r"begun with settings --config=.*, and now it is \(none\): .*--run"):
+        check(tmp_path, trial("--", "--trainer.max_steps=3").recipe)
+    for damaged in ("{", "[]", "{}"):
+        (tmp_path / "trial.json").write_text(damaged)
+        with pytest.raises(RunError, match="damaged"):
+            check(tmp_path, recipe)
+
+
+class Stage:
+    """A stage whose training is only counted."""
+
+    def __init__(self, folder: Path, trained: Path) -> None:
+        self.folder, self.there, self.calls = folder, StageFolder(folder / "segment"), 0
+        shutil.copytree(trained / "segment", self.there.path)
+
+    def train(self) -> None:
+        self.calls += 1
+
+    def make(self, keep_unfinished: bool = False) -> None:
+        make_stage(self.folder, trial().recipe, self.there, self.train, keep_unfinished)
+
+    def interrupt(self) -> None:
+        config = self.there.config()
+        config["trainer"]["max_steps"] = 4
+        self.there.config_file.write_text(yaml.safe_dump(config))
+
+
+@pytest.mark.parametrize("keep_unfinished", [False, True])
+def test_an_interrupted_stage_begins_anew_unless_it_is_to_go_on(
+    keep_unfinished: bool, trained: Path, tmp_path: Path
+) -> None:
+    stage = Stage(tmp_path, trained)
+    write_down(tmp_path, trial().recipe)
+    stage.make(keep_unfinished)
+    assert stage.there.last.is_file() and stage.calls == 0  # finished
+    stage.interrupt()
+    stage.make(keep_unfinished)
+    assert stage.there.last.is_file() == keep_unfinished and stage.calls == 1
+
+
+def test_a_stage_of_nobodys_recipe_is_looked_at_by_the_training_first(trained: Path, tmp_path: Path) -> None:
+    stage = Stage(tmp_path, trained)
+
+    def refuse() -> None:
+        raise RunError("other settings")
+
+    with pytest.raises(RunError, match="other settings"):
+        make_stage(tmp_path, trial().recipe, stage.there, refuse, False)
+    assert not check(tmp_path, trial().recipe) and stage.there.last.is_file()
+    stage.make()
+    assert stage.calls == 1 and check(tmp_path, trial().recipe) and stage.there.last.is_file()
+    stage.make()
+    assert stage.calls == 1
+
+
+def test_results_count_where_it_is_known_what_they_are_of(tmp_path: Path) -> None:
+    one = parse([f"--run={tmp_path}"])[0]
+    one.folder.mkdir()
+    one.results.write_text('{"j_mean": 0.5}')
+    assert not one.done()
+    write_down(one.folder, one.recipe)
+    assert one.done()
+    one.results.write_text("{")
+    with pytest.raises(RunError, match=r"results\.json is damaged .*: delete it, and it is made anew"):
+        one.done()
+
+
+def test_a_lock_lasts_as_long_as_the_training_that_was_started(tmp_path: Path) -> None:
+    def free() -> bool:
+        with flock(tmp_path / ".lock", wait=False) as held:
+            return held
+
+    with alone(tmp_path) as handle:
+        child = subprocess.Popen([sys.executable, "-c", "input()"], pass_fds=[handle], stdin=subprocess.PIPE)
+    assert not free()  # as after the death of the process that held it
+    child.communicate(b"\n")
+    assert free()
+
+
+def test_the_environment_of_a_training_can_be_chosen(tmp_path: Path) -> None:
+    code = f"import os, json; json.dump(sorted(os.environ), open({str(tmp_path / 'names')!r}, 'w'))"
+    assert train([code], (sys.executable, "-c"), {"ONLY": "this"}) == 0
+    names = json.loads((tmp_path / "names").read_text())
+    assert "ONLY" in names and "HOME" not in names

@@ -1,0 +1,137 @@
+"""What a stage folder holds, and when two configs would learn the same."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from backdrop.files import sha256, write_text
+from experiments.errors import RunError
+from experiments.runs.folder import Progress, StageFolder, differences, load_checkpoint
+
+
+def config(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A config; ``model__lr=2`` changes one entry."""
+    made: dict[str, Any] = {
+        "seed_everything": 0,
+        "model": {
+            "class_path": "lightning_modules.SegmentationModule",
+            "init_args": {"lr": 1, "sizes": [1, 2], "inpainter_ckpt": "a.ckpt"},
+        },
+        "data": {
+            "class_path": "datamodules.VideosDataModule",
+            "init_args": {"root": "data", "num_workers": 2, "store_dir": None},
+        },
+        "trainer": {"max_steps": 10, "precision": "32-true", "devices": 1, "default_root_dir": "x"},
+        "run": {"stage": "segment", "id": "1", "inpainter_sha256": "abc"},
+    }
+    for path, value in changes.items():
+        place = made
+        *parents, last = path.split("__")
+        for name in parents:
+            place = place[name]
+        place[last] = value
+    return made
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trainer__max_steps": 99},
+        {"trainer__max_epochs": 3},
+        {"trainer__devices": 2},
+        {"trainer__default_root_dir": "y"},
+        {"model__init_args__inpainter_ckpt": "b.ckpt"},
+        {"data__init_args__num_workers": 0},
+        {"data__init_args__store_dir": "/store"},
+        {"data__init_args__root": "./data"},
+        {"run__id": "2"},
+    ],
+)
+def test_lengths_and_places_may_differ(changes: dict[str, Any]) -> None:
+    assert differences(config(), config(**changes)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"model__init_args__lr": 2}, "model.init_args.lr: 1 -> 2"),
+        ({"model__init_args__sizes": [1, 3]}, "model.init_args.sizes: [1, 2] -> [1, 3]"),
+        ({"seed_everything": 1}, "seed_everything: 0 -> 1"),
+        ({"trainer__precision": "bf16-mixed"}, "trainer.precision: 32-true -> bf16-mixed"),
+        ({"run__inpainter_sha256": "abd"}, "run.inpainter_sha256: another inpainter"),
+        ({"data__init_args__new": 1}, "data.init_args.new: None -> 1"),
+    ],
+)
+def test_settings_that_change_the_result_are_named(changes: dict[str, Any], expected: str) -> None:
+    assert differences(config(), config(**changes)) == [expected]
+
+
+def test_another_model_is_another_run() -> None:
+    found = differences(config(), config(model__class_path="mine.Module"))
+    assert found[0] == "model.class_path: lightning_modules.SegmentationModule -> mine.Module"
+
+
+def test_another_data_folder_is_another_run() -> None:
+    (found,) = differences(config(), config(data__init_args__root="elsewhere"))
+    assert found.startswith("data.init_args.root: ")
+
+
+@pytest.mark.parametrize(
+    ("progress", "limits", "reached"),
+    [
+        (Progress(10, 0), {"max_steps": 10, "max_epochs": None}, True),
+        (Progress(9, 0), {"max_steps": 10, "max_epochs": None}, False),
+        (Progress(9, 3), {"max_steps": -1, "max_epochs": 3}, True),
+        (Progress(9, 2), {"max_steps": -1, "max_epochs": 3}, False),
+        (Progress(9, 2), {}, False),
+    ],
+)
+def test_reached(progress: Progress, limits: dict[str, Any], reached: bool) -> None:
+    assert progress.reached(limits) is reached
+
+
+def test_a_missing_checkpoint_is_no_progress(tmp_path: Path) -> None:
+    assert StageFolder(tmp_path).progress() is None
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(b"half a checkpoint")
+    with pytest.raises(RunError, match=r"last\.ckpt cannot be read as a checkpoint"):
+        load_checkpoint(path)
+    torch.save({"weights": 1}, path)
+    with pytest.raises(RunError, match="is no Lightning checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_damaged_config_is_named(tmp_path: Path) -> None:
+    folder = StageFolder(tmp_path)
+    with pytest.raises(RunError, match="holds no trained stage"):
+        folder.config()
+    folder.config_file.write_text("")
+    with pytest.raises(RunError, match="empty or damaged"):
+        folder.config()
+    folder.config_file.write_text("a: [")
+    with pytest.raises(RunError, match="no valid YAML"):
+        folder.config()
+
+
+def test_sha256(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"backdrop")
+    assert sha256(tmp_path / "file") == hashlib.sha256(b"backdrop").hexdigest()
+
+
+def test_atomic_writing_leaves_no_part(tmp_path: Path) -> None:
+    write_text(tmp_path / "new" / "file.txt", "one")
+    write_text(tmp_path / "new" / "file.txt", "two")
+    assert (tmp_path / "new" / "file.txt").read_text() == "two"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file.txt"]
+    (tmp_path / "new" / "taken").mkdir()
+    with pytest.raises(OSError, match=r"taken"):
+        write_text(tmp_path / "new" / "taken", "three")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["file.txt", "taken"]
