@@ -83,9 +83,11 @@ def _outward(page: str, text: str) -> Iterator[str]:
 
 def _source_page(path: str) -> str:
     """A file of the repository as a page: Markdown as it is, anything else as numbered lines."""
-    text, above = (ROOT / path).read_text(), "../" * (path.count("/") + 1)
+    text = (ROOT / path).read_text()
     if path.endswith(".md"):
-        return re.sub(r"\]\(docs/", f"]({above}", text)
+        above = "../" * (path.count("/") + 1)
+        text = re.sub(r"\]\(docs/", f"]({above}", text)
+        return re.sub(r"\[([^\]]+)\]\((?![./#]|https?:)[^)]*\)", r"`\1`", text)  # other files have no page
     fence, language = "~" * 8, LANGUAGES.get(Path(path).suffix, "text")
     return f"# {path}\n\n{fence} {{.{language} linenums=1}}\n{text}\n{fence}\n"
 
