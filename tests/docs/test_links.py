@@ -64,6 +64,16 @@ def test_every_page_is_reached_from_the_index(root: Path) -> None:
     assert {page for page in documents(root) if "api" not in page.parts} <= seen
 
 
+def test_every_page_that_the_code_cites_exists(root: Path) -> None:
+    files = [root / "Makefile", *root.glob("*.toml"), *(root / "docs").glob(".*.py")]
+    for room in ("backdrop", "lightning_modules", "datamodules", "callbacks", "experiments", "tests"):
+        files += [file for file in (root / room).rglob("*") if file.suffix in (".py", ".yaml", ".html")]
+    cited = {(file, page) for file in files for page in re.findall(r"\bdocs/[\w/]+\.md\b", file.read_text())}
+    assert cited
+    missing = sorted(f"{file.relative_to(root)}: {page}" for file, page in cited if not (root / page).is_file())
+    assert not missing
+
+
 def test_the_readme_is_short_and_lines_are_readable(root: Path) -> None:
     assert len((root / "README.md").read_text().splitlines()) <= 150
     for page in documents(root):
