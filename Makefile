@@ -64,7 +64,7 @@ fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '
 	--seed_everything $(SEED) $(data_args) $(limit_args)
 
 .PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis sweep evaluate baselines \
-	predict report dashboard flops benchmark gpu-check known need-root
+	predict report dashboard flops docs benchmark gpu-check known need-root
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -159,6 +159,13 @@ flops: known $(STAMP) ## parameters and floating-point operations of the three n
 
 gpu-check: known $(STAMP) ## on a machine with a GPU: does each precision train, plain and compiled, and how fast
 	@$(PY) -m experiments gpu-check --profile $(PROFILE) --data $(DATA) $(ARGS)
+
+docs: $(VENV)/.docs ## build the documentation site, build/site/index.html, with the API from the docstrings
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict --config-file .mkdocs.yml
+
+$(VENV)/.docs: $(STAMP)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[docs]'
+	@touch $@
 
 benchmark: $(STAMP) ## how fast frames are loaded, from the store and in other ways; ARGS=--long adds the memory
 	@$(PY) -m experiments benchmark data $(ARGS)

@@ -44,7 +44,7 @@ def test_a_config_says_what_it_is_for(path: Path) -> None:
 
 
 def test_the_paper_profile_is_the_method() -> None:
-    """Numbers of docs/method.md, sections 2, 4 and 7."""
+    """Sizes, box decoding, sampling and schedule of the paper (docs/method.md)."""
     inpaint, segment = (yaml.safe_load((CONFIGS / "profiles/paper" / f"{stage}.yaml").read_text()) for stage in STAGES)
     assert inpaint["model"]["init_args"]["channels"] == [8, 16, 32, 64, 128, 256]
     assert (inpaint["trainer"]["max_steps"], segment["trainer"]["max_steps"]) == (200_000, 100_000)

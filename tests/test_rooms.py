@@ -1,4 +1,4 @@
-"""The rooms and their arrows (docs/style.md): every import of every file is looked at."""
+"""The rooms and their arrows (docs/contributing.md): every import of every file is looked at."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def records(path: Path) -> Iterator[Any]:
-    """Its records: 7 bytes, then blocks of 32 KiB with chunks of crc, length, kind (docs/dependencies.md)."""
+    """Its records: 7 bytes, then blocks of 32 KiB with chunks of crc, length, kind."""
     from wandb.proto import wandb_internal_pb2
 
     data, position, part = path.read_bytes(), 7, b""

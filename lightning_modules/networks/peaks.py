@@ -4,7 +4,7 @@ The paper samples cells from ``p`` more than once, which shows every subject if 
 was trained on single subjects need not be so even-handed: ``p`` has to sum to 1, so one subject may take nearly all of
 it, and where boxes reach far from their cells ``p`` hardly matters for what is found. The boxes are more telling: those
 of all cells gather on the subjects. So a subject is sought where many cells agree on a box, each with one vote.
-docs/results.md compares this with the peaks of ``p`` itself.
+docs/results/subjects.md compares this with the peaks of ``p`` itself.
 """
 
 from __future__ import annotations
