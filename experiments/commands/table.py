@@ -6,8 +6,8 @@ from pathlib import Path
 
 from backdrop.files import write_text
 from experiments.errors import CommandParser
-from experiments.results.record import read_results
-from experiments.results.table import build
+from experiments.results.comparison import build
+from experiments.results.entries import read_entries
 from experiments.results.writers import FORMATS
 from experiments.signatures import Words
 
@@ -44,7 +44,7 @@ def main(arguments: Words) -> int:
     by_suffix = {form.suffix: name for name, form in FORMATS.items()}
     form = FORMATS[options.format or by_suffix.get(suffix, "markdown")]
     names, paths = zip(*options.paths, strict=True)
-    text = form.write(build(read_results(paths, names), options.separate))
+    text = form.write(build(read_entries(paths, names), options.separate))
     if options.output is None:
         print(text, end="")
     else:
