@@ -57,6 +57,7 @@ class Entry:
         """Seed of the training."""
         return self.results.made_by.seed
 
+    @cached_property
     def decided_by(self) -> dict[str, Any]:
         """What must agree, but for the seed, before two results are one row."""
         made = self.results.made_by
@@ -140,7 +141,7 @@ def by_setting(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
-        groups.setdefault(json.dumps(entry.decided_by(), sort_keys=True), []).append(entry)
+        groups.setdefault(json.dumps(entry.decided_by, sort_keys=True), []).append(entry)
     for group in groups.values():
         group.sort(key=lambda entry: entry.seed or 0)
         for one, other in pairwise(group):
@@ -156,10 +157,10 @@ def _names(firsts: Sequence[Entry]) -> list[str]:
     """A name for each setting that tells it from the others."""
     names: list[str] = []
     for entry in firsts:
-        alike = [dict(flat(other.decided_by())) for other in firsts if other.label == entry.label]
+        alike = [dict(flat(other.decided_by)) for other in firsts if other.label == entry.label]
         own = {
             name.split(".")[-1]: value
-            for name, value in flat(entry.decided_by())
+            for name, value in flat(entry.decided_by)
             if all(name in other for other in alike) and any(other[name] != value for other in alike)
         }
         different = ", ".join(f"{name}={value}" for name, value in own.items())

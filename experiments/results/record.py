@@ -25,6 +25,7 @@ Numbers = Mapping[str, float | None]
 
 Kind = TypeVar("Kind")
 
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings that made numbers.

@@ -186,7 +186,7 @@ def test_protocols_are_not_mixed(
 
 
 def test_what_says_nothing_of_the_scoring_may_differ(write: Write) -> None:
-    paths = [write("one"), write("two", 1, data={"root": "/y", "num_workers": 4, "store_dir": "/z"})]
+    paths = [write("one"), write("two", 1, data={"store_limit_gb": 9.0, "num_workers": 4, "store_dir": "/z"})]
     assert rows(paths)[0]["n_seeds"] == "2"
 
 
