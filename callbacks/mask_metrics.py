@@ -103,7 +103,7 @@ class MaskMetrics(pl.Callback):
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last test."""
         self.results = {}
-        for scores in (self.test, self.subjects, *self.floors.values()):
+        for scores in self._tested().values():
             scores.to(pl_module.device).reset()
 
     def on_test_batch_end(
@@ -134,16 +134,22 @@ class MaskMetrics(pl.Callback):
         numbers |= {f"test/subjects_{name}": v for name, v in several.items() if not isinstance(v, dict)}
         pl_module.log_dict({name: float(value) for name, value in numbers.items()}, sync_dist=True)
 
-    def merge(self, other: MaskMetrics) -> None:
+    def frame_state(self) -> dict[str, Any]:
+        """What the test has kept of each frame, as tensors and names that ``torch.save`` keeps."""
+        return {name: scores.frame_state() for name, scores in self._tested().items()}
+
+    def merge(self, state: Mapping[str, Any]) -> None:
         """Add the test frames of another measure, for :meth:`compute_results`.
 
         Args:
-            other: One of the same settings, after its test.
+            state: What :meth:`frame_state` of one with the same settings has returned.
         """
-        self.test.merge_state(other.test)
-        self.subjects.merge_state(other.subjects)
-        for name, scores in self.floors.items():
-            scores.merge_state(other.floors[name])
+        for name, scores in self._tested().items():
+            scores.merge_frames(state[name])
+
+    def _tested(self) -> dict[str, SegmentationScores | SubjectScores]:
+        """Everything that a test measures."""
+        return {"test": self.test, "subjects": self.subjects, **self.floors}
 
     def compute_results(self) -> None:
         """Make :attr:`results` of all test frames so far."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -274,14 +274,19 @@ class FrameScores(Metric):
         super().reset()
         self.names = {}
 
-    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+    def frame_state(self) -> dict[str, Any]:
+        """Every frame so far: the rows of each state, on the CPU, and the clips' ``names``."""
+        return {"names": dict(self.names), **{name: join(getattr(self, name)) for name in self.metric_state}}
+
+    def merge_frames(self, state: Mapping[str, Any]) -> None:
         """Add the frames that another measure has seen, as if this one had.
 
         Args:
-            incoming_state: The other measure, of the same settings.
+            state: What :meth:`frame_state` of one with the same settings has returned.
         """
-        super().merge_state(incoming_state)
-        self.names.update(getattr(incoming_state, "names", {}))
+        for name in self.metric_state:
+            getattr(self, name).append(state[name].to(self.device))
+        self.names.update(state["names"])
         self._computed = None  # or the next result would be the last one
 
     def share_names(self) -> None:

@@ -158,7 +158,7 @@ def _add(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, about:
     more: dict[str, Any] = {"help": about, "type": kind}
     inside = get_args(kind)
     if get_origin(kind) is list:
-        more |= {"type": inside[0], "nargs": "+"}
+        more |= {"type": inside[0], "nargs": "+"} | ({"action": "extend"} if parameter.default == [] else {})
     elif get_origin(kind) is tuple:
         more |= {"type": inside[0], "nargs": len(inside), "default": list(parameter.default)}
     name = parameter.name.rstrip("_")

@@ -11,19 +11,13 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import load
-from experiments.commands import dashboard, davis, evaluate, report, sweep, table, trial
+from experiments.commands import davis, sweep, trial
 from experiments.runs import lightning_cli
 from experiments.runs.composition import CONFIGS
 from experiments.signatures import understand
 from tests.docs.relink import documents
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
-PARSERS = {
-    "evaluate": evaluate.argument_parser,
-    "table": table.argument_parser,
-    "report": report.argument_parser,
-    "dashboard": dashboard.argument_parser,
-}
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -62,9 +56,6 @@ def check_python(words: list[str]) -> None:
         planned, _ = trial.parse(arguments)
         for stage in (planned.inpaint_arguments(), planned.segment_arguments()):
             check_python(stage)
-        return
-    if command in PARSERS:
-        PARSERS[command]().parse_args(arguments)
         return
     if command in ("fit", "validate", "test"):
         lightning_cli.understand([command, *arguments])

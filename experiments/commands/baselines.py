@@ -6,12 +6,11 @@ import datetime
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
-from rich.console import Console
-from rich.table import Table
 
 from callbacks import MaskImages, MaskMetrics
 from datamodules import FramesDataModule
@@ -19,14 +18,14 @@ from experiments.baselines import METHODS
 from experiments.baselines.clip_frames import ClipFrames
 from experiments.baselines.method import Baseline
 from experiments.baselines.module import BaselineModule
-from experiments.commands.evaluate import RESULTS, TITLES, add_rows, tester, write_results
 from experiments.errors import RunError, UsageError, one_line, was_terminated
-from experiments.results.timing import SECONDS
+from experiments.results.evaluation import BEST, tester
+from experiments.results.overview import methods_table
+from experiments.results.record import RESULTS, MadeBy, Results, Settings
+from experiments.results.writers import terminal
 from experiments.runs import provenance
 from experiments.runs.folder import differences
 from experiments.signatures import Config, Data, Groups, Typed
-
-BEST = "best_* uses test labels to choose a threshold"
 
 
 def chosen_methods(names: Sequence[str]) -> list[str]:
@@ -44,7 +43,7 @@ def chosen_methods(names: Sequence[str]) -> list[str]:
     return list(METHODS) if "all" in names else list(dict.fromkeys(names))
 
 
-def settings(name: str, arguments: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def settings(name: str, arguments: Mapping[str, Any], config: Mapping[str, Any]) -> Settings:
     """What decides the numbers of a method, as it is written down.
 
     Args:
@@ -53,19 +52,19 @@ def settings(name: str, arguments: Mapping[str, Any], config: Mapping[str, Any])
         config: The merged settings of the data.
     """
     data = config["data"]
-    return {
-        "data": config["run"].get("data"),
-        "profile": "baseline",
-        "scale": data["init_args"].get("scale"),
-        "mode": None,
-        "method": name,
-        "method_settings": dict(arguments),
-        "data_settings": {key: data[key] for key in ("class_path", "init_args")},
-        "evaluation_precision": "32-true",
-    }
+    return Settings(
+        data=config["run"].get("data"),
+        profile="baseline",
+        scale=data["init_args"].get("scale"),
+        mode=None,
+        method=name,
+        method_settings=dict(arguments),
+        data_settings={key: data[key] for key in ("class_path", "init_args")},
+        evaluation_precision="32-true",
+    )
 
 
-def finished(path: Path, wanted: Mapping[str, Any], seed: int) -> dict[str, Any] | None:
+def finished(path: Path, wanted: Settings, seed: int) -> Results | None:
     """The results of a method that was measured before.
 
     Args:
@@ -77,32 +76,28 @@ def finished(path: Path, wanted: Mapping[str, Any], seed: int) -> dict[str, Any]
         What is in the file; None where there is none.
 
     Raises:
-        RunError: If it was measured with other settings.
+        RunError: If it was measured with other settings, or cannot be read.
     """
     if not path.is_file():
         return None
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())
-        before = found["made_by"]["settings"]
-        changed = differences(_compared(before), _compared(wanted))
-        old = found["made_by"]["seed"]
-        changed += [f"seed_everything: {old} -> {seed}"] if old != seed else []
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} cannot be read as results: delete it, and the same command makes it anew.") from error
+    found = Results.read(path)
+    changed = differences(_compared(found.made_by.settings), _compared(wanted))
+    changed += [f"seed_everything: {found.made_by.seed} -> {seed}"] if found.made_by.seed != seed else []
     if changed:
         what = changed[0].removeprefix("model.init_args.")
         raise RunError(f"{path} was made with other settings ({what}): choose another RUN, or delete that file.")
     return found
 
 
-def _compared(made: Mapping[str, Any]) -> dict[str, Any]:
+def _compared(made: Settings) -> dict[str, Any]:
     """Settings in the form of a training's config; how many frames a batch has changes nothing."""
-    arguments = {key: value for key, value in made["data_settings"]["init_args"].items() if key != "batch_size"}
-    data = {**made["data_settings"], "init_args": arguments}
-    return {"data": json.loads(json.dumps(data)), "model": {"init_args": made["method_settings"]}}
+    data = dict(made.data_settings or {})
+    arguments = {key: value for key, value in data["init_args"].items() if key != "batch_size"}
+    data = json.loads(json.dumps({**data, "init_args": arguments}))
+    return {"data": data, "model": {"init_args": made.method_settings}}
 
 
-def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
+def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[MaskMetrics, dict[str, Any]]:
     """Run the test loop over a baseline.
 
     Args:
@@ -111,7 +106,7 @@ def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[d
         folder: Where its picture sheet goes, ``images/test_sheet.png``.
 
     Returns:
-        The numbers of :class:`callbacks.MaskMetrics`; and seconds per frame, by the clock and of the processor.
+        What has measured it; and seconds per frame, by the clock and of the processor.
     """
     dataset = data.dataset("test")
     clips = data.whole_clips("test") if baseline.whole_clips else dataset.clips
@@ -119,7 +114,7 @@ def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[d
     metrics, module = MaskMetrics(), BaselineModule(baseline, frames)
     trainer = tester([metrics, MaskImages(directory=str(folder / "images"))], folder)
     trainer.test(module, datamodule=data, verbose=False)
-    return metrics.results, module.watch.per_frame()
+    return metrics, module.watch.per_frame()
 
 
 def run_method(
@@ -129,7 +124,7 @@ def run_method(
     data: FramesDataModule,
     config: Mapping[str, Any],
     command: str,
-) -> dict[str, Any]:
+) -> Results:
     """Measure one method and write its ``results.json``, unless that was done before.
 
     Args:
@@ -157,41 +152,20 @@ def run_method(
     print(f"{name}: {len(data.dataset('test'))} frames", flush=True)
     pl.seed_everything(seed, workers=True, verbose=False)
     baseline = METHODS[name](**arguments)
-    numbers, seconds = measure(baseline, data, own)
-    made_by = {
-        "command": command,
+    metrics, seconds = measure(baseline, data, own)
+    made_by = MadeBy(
+        command=command,
         **provenance.commit(),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "seed": seed,
-        "settings": wanted,
-        "versions": provenance.versions(),
-        "labels_used": f"{baseline.labels}; {BEST}",
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        seed=seed,
+        settings=replace(wanted, threshold=metrics.threshold, thresholds=metrics.test.levels),
+        versions=provenance.versions(),
+        labels_used=f"{baseline.labels}; {BEST}",
         **seconds,
-    }
-    write_results(path, {**numbers, "made_by": made_by})
-    return {**numbers, "made_by": made_by}
-
-
-def table(results: Mapping[str, Mapping[str, Any]], title: str) -> Table:
-    """All methods and the floors, at the fixed threshold and at the best.
-
-    Args:
-        results: What :func:`run_method` returns, by method.
-        title: What they were measured on.
-
-    Returns:
-        A rich table.
-    """
-    shown = Table(title=title)
-    shown.add_column("method")
-    for name in ("threshold", *TITLES.values(), *SECONDS.values()):
-        shown.add_column(name, justify="right")
-    for name, numbers in results.items():
-        add_rows(shown, name, numbers, [f"{numbers['made_by'][column]:.3f}" for column in SECONDS])
-    shown.add_section()
-    for name, floor in next(iter(results.values()))["floors"].items():
-        add_rows(shown, name, floor, ["" for _ in SECONDS])
-    return shown
+    )
+    results = Results.of(metrics.results, made_by)
+    results.write(path)
+    return results
 
 
 def baselines(
@@ -225,7 +199,7 @@ def baselines(
     dataset = data.dataset("test")
     if dataset.masks is None and dataset.boxes is None:
         raise RunError(f"The test clips of {type(data).__name__} have no masks or boxes: nothing to score.")
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, Results] = {}
     for name in names:
         try:
             results[name] = run_method(name, arguments[name], folder, data, config, command)
@@ -237,11 +211,9 @@ def baselines(
             print(f"{name}: left out: {one_line(error)} ({type(error).__name__})", file=sys.stderr, flush=True)
     if not results:
         return 1
-    first = next(iter(results.values()))
-    height, width = data.working_size
-    title = f"{config['run'].get('data') or type(data).__name__} at {width}x{height}, {first['frames']} test frames"
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table(results, f"{title}, mean over clips"))
+    frames, (height, width) = next(iter(results.values())).numbers["frames"], data.working_size
+    title = f"{config['run'].get('data') or type(data).__name__} at {width}x{height}, {frames} test frames"
+    terminal(methods_table(results, f"{title}, mean over clips"))
     if missing := [name for name in names if name not in results]:
         print(f"left out, see above: {', '.join(missing)}")
     print(f"best rows: {BEST}")

@@ -1,4 +1,4 @@
-"""``python -m experiments dashboard``: the W&B workspace of a project, made by its public API."""
+"""``dashboard``: the W&B workspace of a project, made by its public API."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdrop.files import write_text
-from experiments.commands.sweep import find_sweep, load_sweep
-from experiments.errors import CommandParser, RunError, one_line
+from experiments.commands.sweep import SWEEPS, find_sweep, load_sweep
+from experiments.errors import RunError, one_line
 from experiments.reporting.templates import template
 from experiments.runs.loggers import has_account
 from experiments.runs.settings import RunSettings
-from experiments.signatures import Words
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import Panel
@@ -27,23 +26,11 @@ LOSSES = ("loss", "loss_foreground", "loss_background")
 PRIORS = ("loss_prior_mask", "loss_prior_box", "loss_prior_confidence", "loss_box_fit")
 """Terms of the training loss alone."""
 
-PAINTER_LOSSES = ("loss_pixel", "loss_visible", "loss_perceptual")
+INPAINTER_LOSSES = ("loss_pixel", "loss_visible", "loss_perceptual")
 MEASURES = (J, "val/best_j_mean", "val/hit_rate", "val/f_measure", "val/precision", "val/recall")
 SHAPES = ("box_width", "box_height", "mask_mean", "confidence")
 MEDIA = ("val/sheet", "val/masks")
 """What :class:`callbacks.MaskImages` sends."""
-
-PARAMETERS = (
-    "model.init_args.mode",
-    "model.init_args.mask_prior",
-    "model.init_args.mask_prior_weight",
-    "model.init_args.mask_prior_level",
-    "model.init_args.synthesis_weights",
-    "model.init_args.s_min",
-    "model.init_args.s_max",
-    "seed_everything",
-)
-"""Settings of the paper's Fig. 3 and its Tables 3 and 4, where no sweep names others."""
 
 MERGED = ("model", "data", "trainer", "run", "seed_everything")
 """First parts of the names in the merged config."""
@@ -52,7 +39,7 @@ DATA, STAGE = "cli.run.data", "cli.run.stage"
 """Keys of a run's config in W&B: the merged config of the command line is logged as ``cli``."""
 
 
-def build(entity: str, project: str, parameters: Sequence[str] = PARAMETERS) -> Workspace:
+def build(entity: str, project: str, parameters: Sequence[str]) -> Workspace:
     """Lay out the workspace; nothing is sent.
 
     Args:
@@ -105,7 +92,7 @@ def build(entity: str, project: str, parameters: Sequence[str] = PARAMETERS) -> 
             section("Losses of stage segment", 3, [both(name) for name in LOSSES]),
             section("Priors", 4, [lines(name, [f"train/{name}"]) for name in PRIORS]),
             section("Boxes and masks", 4, [both(name) for name in SHAPES]),
-            section("Losses of stage inpaint", 3, [both(name) for name in PAINTER_LOSSES]),
+            section("Losses of stage inpaint", 3, [both(name) for name in INPAINTER_LOSSES]),
         ],
         runset_settings=ws.RunsetSettings(
             groupby=[expr.Config(DATA), expr.Config(STAGE)],
@@ -121,20 +108,18 @@ def build(entity: str, project: str, parameters: Sequence[str] = PARAMETERS) -> 
 def key(setting: str) -> str:
     """The key of a setting in a run's config in W&B.
 
-    Lightning logs the model's own settings at the top; all others are in the merged config, under ``cli``. Of the
-    config files that a sweep chooses from a trial keeps the names in ``run.setting``. What else is no setting is known
-    by the name that the sweep's agent gives it.
+    The merged config of the command line is logged as ``cli``. Of the config files that a sweep chooses from a trial
+    keeps the names in ``run.setting``. What else is no setting is known by the name that the sweep's agent gives it.
 
     Args:
         setting: As the command line names it, such as ``model.init_args.s_min`` or ``seed_everything``.
 
     Returns:
-        ``s_min``, or ``cli.seed_everything``.
+        ``cli.model.init_args.s_min`` or ``cli.seed_everything``.
     """
     if setting == "config":
         return "cli.run.setting"
-    own = setting.removeprefix("model.init_args.")
-    return f"cli.{setting}" if setting.split(".")[0] in MERGED and own == setting else own
+    return f"cli.{setting}" if setting.split(".")[0] in MERGED else setting
 
 
 def column(setting: str) -> str:
@@ -143,24 +128,27 @@ def column(setting: str) -> str:
     return ".".join([first, "value", *rest])
 
 
-def sweep_parameters(path: Path) -> list[str]:
-    """The settings that a W&B sweep file varies.
+def varied(sweep: str | None) -> list[str]:
+    """The settings that a sweep varies.
 
     Args:
-        path: The file.
+        sweep: A W&B sweep file or the name of a shipped one; None takes all shipped ones.
 
     Returns:
-        Their names; those with a single value are left out.
+        Their names, each once; those with a single value are left out, unless all of them have one.
 
     Raises:
         RunError: If the file is missing, no YAML or names no parameters.
     """
-    parameters = load_sweep(path)["parameters"]
-    varied = [str(n) for n, space in parameters.items() if not (isinstance(space, Mapping) and "value" in space)]
-    return varied or [str(name) for name in parameters]
+    names = dict[str, None]()
+    for path in [find_sweep(sweep)] if sweep else sorted(SWEEPS.glob("*.yaml")):
+        spaces = load_sweep(path)["parameters"]
+        several = [str(n) for n, space in spaces.items() if not (isinstance(space, Mapping) and "value" in space)]
+        names |= dict.fromkeys(several or map(str, spaces))
+    return list(names)
 
 
-def preview(spec: Mapping[str, Any], title: str) -> str:
+def drawn(spec: Mapping[str, Any], title: str) -> str:
     """Draw what a workspace lays out, from what would be sent.
 
     Args:
@@ -211,40 +199,29 @@ def save(workspace: Workspace) -> str:
     return str(workspace.url)
 
 
-def argument_parser() -> CommandParser:
-    """The options of ``dashboard``."""
-    parser = CommandParser(prog="python -m experiments dashboard", description=__doc__)
-    parser.add_argument("--project", default=RunSettings.project, help=f"W&B project ({RunSettings.project})")
-    parser.add_argument("--entity", default="", help="W&B user or team (the account's own)")
-    held = "sweep whose parameters are held against J, a file or the name of a shipped one"
-    parser.add_argument("--sweep", metavar="FILE", help=held)
-    parser.add_argument("--preview", type=Path, metavar="FILE", help="draw it as an HTML page instead, without account")
-    return parser
-
-
-def main(arguments: Words) -> int:
-    """The command ``dashboard``.
+def dashboard(
+    project: str = RunSettings.project, entity: str = "", sweep: str | None = None, preview: Path | None = None
+) -> None:
+    """Lay out the W&B workspace of a project: panels, pictures, a sweep, the table of the runs.
 
     Args:
-        arguments: What follows the command's name.
-
-    Returns:
-        Exit code.
+        project: W&B project.
+        entity: W&B user or team; the account's own where it is not given.
+        sweep: Sweep whose parameters are held against J, a file or the name of a shipped one; all shipped ones where it
+            is not given.
+        preview: Draw it as an HTML page instead, without an account.
 
     Raises:
         RunError: If no W&B account is configured.
     """
-    options = argument_parser().parse_args(arguments)
-    parameters = sweep_parameters(find_sweep(options.sweep)) if options.sweep else PARAMETERS
-    if options.preview is None and not has_account():
+    if preview is None and not has_account():
         raise RunError(
             "A dashboard lies on a W&B server, and no account is configured here: run `wandb login` or set "
             "WANDB_API_KEY; `python -m experiments report DIR` compares runs without one."
         )
-    workspace = build(options.entity, options.project, parameters)
-    if options.preview is not None:
-        write_text(options.preview, preview(stored_form(workspace), f"{NAME}: {options.project}"))
-        print(f"preview: {options.preview}")
+    workspace = build(entity, project, varied(sweep))
+    if preview is not None:
+        write_text(preview, drawn(stored_form(workspace), f"{NAME}: {project}"))
+        print(f"preview: {preview}")
     else:
         print(f"dashboard: {save(workspace)}")
-    return 0

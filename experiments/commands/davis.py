@@ -8,34 +8,17 @@ from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from callbacks import MaskMetrics
 from datamodules import DavisDataModule
-from experiments.commands.evaluate import RESULTS, evaluate, show, write_results
 from experiments.errors import CommandParser, RunError, one_line
-from experiments.runs import provenance
+from experiments.results.combined import combine
+from experiments.results.evaluation import evaluate
+from experiments.results.overview import show
+from experiments.results.record import RESULTS
 from experiments.runs.stages import Stage, fit_arguments, train_stage
 from experiments.signatures import Words
 
 STAGES: tuple[Stage, Stage] = ("inpaint", "segment")
-COMMON = (
-    "data",
-    "profile",
-    "scale",
-    "mode",
-    "transductive",
-    "model_settings",
-    "steps",
-    "inpainter_steps",
-    "trainer_settings",
-    "subjects",
-    "training_precision",
-    "evaluation_precision",
-    "threshold",
-    "thresholds",
-)
-
 
 def stage_arguments(stage: Stage, folder: Path, clip: str, options: Namespace) -> list[str]:
     """The command line of one stage of one clip.
@@ -73,26 +56,6 @@ def train_clip(folder: Path, clip: str, options: Namespace) -> None:
     """
     for stage in STAGES:
         train_stage(stage_arguments(stage, folder, clip, options), f"the {stage} stage of clip '{clip}'")
-
-
-def combine(together: MaskMetrics, runs: dict[str, dict[str, Any]], command: str) -> dict[str, Any]:
-    """One result of the models of all clips, in the form of ``evaluate``.
-
-    Args:
-        together: Measures of all clips' frames.
-        runs: Results by clip.
-        command: What the user typed, for the record.
-
-    Returns:
-        The numbers, means over clips, the best threshold one for all; ``made_by`` has one entry for each ``model``.
-    """
-    together.compute_results()
-    made = {clip: results["made_by"] for clip, results in runs.items()}
-    first = next(iter(made.values()))
-    settings = {name: first["settings"][name] for name in COMMON}
-    same = {name: first[name] for name in ("setting", "seed", "versions", "labels_used") if name in first}
-    record = {"command": command, **provenance.commit(), **same, "settings": settings, "models": made}
-    return {**together.results, "made_by": record}
 
 
 def argument_parser() -> CommandParser:
@@ -145,24 +108,24 @@ def main(arguments: Words) -> int:
         if not clip.annotated:
             raise RunError(f"Clip '{clip.name}' has no masks to score it with: name the others with --clips.")
     command = shlex.join(["python", "-m", "experiments", "davis", *arguments])
-    together, runs, failed = MaskMetrics(), dict[str, dict[str, Any]](), list[str]()
+    failed = list[str]()
     for number, clip in enumerate(names, start=1):
         print(f"clip {number} of {len(names)}: {clip}", flush=True)
         try:
             train_clip(options.run / clip, clip, options)
-            runs[clip] = evaluate(options.run / clip, command=command, together=together)
+            numbers = evaluate(options.run / clip, command).numbers
         except RunError as error:
             print(f"error: {one_line(error)}; going on with the next clip", file=sys.stderr, flush=True)
             failed.append(clip)
             continue
-        print(f"{clip}: J {runs[clip]['j_mean']:.3f}, hit rate {runs[clip]['hit_rate']:.3f}", flush=True)
+        print(f"{clip}: J {numbers['j_mean']:.3f}, hit rate {numbers['hit_rate']:.3f}", flush=True)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(names)} clips failed ({', '.join(failed)}), so {options.run}/results.json is not "
             "written: mend what is said above, and the same command goes on; or name the other clips with --clips."
         )
-    results = combine(together, runs, command)
-    write_results(options.run / RESULTS["held_out"], results)
+    results = combine({clip: options.run / clip for clip in names}, command)
+    results.write(options.run / RESULTS["held_out"])
     show(options.run / RESULTS["held_out"], results)
     print(f"pictures: {options.run / '*' / 'segment' / 'images' / 'test_sheet.png'}")
     return 0

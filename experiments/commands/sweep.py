@@ -18,11 +18,11 @@ from jsonargparse import ArgumentError
 
 from backdrop.files import write_text
 from experiments.baselines import METHODS
-from experiments.commands.evaluate import RESULTS
 from experiments.commands.trial import Trial, parse, summary
 from experiments.errors import CommandParser, RunError, Terminated, one_line
-from experiments.results.record import read_results
-from experiments.results.table import build
+from experiments.results.comparison import build
+from experiments.results.entries import read_entries
+from experiments.results.record import RESULTS, Results
 from experiments.results.writers import FORMATS
 from experiments.runs.lightning_cli import understand
 from experiments.runs.progress import duration
@@ -261,7 +261,7 @@ def _succeeded(code: int, one: Planned, to_a_file: bool) -> bool:
     """Whether a trial ended well; says so, and ends everything where it was interrupted."""
     try:
         refuse_failure(code, f"trial {one.trial.recipe.name}")
-        found = read_results([one.trial.results])[0].numbers
+        found = Results.read(one.trial.results).numbers
     except RunError as error:
         seen = f" in {one.trial.folder / LOG}" if to_a_file else ""
         print(f"error: {one_line(error)}{seen}; going on with the next trial", file=sys.stderr, flush=True)
@@ -300,7 +300,7 @@ def write_tables(run: Path, results: Sequence[Path]) -> str:
     Returns:
         The Markdown.
     """
-    made = build(read_results(results), separate=True)
+    made = build(read_entries(results), separate=True)
     for form in FORMATS.values():
         write_text(run / f"table.{form.suffix}", form.write(made))
     return FORMATS["markdown"].write(made)

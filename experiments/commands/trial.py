@@ -7,15 +7,14 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from experiments.commands.evaluate import RESULTS, evaluate
 from experiments.errors import CommandParser, RunError, UsageError, one_line
-from experiments.results.record import load_results
+from experiments.results.evaluation import evaluate
+from experiments.results.record import RESULTS, Numbers, Results
 from experiments.runs.composition import find_configs
 from experiments.runs.folder import StageFolder
 from experiments.runs.recipe import Recipe, check, data_options, write_down
@@ -68,10 +67,7 @@ class Trial:
         """
         if not check(self.folder, self.recipe) or not self.results.is_file():
             return False
-        try:
-            load_results(self.results)
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.results} is damaged ({one_line(error)}): delete it, and it is made anew.") from error
+        Results.read(self.results)
         return True
 
     def inpaint_arguments(self) -> list[str]:
@@ -125,7 +121,7 @@ def _finished(stage: StageFolder) -> bool:
     return progress is not None and progress.reached(stage.config().get("trainer") or {})
 
 
-def run_trial(trial: Trial, command: str, keep_unfinished: bool = False) -> dict[str, Any]:
+def run_trial(trial: Trial, command: str, keep_unfinished: bool = False) -> Results:
     """Train what is not trained yet, and score it.
 
     Several processes may work on the trials of a folder: each painter and each trial is made by one of them.
@@ -151,8 +147,8 @@ def run_trial(trial: Trial, command: str, keep_unfinished: bool = False) -> dict
                 make_stage(trial.painter, trial.recipe.painter(), painter, train, keep_unfinished)
             train = partial(train_stage, trial.segment_arguments(), "stage 2", keep=(mine,))
             make_stage(trial.folder, trial.recipe, StageFolder(trial.folder / "segment"), train, keep_unfinished)
-            evaluate(trial.folder, command=command)
-        return load_results(trial.results)
+            evaluate(trial.folder, command)
+        return Results.read(trial.results)
 
 
 def argument_parser() -> CommandParser:
@@ -213,9 +209,9 @@ def parse(arguments: Sequence[str]) -> tuple[Trial, bool]:
     return Trial(options.run, recipe), options.keep_unfinished
 
 
-def summary(results: Mapping[str, Any]) -> str:
+def summary(numbers: Numbers) -> str:
     """The main numbers of a trial, for a line of progress."""
-    named = {"J": results.get("j_mean"), "hit rate": results.get("hit_rate")}
+    named = {"J": numbers.get("j_mean"), "hit rate": numbers.get("hit_rate")}
     return ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)
 
 
@@ -238,5 +234,5 @@ def main(arguments: Words) -> int:
         raise type(interruption)(go_on) from None
     except RunError as error:
         raise RunError(f"trial {trial.recipe.name}: {one_line(error)}") from error
-    print(f"{trial.recipe.name}: {summary(results)}; numbers: {trial.results}", flush=True)
+    print(f"{trial.recipe.name}: {summary(results.numbers)}; numbers: {trial.results}", flush=True)
     return 0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from experiments.errors import one_line
 from experiments.reporting import curves, tables
 from experiments.reporting.pictures import WHOLE, Panel, sheet_panels
 from experiments.reporting.runs import STAGES, Run
 from experiments.reporting.templates import template
+from experiments.results.writers import html
 
 COMPARED = ("frame and box", "background", "painted", "soft mask", "overlay")
 """Columns of the test sheet that are kept for the comparison of two runs."""
@@ -28,13 +32,13 @@ class Pictures(NamedTuple):
         run: Number of the run.
         chosen: The worst, the median and the best test frames.
         test: Test frames that lie evenly over the split, the same in every run of a data set.
-        painter: The last validation sheet of stage 1.
+        inpainter: The last validation sheet of stage 1.
     """
 
     run: int
     chosen: list[list[Panel]]
     test: list[list[Panel]]
-    painter: list[list[Panel]]
+    inpainter: list[list[Panel]]
 
     @property
     def comparable(self) -> bool:
@@ -63,19 +67,29 @@ def page(runs: Sequence[Run], title: str, made: str, tick: Callable[[], None]) -
         title=title,
         made=made,
         runs=runs,
-        colours=COLOURS,
-        looks=LOOKS,
+        look=look,
         whole=WHOLE,
-        scores=tables.score_tables(runs),
-        clips=tables.clip_tables(runs),
+        scores=[*tables.score_tables(runs), *tables.clip_tables(runs)],
         settings=tables.setting_tables(runs),
         origins=tables.origin_table(runs),
+        tabulated=partial(html, mark=swatch),
+        swatch=swatch,
         charts={stage: both for stage, both in charts.items() if any(both)},
         frames_chart=curves.frames_chart(runs),
         drawing=_drawing(),
         pictures=[found for found in pictures if any(found[1:])],
         problems=[problem for run in runs for problem in run.problems],
     )
+
+
+def look(run: int) -> str:
+    """The classes that tell the lines of a run from those of others."""
+    return f"c{run % COLOURS}{LOOKS[run // COLOURS % len(LOOKS)]}"
+
+
+def swatch(run: int) -> Markup:
+    """A sample of a run's lines."""
+    return Markup('<span class="swatch {}" aria-hidden="true"></span>\n').format(look(run))
 
 
 def _drawing() -> dict[str, Any]:
@@ -85,12 +99,12 @@ def _drawing() -> dict[str, Any]:
 
 
 def _pictures(number: int, run: Run) -> Pictures:
-    painter = sorted((run.folder / "inpaint" / "images").glob("val_*.png"))  # their names hold the step
+    sheets = sorted((run.folder / "inpaint" / "images").glob("val_*.png"))  # their names hold the step
     return Pictures(
         number,
         _sheet(run, run.images / "test_frames.png"),
         _sheet(run, run.images / "test_sheet.png", COMPARED),
-        _sheet(run, painter[-1]) if painter else [],
+        _sheet(run, sheets[-1]) if sheets else [],
     )
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.commands.evaluate import RESULTS
 from experiments.errors import RunError, one_line
 from experiments.results.chosen import FRAMES
-from experiments.results.record import load_results
+from experiments.results.record import RESULTS, Part, Results
 from experiments.runs.folder import StageFolder
 from experiments.runs.loggers import read_rows
 
@@ -55,7 +54,7 @@ class Run:
     name: str
     folder: Path
     stages: dict[str, Stage] = field(default_factory=dict)
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: dict[Part, Results] = field(default_factory=dict)
     frames: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -128,7 +127,7 @@ def _read_run(folder: Path, name: str) -> Run:
             curves = attempt(_curves_file(stage), read_curves, dict[str, Points]())
             run.stages[stage_name] = Stage(config, curves)
     for part, file in RESULTS.items():
-        if results := attempt(folder / file, load_results, dict[str, Any]()):
+        if (results := attempt(folder / file, Results.load, None)) is not None:
             run.results[part] = results
     run.frames = attempt(folder / FRAMES["held_out"], read_frames, [])
     return run

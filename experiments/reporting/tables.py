@@ -4,47 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from backdrop.settings import Role
-from experiments.commands.evaluate import COLUMNS, TITLES
 from experiments.reporting.runs import STAGES, Run
+from experiments.results.measures import MEASURES, RANKING
+from experiments.results.record import Numbers, Part, Results
+from experiments.results.table import Cell, Column, Row, Table, number, row
 from experiments.runs import provenance
 from experiments.runs.folder import flat
 from experiments.runs.settings import role
 
-PARTS = {"held_out": "", "trained": " (frames trained on)"}
+PARTS: dict[Part, str] = {"held_out": "", "trained": " (frames trained on)"}
 CHECK_SUM = "run.inpainter_sha256"
 """A setting that says nothing to a reader."""
-
-
-class Cell(NamedTuple):
-    """One cell: what is shown, what it is sorted by (None where the text serves), and which result it is."""
-
-    text: str
-    value: float | None = None
-    key: str = ""
-
-
-class Row(NamedTuple):
-    """One row: its name, its cells, and the number of its run (None where it is no run's)."""
-
-    name: str
-    cells: list[Cell]
-    run: int | None = None
-
-
-class Table(NamedTuple):
-    """One table: what it is, the titles of its columns behind the first one, and its rows."""
-
-    caption: str
-    columns: list[str]
-    rows: list[Row]
-
-
-def number(value: Any, key: str = "") -> Cell:  # noqa: ANN401  any JSON value
-    """A measure with three digits; an empty cell where there is none."""
-    return Cell(f"{value:.3f}", float(value), key) if isinstance(value, int | float) else Cell("")
 
 
 def score_tables(runs: Sequence[Run]) -> list[Table]:
@@ -56,54 +29,60 @@ def score_tables(runs: Sequence[Run]) -> list[Table]:
     Returns:
         One table each, without those that would be empty.
     """
-    fixed = Table("Scores at the fixed threshold 0.50", [*_titles(), "AP", "frames", "data"], [])
-    best = Table("Scores at the best threshold, chosen with the test labels", ["threshold", *_titles()], [])
-    for run, part, results in _results(runs):
-        name = f"{runs[run].name}{PARTS[part]}"
-        _add_scores(fixed, best, name, results, run)
-    for name, floor in _floors(runs).items():
-        _add_scores(fixed, best, name, floor, None)
-    return [table for table in (fixed, best) if table.rows]
+    more = [Column(heading, name) for name, heading in RANKING.items()]
+    fixed = (Column("", words=True), *_measures(""), *more, Column("frames"), Column("data", words=True))
+    best = (Column("", words=True), Column("threshold", "best_threshold"), *_measures("best_"))
+    lines = [_scores(_named(runs, run, part), found.numbers, _data(found), run) for run, part, found in _results(runs)]
+    lines += [_scores(name, floor, "", None) for name, floor in _floors(runs).items()]
+    tables = [
+        Table("Scores at the fixed threshold 0.50", fixed, tuple(line for line, _ in lines)),
+        Table("Scores at the best threshold, chosen with the test labels", best, tuple(b for _, b in lines if b)),
+    ]
+    return [table for table in tables if table.rows]
 
 
-def _titles() -> list[str]:
-    return [TITLES[name] for name in COLUMNS]
+def _measures(prefix: str) -> list[Column]:
+    return [Column(heading, f"{prefix}{name}") for name, heading in MEASURES.items()]
 
 
-def _add_scores(fixed: Table, best: Table, name: str, results: Mapping[str, Any], run: int | None) -> None:
-    cells = [number(results.get(column), column) for column in (*COLUMNS, "average_precision")]
-    frames = results.get("frames")
-    cells.append(Cell(str(frames), frames) if isinstance(frames, int) else Cell(""))
-    fixed.rows.append(Row(name, [*cells, Cell(_data(results))], run))
-    if isinstance(threshold := results.get("best_threshold"), float):
-        cells = [number(results.get(f"best_{column}"), f"best_{column}") for column in COLUMNS]
-        best.rows.append(Row(name, [Cell(f"{threshold:.2f}", threshold, "best_threshold"), *cells], run))
+def _scores(name: str, numbers: Numbers, data: str, run: int | None) -> tuple[Row, Row | None]:
+    """The lines of some numbers at the fixed and at the best threshold; of a floor where they are no run's."""
+    look = "floor" if run is None else ""
+    frames = numbers.get("frames")
+    cells = [number(numbers.get(measure)) for measure in (*MEASURES, *RANKING)]
+    fixed = row(name, *cells, Cell("" if frames is None else str(frames), frames), data, look=look, run=run)
+    if (level := numbers.get("best_threshold")) is None:
+        return fixed, None
+    cells = [number(numbers.get(f"best_{measure}")) for measure in MEASURES]
+    return fixed, row(name, Cell(f"{level:.2f}", level), *cells, look=look, run=run)
 
 
-def _data(results: Mapping[str, Any]) -> str:
+def _data(results: Results) -> str:
     """The data set of some results, and whether they are transductive; nothing where that is not known."""
-    settings = (results.get("made_by") or {}).get("settings") or {}
-    name = str(settings.get("data") or "")
-    return f"{name}, transductive" if settings.get("transductive") else name
+    settings = results.made_by.settings
+    return f"{settings.data or ''}, transductive" if settings.transductive else settings.data or ""
 
 
-def _results(runs: Sequence[Run]) -> Iterable[tuple[int, str, dict[str, Any]]]:
-    """Number of the run, evaluated part, results."""
+def _results(runs: Sequence[Run]) -> Iterable[tuple[int, Part, Results]]:
+    """Position of the run, evaluated part, results."""
     return ((place, part, results) for place, run in enumerate(runs) for part, results in run.results.items())
 
 
-def _floors(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+def _named(runs: Sequence[Run], place: int, part: Part) -> str:
+    return f"{runs[place].name}{PARTS[part]}"
+
+
+def _floors(runs: Sequence[Run]) -> dict[str, Numbers]:
     """The trivial floors; where all runs of a data set have the same ones, they are named once."""
-    known: dict[str, list[tuple[dict[str, Any], list[str]]]] = {}
+    known: dict[str, list[tuple[Numbers, list[str]]]] = {}
     for place, part, results in _results(runs):
-        for name, floor in (results.get("floors") or {}).items():
+        for name, floor in results.floors.items():
             entries = known.setdefault(name.replace("_", " "), [])
-            owner = f"{runs[place].name}{PARTS[part]}"
             same = next((owners for other, owners in entries if other == floor), None)
             if same is None:
-                entries.append((floor, [owner]))
+                entries.append((floor, [_named(runs, place, part)]))
             else:
-                same.append(owner)
+                same.append(_named(runs, place, part))
     return {
         name if len(entries) == 1 else f"{name} ({', '.join(owners)})": floor
         for name, entries in known.items()
@@ -120,17 +99,14 @@ def clip_tables(runs: Sequence[Run]) -> list[Table]:
     Returns:
         The tables, without those that would be empty.
     """
-    found = [(place, part, results["clips"]) for place, part, results in _results(runs) if results.get("clips")]
-    clips = sorted({name for _, _, table in found for name in table})
-    titles = [f"{runs[place].name}{PARTS[part]}" for place, part, _ in found]
+    found = [(_named(runs, place, part), results.clips) for place, part, results in _results(runs) if results.clips]
+    clips = sorted({name for _, numbers in found for name in numbers})
     tables = []
-    for measure, caption in (("j_mean", "J of each clip, threshold 0.50"), ("hit_rate", "Hit rate of each clip")):
-        rows = [
-            Row(clip, [number(table.get(clip, {}).get(measure), measure) for _, _, table in found]) for clip in clips
-        ]
-        if any(cell.value is not None for row in rows for cell in row.cells):
-            tables.append(Table(caption, titles, rows))
-    return tables
+    for measure, title in (("j_mean", "J of each clip, threshold 0.50"), ("hit_rate", "Hit rate of each clip")):
+        columns = (Column("", words=True), *(Column(name, measure) for name, _ in found))
+        rows = tuple(row(clip, *(number(one.get(clip, {}).get(measure)) for _, one in found)) for clip in clips)
+        tables.append(Table(title, columns, rows))
+    return [table for table in tables if any(map(table.fills, range(1, len(table.columns))))]
 
 
 def setting_tables(runs: Sequence[Run]) -> list[Table]:
@@ -148,9 +124,10 @@ def setting_tables(runs: Sequence[Run]) -> list[Table]:
         settings = [dict(_compared(run.stages[stage].config)) for run in members]
         names = sorted({name for known in settings for name in known})
         differing = [name for name in names if len({known.get(name, "") for known in settings}) > 1]
-        rows = [Row(name, [Cell(known.get(name, "")) for known in settings]) for name in differing]
+        rows = tuple(row(name, *(known.get(name, "") for known in settings)) for name in differing)
         if len(members) > 1:
-            tables.append(Table(f"Settings that differ, stage {stage}", [run.name for run in members], rows))
+            columns = _words("", *(run.name for run in members))
+            tables.append(Table(f"Settings that differ, stage {stage}", columns, rows))
     return tables
 
 
@@ -158,41 +135,43 @@ def _compared(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(dotted name, value) of the settings that are not of the place."""
     for name, value in flat(config):
         if name != CHECK_SUM and role(name, config) is not Role.PLACE:
-            yield name, _said(value)
+            yield name, _text(value)
 
 
-def _said(value: Any) -> str:  # noqa: ANN401  any YAML value
+def _text(value: Any) -> str:  # noqa: ANN401  any YAML value
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _words(*headings: str) -> tuple[Column, ...]:
+    return tuple(Column(heading, words=True) for heading in headings)
 
 
 def origin_table(runs: Sequence[Run]) -> Table:
     """What made each run: data, seed, length, commits, command."""
-    columns = ["data", "profile", "seed", "steps", "trained by", "evaluated by", "command", "date"]
-    return Table("What made the numbers", columns, [Row(run.name, _origin(run), at) for at, run in enumerate(runs)])
+    columns = _words("", "data", "profile", "seed", "steps", "trained by", "evaluated by", "command", "date")
+    rows = tuple(row(run.name, *_origin(run), run=place) for place, run in enumerate(runs))
+    return Table("What made the numbers", columns, rows)
 
 
-def _origin(run: Run) -> list[Cell]:
+def _origin(run: Run) -> list[str]:
     last = next((run.stages[stage].config for stage in reversed(STAGES) if stage in run.stages), {})
     named = last.get("run") or {}
-    made = (run.results.get("held_out") or run.results.get("trained") or {}).get("made_by") or {}
-    settings = made.get("settings") or {}
-    commits = named.get("commits") or (made.get("trained_by") or {}).get("commits") or []
+    results = run.results.get("held_out") or run.results.get("trained")
+    made = results.made_by if results else None
+    commits = named.get("commits") or ((made.trained_by if made else None) or {}).get("commits") or []
     steps = "; ".join(f"{stage} {done}" for stage in STAGES if (done := _steps(run, stage)))
-    evaluated = provenance.named(made)
-    return [
-        Cell(_data({"made_by": made}) or str(named.get("data") or "")),
-        Cell(str(named.get("profile") or settings.get("profile") or "")),
-        Cell(_known(last.get("seed_everything", made.get("seed")))),
-        Cell(steps or _known(settings.get("steps"))),
-        Cell(", ".join(map(provenance.short, commits))),
-        Cell(provenance.short(evaluated) if evaluated else ""),
-        Cell(str(made.get("command") or "")),
-        Cell(str(made.get("date") or "")),
-    ]
-
-
-def _known(value: Any) -> str:  # noqa: ANN401  any JSON value
-    return "" if value is None else str(value)
+    evaluated = provenance.named(made.commit, made.dirty) if made else None
+    cells = (
+        (_data(results) if results else "") or named.get("data"),
+        named.get("profile") or (made.settings.profile if made else None),
+        last.get("seed_everything", made.seed if made else None),
+        steps or (made.settings.steps if made else None),
+        ", ".join(map(provenance.short, commits)),
+        provenance.short(evaluated) if evaluated else None,
+        made.command if made else None,
+        made.date if made else None,
+    )
+    return ["" if cell is None else str(cell) for cell in cells]
 
 
 def _steps(run: Run, stage: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +14,11 @@ from backdrop.files import write_text
 from callbacks import ChosenFrames
 from datamodules import FramesDataModule
 from datamodules.dataset import finished
+from experiments.results.record import Part
+from experiments.results.table import Cell, Column, Table, row
+from experiments.results.writers import comma_separated
 
-FRAMES: dict[str, str] = {"held_out": "frames.csv", "trained": "frames_trained.csv"}
+FRAMES: dict[Part, str] = {"held_out": "frames.csv", "trained": "frames_trained.csv"}
 """The table of the frames, by the part that was evaluated."""
 
 KINDS = ("worst", "median", "best")
@@ -32,12 +33,9 @@ def write_frames(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         path: The file.
         rows: What :meth:`callbacks.metrics.SegmentationScores.frames` returns; cells of what is NaN stay empty.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if value != value else value for name, value in row.items()})
-    write_text(path, text.getvalue())
+    columns = tuple(Column(None, name) for name in rows[0])
+    lines = tuple(row(*(Cell(value=None if cell != cell else cell) for cell in one.values())) for one in rows)
+    write_text(path, comma_separated([Table("", columns, lines)]))
 
 
 def choose(rows: Sequence[Mapping[str, Any]], each: int = EACH) -> list[tuple[str, Mapping[str, Any]]]:

@@ -1,263 +1,256 @@
-"""Results of runs: where they lie, how they were measured, and which are one setting with several seeds."""
+"""The results record: everything that a ``results.json`` holds, which reads, checks and writes itself."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from experiments.commands.evaluate import COLUMNS, RESULTS
+from backdrop.files import write_text
+from backdrop.settings import Measurement, Place
 from experiments.errors import RunError, one_line
-from experiments.runs.folder import flat
+from experiments.results.measures import MEASURES
 
-FILE = RESULTS["held_out"]
+Part = Literal["held_out", "trained"]
+RESULTS: dict[Part, str] = {"held_out": "results.json", "trained": "results_trained.json"}
+"""The file of the results, by the part that was evaluated."""
 
-# Settings of the data that say where it lies and how it is read, and nothing of what is learnt or scored.
-OF_THE_PLACE = {"root", "num_workers", "store_dir", "store_limit_gb", "store_codec", "cache_dir"}
-# Those that say how a model is trained on it, not what it is scored on: they decide the row, not the table.
-OF_THE_TRAINING = {
-    "scale", "batch_size", "augment", "device_augment", "min_frames", "plates", "plate_evidence", "clips",
-    "train_clips", "val_clips", "val_share",
-}  # fmt: skip
-OF_THE_PART = {"held_out", "evaluated_part"}
-DECIDING = (
-    "method", "method_settings", "profile", "scale", "mode", "model_settings", "steps", "inpainter_steps",
-    "training_precision", "trainer_settings",
-)  # fmt: skip
-DEFAULT_THRESHOLDS = [round(0.05 * step, 6) for step in range(1, 20)]
-"""Of results that were written before they said so."""
+Numbers = Mapping[str, float | None]
+"""Measures by name; None where there is no such number, as the hit rate of a clip without a subject."""
+
+Kind = TypeVar("Kind")
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings that made numbers.
+
+    Attributes:
+        data: Name of the data set.
+        profile: Size profile; ``baseline`` where nothing is trained.
+        scale: Working size over evaluation size.
+        mode: Who reaches the detector: ``separate``, ``joint``, ...; None where nothing is trained.
+        method: Name of a baseline.
+        method_settings: Its arguments.
+        data_settings: Class and arguments of the data module; of several models each has its own.
+        model_settings: Arguments of the model.
+        checkpoint: Path of the checkpoint.
+        checkpoint_sha256: Its check sum.
+        steps: How long stage 2 was trained.
+        inpainter_steps: How long stage 1 was trained.
+        trainer_settings: Settings of the trainer that change what is learnt.
+        training_precision: Precision of the training.
+        evaluation_precision: Precision of the evaluation.
+        subjects: Most subjects that were looked for in a frame.
+        transductive: Whether clips are tested on that were trained on, without their masks.
+        threshold: The fixed threshold.
+        thresholds: Those among which the best was sought.
+    """
+
+    data: Measurement[str | None]
+    profile: str | None
+    scale: float | None
+    mode: str | None
+    method: str | None = None
+    method_settings: Mapping[str, Any] | None = None
+    data_settings: Measurement[Mapping[str, Any] | None] = None
+    model_settings: Mapping[str, Any] | None = None
+    checkpoint: Place[str | None] = None
+    checkpoint_sha256: Place[str | None] = None
+    steps: int | None = None
+    inpainter_steps: int | None = None
+    trainer_settings: Mapping[str, Any] | None = None
+    training_precision: str | int | None = None
+    evaluation_precision: Measurement[str | None] = None
+    subjects: Measurement[int | None] = None
+    transductive: Measurement[bool | None] = None
+    threshold: Measurement[float | None] = None
+    thresholds: Measurement[list[float] | None] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeBy:
+    """What made numbers.
+
+    Attributes:
+        setting: Name of the trial or the ablation.
+        command: What was typed to measure them.
+        commit: Commit of the measurement; None outside a repository.
+        dirty: Whether tracked files differed from it.
+        trained_by: Commits and commands of the training.
+        date: Of the measurement.
+        seed: Of the training.
+        settings: See :class:`Settings`.
+        versions: Of the libraries.
+        labels_used: What labels were used for, in words.
+        seconds_per_frame: How long an answer takes.
+        processor_seconds_per_frame: The same in time of the processor.
+        timed_on: The device that was timed.
+        models: Where several models made one result, what made the numbers of each, by clip.
+    """
+
+    setting: str | None = None
+    command: str
+    commit: str | None
+    dirty: bool | None
+    trained_by: Mapping[str, Any] | None = None
+    date: str | None = None
+    seed: int | None
+    settings: Settings
+    versions: Mapping[str, str] | None = None
+    labels_used: str | None = None
+    seconds_per_frame: float | None = None
+    processor_seconds_per_frame: float | None = None
+    timed_on: str | None = None
+    models: Mapping[str, MadeBy] | None = None
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Class and arguments of the data module; of several models those of the first."""
+        settings = [self.settings, *(model.settings for model in (self.models or {}).values())]
+        return next((one.data_settings for one in settings if one.data_settings), {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
     """What a ``results.json`` holds.
 
     Attributes:
-        path: The file.
-        numbers: Its content.
-        name: What the user calls the place that it is from; empty where it has no name.
+        numbers: The measures, means over clips, and ``frames`` and ``masks``, which count.
+        clips: The measures of each clip.
+        floors: The measures of predictions that look at nothing.
+        subjects: Measures of several subjects, one by one, and those of each of its ``clips``.
+        made_by: What made them.
     """
 
-    path: Path
-    numbers: Mapping[str, Any]
-    name: str = ""
+    numbers: Numbers
+    clips: Mapping[str, Numbers]
+    floors: Mapping[str, Numbers]
+    subjects: Mapping[str, Any] | None = None
+    made_by: MadeBy
 
-    @property
-    def made(self) -> Mapping[str, Any]:
-        """What made the numbers."""
-        made: Mapping[str, Any] = self.numbers["made_by"]
-        return made
+    @classmethod
+    def of(cls, measured: Mapping[str, Any], made_by: MadeBy) -> Results:
+        """The record of what was measured.
 
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The settings that made them."""
-        settings: Mapping[str, Any] = self.made["settings"]
-        return settings
+        Args:
+            measured: ``results`` of :class:`callbacks.MaskMetrics`, not empty.
+            made_by: What made it.
+        """
+        return cls(**_split(_plain(measured)), made_by=made_by)
 
-    @property
-    def label(self) -> str:
-        """What it is called in a table."""
-        return f"{self.name}: {self.kind}" if self.name else self.kind
+    @classmethod
+    def load(cls, path: Path) -> Results:
+        """Read a file.
 
-    @property
-    def kind(self) -> str:
-        """What it is of: the setting of a trial, a baseline's name, or the method and its profile."""
-        if "setting" in self.made:
-            return str(self.made["setting"])
-        if self.settings.get("method") is not None:
-            return str(self.settings["method"])
-        mode = self.settings.get("mode")
-        return f"Backdrop, {self.settings.get('profile')}" + (f", {mode}" if mode not in (None, "separate") else "")
+        Args:
+            path: ``results.json``.
 
-    def data(self) -> Mapping[str, Any]:
-        """Settings of the data module; of one result of several models, those of the first."""
-        settings = self.settings
-        if "data_settings" not in settings and self.made.get("models"):
-            settings = next(iter(self.made["models"].values()))["settings"]
-        found: Mapping[str, Any] = (settings.get("data_settings") or {}).get("init_args") or {}
-        return found
+        Raises:
+            OSError: If it cannot be read.
+            ValueError: If it is no such file; it says why.
+        """
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not any(isinstance(content.get(name), float | int) for name in MEASURES):
+            raise ValueError("it holds no scores")
+        return _typed(cls, _split(content), "")
 
-    def protocol(self) -> dict[str, Any]:
-        """What must agree before two results may stand in one table, by name."""
-        data = self.data()
-        cut = data.get("held_out") or 0
-        left_out = {"image_size"} | OF_THE_PLACE | OF_THE_TRAINING | OF_THE_PART
-        protocol = {
-            "data set": self.settings.get("data"),
-            "fixed threshold": self.settings.get("threshold", 0.5),
-            "thresholds of the best": self.settings.get("thresholds", DEFAULT_THRESHOLDS),
-            "part": f"{data.get('evaluated_part', 'held_out')} at {cut}" if cut else "whole clips",
-            "clips": sorted(self.numbers.get("clips") or {}),
-            "scored frames": self.numbers.get("frames"),
-            "image size": data.get("image_size"),
-            "subjects": self.settings.get("subjects") or 1,
-        } | {name: value for name, value in data.items() if name not in left_out}
-        transductive = self.settings.get("transductive")  # nothing is known of it where nothing is trained
-        return protocol if transductive is None else protocol | {"transductive": transductive}
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        """Read a file, as :meth:`load` does.
 
-    def decided_by(self) -> dict[str, Any]:
-        """What must agree, but for the seed, before two results are one row."""
-        decided = {name: self.settings.get(name) for name in DECIDING}
-        checkpoint = self.settings.get("checkpoint")
-        used = Path(checkpoint).name if checkpoint else None
-        data = {name: value for name, value in sorted(self.data().items()) if name in OF_THE_TRAINING}
-        return {"label": self.label, "checkpoint": used, **decided, "data": data}
+        Args:
+            path: ``results.json``.
+
+        Raises:
+            RunError: If it cannot be read, or is no such file; it says why.
+        """
+        try:
+            return cls.load(path)
+        except (OSError, ValueError) as error:
+            what = f"{path} cannot be read as results of this version ({one_line(error)})"
+            raise RunError(f"{what}: delete it, and the command that made it makes it anew.") from error
+
+    def write(self, path: Path) -> None:
+        """Write a file, whole or not at all.
+
+        Args:
+            path: ``results.json``.
+        """
+        several = {"subjects": self.subjects} if self.subjects is not None else {}
+        whole = {**self.numbers, "clips": self.clips, "floors": self.floors, **several, "made_by": _known(self.made_by)}
+        write_text(path, json.dumps(whole, indent=2, allow_nan=False) + "\n")
 
 
-def read_results(paths: Sequence[Path], names: Sequence[str] = ()) -> list[Result]:
-    """Read what ``evaluate``, ``davis``, ``baselines`` and ``sweep`` have written.
+def _split(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a record, of which the file holds the numbers beside the others."""
+    parts = {name: content[name] for name in ("clips", "floors", "subjects", "made_by") if name in content}
+    return {"numbers": {name: value for name, value in content.items() if name not in parts}, **parts}
 
-    Args:
-        paths: Files; run folders, of which the baselines count too; folders of runs, such as a sweep's.
-        names: What the user calls each of them, "" where nothing; none at all where nothing is called anything.
 
-    Returns:
-        The results, each once.
+def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON value
+    """Numbers that do not exist (the hit rate of a clip without subject) as None, null in JSON."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _known(record: Any) -> Any:  # noqa: ANN401  any part of a record
+    """A part of a record as JSON holds it: fields that may be left out and are None are left out."""
+    if isinstance(record, Mapping):
+        return {name: _known(value) for name, value in record.items()}
+    if not dataclasses.is_dataclass(record):
+        return record
+    values = ((one, getattr(record, one.name)) for one in fields(record))
+    return {one.name: _known(value) for one, value in values if value is not None or one.default is MISSING}
+
+
+def _typed(kind: type[Kind], content: Any, where: str) -> Kind:  # noqa: ANN401  any JSON value
+    """Make a record of JSON; what is in no field is left out.
 
     Raises:
-        RunError: If there is none at a path, or it is no result.
+        ValueError: If a field is missing, or a value is of another type.
     """
-    named = zip(paths, names or [""] * len(paths), strict=True)
-    files = {(name, file.resolve()): file for path, name in named for file in _files(path)}
-    return [replace(_read(file), name=name) for (name, _), file in files.items()]
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{where.rstrip('.')} holds no fields")
+    hints, values = get_type_hints(kind), {}
+    for one in fields(kind):  # type: ignore[arg-type]  # mypy knows no type that is a dataclass
+        if one.name in content:
+            values[one.name] = _value(hints[one.name], content[one.name], f"{where}{one.name}")
+        elif one.default is MISSING:
+            raise ValueError(f"{where}{one.name} is missing")
+    return kind(**values)
 
 
-def _files(path: Path) -> list[Path]:
-    """The result files that a path stands for."""
-    if path.is_file():
-        return [path]
-    own = path / FILE
-    runs = [own] if own.is_file() else sorted(path.glob(f"*/{FILE}"))
-    found = [*runs, *sorted(path.glob(f"baselines/*/{FILE}"))]
-    if not found:
-        there = f"{path} holds no {FILE}" if path.is_dir() else f"There is nothing at {path}"
-        raise RunError(f"{there}: give files or folders that evaluate, davis, baselines or sweep have written.")
-    return found
+def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401  any JSON value
+    """A value of a field, of the type that is declared for it."""
+    inner = get_args(hint)
+    if get_origin(hint) is types.UnionType:
+        if value is None and types.NoneType in inner:
+            return None
+        kinds = [kind for kind in inner if kind is not types.NoneType]
+        fitting = [kind for kind in kinds if isinstance(kind, type) and isinstance(value, kind)]
+        return _value((fitting or kinds)[0], value, where)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return _typed(hint, value, f"{where}.")
+    if hint is Any:
+        return value
+    if get_origin(hint) is Mapping:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where} holds no fields")
+        return {name: _value(inner[1], item, f"{where}.{name}") for name, item in value.items()}
+    if get_origin(hint) is list:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} is no list")
+        return [_value(inner[0], item, where) for item in value]
+    if not isinstance(value, (int, float) if hint is float else hint) or isinstance(value, bool) != (hint is bool):
+        raise ValueError(f"{where} is {value!r}, expected {_WORDS[hint]}")
+    return value
 
 
-def _read(path: Path) -> Result:
-    try:
-        result = Result(path, load_results(path))
-        result.settings["data"], result.numbers["clips"]
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(
-            f"{path} is no result of evaluate, davis, baselines or sweep ({one_line(error)}): leave it out, or delete "
-            "it."
-        ) from error
-    return result
-
-
-def load_results(path: Path) -> dict[str, Any]:
-    """Read one file of results.
-
-    Args:
-        path: ``results.json``.
-
-    Returns:
-        Its content; None stands for numbers that do not exist.
-
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is no JSON, holds no scores, or what should have parts has none.
-    """
-    results = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(results, dict) or not any(isinstance(results.get(name), float | int) for name in COLUMNS):
-        raise ValueError("it holds no scores")
-    made = results.get("made_by") or {}
-    parts = [made, *(made.get(name) or {} for name in ("settings", "models", "trained_by") if isinstance(made, dict))]
-    for name in ("clips", "floors"):
-        whole = results.get(name) or {}
-        parts += [whole, *(whole.values() if isinstance(whole, dict) else ())]
-    if not all(isinstance(part, dict) for part in parts):
-        raise ValueError("its parts are not those of results")
-    return results
-
-
-def by_protocol(results: Sequence[Result]) -> list[list[Result]]:
-    """Group results that were measured in the same way, each with every other of its group, in order of appearance."""
-    groups: list[list[Result]] = []
-    for result in results:
-        for group in groups:
-            if not any(differing(other, result) for other in group):
-                group.append(result)
-                break
-        else:
-            groups.append([result])
-    return groups
-
-
-def differing(one: Result, other: Result) -> list[str]:
-    """Names of what differs between the protocols of two results; what only one of them knows of differs in nothing."""
-    first, second = one.protocol(), other.protocol()
-    return [name for name in first if name in second and first[name] != second[name]]
-
-
-def require_one_protocol(results: Sequence[Result]) -> None:
-    """Refuse results that one table would compare wrongly.
-
-    Raises:
-        RunError: If their protocols differ; it says in what.
-    """
-    for first, other in combinations(results, 2):
-        if names := differing(first, other):
-            before, after = first.protocol(), other.protocol()
-            said = "; ".join(_difference(name, before[name], after[name]) for name in names[:3])
-            raise RunError(
-                f"{first.path} and {other.path} were measured in different ways, which one table must not mix: {said}; "
-                "leave one out, or ask for a table of each with --separate."
-            )
-
-
-def _difference(name: str, before: Any, after: Any) -> str:  # noqa: ANN401  settings of any type
-    """Two values of a part of the protocol in a message."""
-    if name == "clips":
-        lost, new = sorted(set(before) - set(after)), sorted(set(after) - set(before))
-        parts = [f"{', '.join(few[:3])} {'…' if len(few) > 3 else ''}".strip() for few in (lost, new)]
-        return f"clips of the first only: {parts[0] or 'none'}, of the second only: {parts[1] or 'none'}"
-    return f"{name} {before} and {after}"
-
-
-def by_setting(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Group results that differ in their seed only.
-
-    Args:
-        results: Of one protocol.
-
-    Returns:
-        By name, in order of appearance, each ordered by seed; where two settings have the same label, what differs is
-        added to it.
-
-    Raises:
-        RunError: If two results of a setting have the same seed.
-    """
-    groups: dict[str, list[Result]] = {}
-    for result in results:
-        groups.setdefault(json.dumps(result.decided_by(), sort_keys=True), []).append(result)
-    for group in groups.values():
-        group.sort(key=lambda result: result.made.get("seed") or 0)
-        for one, other in pairwise(group):
-            if one.made.get("seed") == other.made.get("seed"):
-                raise RunError(
-                    f"{one.path} and {other.path} are the same setting with the same seed, {one.made.get('seed')}: "
-                    "leave one of them out, or tell them apart with NAME=PATH."
-                )
-    return dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
-
-
-def _names(firsts: Sequence[Result]) -> list[str]:
-    """A name for each setting that tells it from the others."""
-    names: list[str] = []
-    for result in firsts:
-        alike = [dict(flat(other.decided_by())) for other in firsts if other.label == result.label]
-        own = {
-            name.split(".")[-1]: value
-            for name, value in flat(result.decided_by())
-            if all(name in other for other in alike) and any(other[name] != value for other in alike)
-        }
-        told = ", ".join(f"{name}={value}" for name, value in own.items())
-        name = f"{result.label} ({told})" if told else result.label
-        names.append(f"{name} #{names.count(name) + 1}" if name in names else name)
-    return names
+_WORDS = {str: "text", float: "a number", int: "a whole number", bool: "true or false", types.NoneType: "null"}

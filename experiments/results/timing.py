@@ -12,9 +12,7 @@ import torch
 from pytorch_lightning import LightningModule
 
 from datamodules import FramesDataModule
-
-SECONDS = {"seconds_per_frame": "s/frame", "processor_seconds_per_frame": "CPU s/frame"}
-"""What is measured, and its heading in a table."""
+from experiments.results.measures import SECONDS
 
 _FEW = 20
 """Frames that are timed, spread evenly over the test split."""

@@ -1,22 +1,27 @@
-"""Tables as Markdown, LaTeX (booktabs) and CSV."""
+"""The writers of tables: for a terminal, and as Markdown, LaTeX (booktabs), CSV and HTML."""
 
 from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from experiments.results.table import HEADINGS, Number, Row, Source, Table
+import rich.table
+from markupsafe import Markup
+from rich.console import Console
+from rich.markup import escape as escape_rich
 
-BEST = "best: the threshold of a grid with the highest J, chosen with the test labels, as the paper does"
+from experiments.results.table import Cell, Row, Source, Table
+
 _COMMANDS = {"±": r"$\pm$", "~": r"\textasciitilde{}", "\\": r"\textbackslash{}"}
 _ESCAPED = {char: f"\\{char}" for char in "&%$#_{}"} | _COMMANDS
 
 
 @dataclass(frozen=True)
 class Format:
-    """A way to write tables.
+    """A way to write tables to a file.
 
     Attributes:
         suffix: Of its files.
@@ -27,17 +32,32 @@ class Format:
     write: Callable[[Sequence[Table]], str]
 
 
+def terminal(*tables: Table) -> None:
+    """Print tables, as wide as the terminal, or 120 characters where there is none."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for table in tables:
+        printed = table.printed()
+        shown = rich.table.Table(title=escape_rich(table.title))
+        for place, heading in printed:
+            shown.add_column(heading, justify="left" if table.columns[place].words else "right")
+        for row in table.rows:
+            if row.rule:
+                shown.add_section()
+            cells = (escape_rich(row.cells[place].text) for place, _ in printed)
+            shown.add_row(*cells, style="bold" if row.look == "total" else None)
+        console.print(shown)
+
+
 def markdown(tables: Sequence[Table]) -> str:
     """Tables for a README, with a line for each command below."""
     parts = []
     for table in tables:
-        heads = ["", "seeds", "threshold", *(HEADINGS[column] for column in table.columns)]
-        rule = ["---", "---:", "---", *("---:" for _ in table.columns)]
-        lines = [heads, rule, *(_cells(table, row) for row in table.rows)]
-        text = [f"**{table.title}**", "", *(f"| {' | '.join(cells)} |" for cells in lines), ""]
-        text += [BEST + ".", ""] if any(row.kind == "best" for row in table.rows) else []
-        text += [f"- the paper on {finding}" for finding in table.findings] + [""] * bool(table.findings)
-        text += [f"- {source.setting}: `{source.commands[0]}`{_rest(source)}" for source in table.sources]
+        rule = ["---" if table.columns[place].words else "---:" for place, _ in table.printed()]
+        heads, *lines = _lines(table)
+        text = [f"**{table.title}**", "", *(f"| {' | '.join(cells)} |" for cells in (heads, rule, *lines)), ""]
+        text += [f"{table.note}.", ""] if table.note else []
+        text += [f"- {remark}" for remark in table.remarks] + [""] * bool(table.remarks)
+        text += [f"- {source.name}: `{source.commands[0]}`{_rest(source)}" for source in table.sources]
         parts.append("\n".join(text) + "\n")
     return "\n".join(parts)
 
@@ -46,34 +66,56 @@ def latex(tables: Sequence[Table]) -> str:
     """Tables for a paper: ``booktabs``; the commands are comments."""
     parts = []
     for table in tables:
-        lines = [f"% {source.setting}: {command}" for source in table.sources for command in source.commands]
-        lines += [f"% the paper on {finding}" for finding in table.findings]
-        lines += [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{lrl{'r' * len(table.columns)}}}", r"\toprule"]
-        heads = ["", "seeds", "threshold", *(HEADINGS[column] for column in table.columns)]
-        lines += [" & ".join(map(_escaped, heads)) + r" \\", r"\midrule"]
-        lines += [" & ".join(map(_escaped, _cells(table, row))) + r" \\" for row in table.rows]
-        caption = f"{table.title}; {BEST}." if any(row.kind == "best" for row in table.rows) else f"{table.title}."
-        lines += [r"\bottomrule", r"\end{tabular}", rf"\caption{{{_escaped(caption)}}}", r"\end{table}"]
+        lines = [f"% {source.name}: {command}" for source in table.sources for command in source.commands]
+        lines += [f"% {remark}" for remark in table.remarks]
+        form = "".join("l" if table.columns[place].words else "r" for place, _ in table.printed())
+        lines += [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{form}}}", r"\toprule"]
+        heads, *body = [" & ".join(map(_escaped, cells)) + r" \\" for cells in _lines(table)]
+        caption = f"{table.title}; {table.note}." if table.note else f"{table.title}."
+        lines += [heads, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
+        lines += [rf"\caption{{{_escaped(caption)}}}", r"\end{table}"]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
 def comma_separated(tables: Sequence[Table]) -> str:
-    """All tables as one, with full precision, the spread in columns of its own."""
-    columns = [column for column in HEADINGS if any(column in table.columns for table in tables)]
+    """Tables of the same columns as one, with full precision, the spread in columns of its own."""
+    columns = [
+        (place, column)
+        for place, column in enumerate(tables[0].columns)
+        if column.key is not None and (not column.optional or any(table.fills(place) for table in tables))
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    spread = [name for column in columns for name in (column, f"{column}_std")]
-    writer.writerow(["protocol", "setting", "kind", "threshold", "n_seeds", "seeds", *spread, "commits", "commands"])
-    for table in tables:
-        sources = {source.setting: source for source in table.sources}
-        for row in table.rows:
-            numbers = [part for column in columns for part in _exact(row.numbers.get(column))]
-            source = sources.get(row.name, Source("", (), ()))
-            seeds = [len(row.seeds) or "", " ".join(map(str, row.seeds))]
-            made = [" ".join(source.commits), "; ".join(source.commands)]
-            writer.writerow([table.title, row.name, row.kind, row.threshold, *seeds, *numbers, *made])
+    writer.writerow([name for _, one in columns for name in (one.key, *([f"{one.key}_std"] if one.spread else []))])
+    for row in (row for table in tables for row in table.rows):
+        writer.writerow([part for place, column in columns for part in _exact(row.cells[place], column.spread)])
     return text.getvalue()
+
+
+def html(table: Table, mark: Callable[[int], Markup] = lambda run: Markup("")) -> Markup:
+    """A table for a page, whose script sorts it where it holds numbers.
+
+    Args:
+        table: The table.
+        mark: What stands before the name of a run's row, from the run's position.
+    """
+    numbers = any(_is_number(cell) for row in table.rows for cell in row.cells)
+    heads = Markup("\n").join(
+        Markup('<th scope="col">{}</th>').format(
+            Markup('<button type="button">{}</button>').format(heading) if numbers and heading else heading
+        )
+        for _, heading in table.printed()
+    )
+    return Markup(
+        '<div class="scroll" tabindex="0" role="region" aria-label="{title}">\n<table{words}>\n'
+        "<caption>{title}</caption>\n<thead><tr>\n{heads}\n</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
+    ).format(
+        title=table.title,
+        words=Markup("" if numbers else ' class="words"'),
+        heads=heads,
+        body=Markup("\n").join(_html_row(table, row, mark) for row in table.rows),
+    )
 
 
 FORMATS = {
@@ -83,36 +125,48 @@ FORMATS = {
 }
 
 
-def _cells(table: Table, row: Row) -> list[str]:
-    """A line of a table, for people; the name stands once for the two lines of a setting."""
-    name = "" if row.kind == "best" else row.name
-    seeds = str(len(row.seeds)) if row.seeds and row.kind == "fixed" else ""
-    return [name, seeds, row.threshold, *(_shown(row.numbers.get(column), row) for column in table.columns)]
+def _lines(table: Table) -> list[list[str]]:
+    """The headings and all lines in print."""
+    printed = table.printed()
+    body = ([row.cells[place].text for place, _ in printed] for row in table.rows)
+    return [[heading for _, heading in printed], *body]
 
 
-def _shown(number: Number | None, row: Row) -> str:
-    """A number with three digits; figures of the paper as printed there, with two where that is all."""
-    if number is None:
-        return ""
-    if row.kind == "published" and round(number.mean, 2) == number.mean:
-        return f"{number.mean:.2f}"
-    return f"{number.mean:.3f}" + (f" ± {number.spread:.3f}" if number.spread is not None else "")
-
-
-def _exact(number: Number | None) -> tuple[str, str]:
-    if number is None:
-        return "", ""
-    return repr(number.mean), "" if number.spread is None else repr(number.spread)
+def _exact(cell: Cell, spread: bool) -> list[object]:
+    """A cell in a file of numbers, and its spread."""
+    own = cell.text if cell.value is None else cell.value
+    return [own, "" if cell.spread is None else cell.spread] if spread else [own]
 
 
 def _rest(source: Source) -> str:
     """How many more commands there are, and at which commit, in brackets."""
     more = len(source.commands) - 1
-    said = [f"and {more} more, with the other seed{'s' if more > 1 else ''}"] if more else []
-    said += [f"commit {', '.join(source.commits)}"] if source.commits else []
-    return f" ({'; '.join(said)})" if said else ""
+    parts = [f"and {more} more, with the other seed{'s' if more > 1 else ''}"] if more else []
+    parts += [f"commit {', '.join(source.commits)}"] if source.commits else []
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _escaped(text: str) -> str:
     """Text with the characters that LaTeX understands otherwise."""
     return "".join(_ESCAPED.get(char, char) for char in text)
+
+
+def _is_number(cell: Cell) -> bool:
+    return isinstance(cell.value, float | int)
+
+
+def _html_row(table: Table, row: Row, mark: Callable[[int], Markup]) -> Markup:
+    """A line of a page's table: its name, then its cells with the exact numbers beside them."""
+    (first, _), *others = table.printed()
+    cells = []
+    for place, _ in others:
+        cell, key = row.cells[place], table.columns[place].key
+        value = Markup(' data-value="{}"').format(cell.value) if _is_number(cell) else ""
+        named = Markup(' data-key="{}"').format(key) if key and value else ""
+        cells.append(Markup("<td{}{}>{}</td>").format(value, named, cell.text))
+    return Markup("<tr{look}>\n<th scope=\"row\">{mark}{name}</th>\n{cells}\n</tr>").format(
+        look=Markup(' class="{}"').format(row.look) if row.look else "",
+        mark="" if row.run is None else mark(row.run),
+        name=row.cells[first].text,
+        cells=Markup("\n").join(cells),
+    )

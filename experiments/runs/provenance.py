@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,14 @@ def commit() -> dict[str, Any]:
     return {"commit": head, "dirty": dirty}
 
 
-def named(found: Mapping[str, Any]) -> str | None:
+def named(name: str | None, dirty: bool | None) -> str | None:
     """The name of a commit, hexadecimal, with ``-dirty`` behind it where tracked files differed.
 
     Args:
-        found: What :func:`commit` has returned, among other things.
-
-    Returns:
-        The name; None outside a repository.
+        name: The commit; None outside a repository.
+        dirty: Whether tracked files differed from it.
     """
-    return f"{found['commit']}{'-dirty' if found.get('dirty') else ''}" if found.get("commit") else None
+    return f"{name}{'-dirty' if dirty else ''}" if name else None
 
 
 def short(name: str) -> str:
@@ -54,7 +52,8 @@ def trained_by(before: Sequence[str]) -> list[str]:
     Returns:
         Each once, in order, hexadecimal, with ``-dirty`` behind it where tracked files differed.
     """
-    name = named(commit())
+    found = commit()
+    name = named(found["commit"], found["dirty"])
     return [*before] if name is None or name in before else [*before, name]
 
 

@@ -93,7 +93,7 @@ def test_measures_of_two_processes_add_up() -> None:
         updated(scores, [A], TWO, "bear", 0)
     for scores in (other, all_):
         updated(scores, [B, C], TWO, "camel", 3)
-    one.merge_state(other)
+    one.merge_frames(other.frame_state())
     assert one.compute() == all_.compute()
 
 

@@ -19,7 +19,7 @@ from experiments.baselines.method import Frames, Prediction
 from experiments.baselines.module import BaselineModule
 from experiments.baselines.subtraction import Knn
 from experiments.cli import main
-from experiments.commands.evaluate import COLUMNS
+from experiments.results.measures import MEASURES
 from tests import fake_data
 
 QUICK = ("mog2", "static_background")
@@ -56,7 +56,7 @@ def test_results_are_those_of_an_evaluation(
     command: Callable[..., list[str]], davis: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command()) == 0
-    wanted = {name for column in COLUMNS for name in (column, f"best_{column}")} | {"best_threshold", "frames"}
+    wanted = {name for column in MEASURES for name in (column, f"best_{column}")} | {"best_threshold", "frames"}
     for method in QUICK:
         found = results(tmp_path, method)
         assert set(found["floors"]) == {"whole_frame", "centred_blob"} and list(found["clips"]) == ["camel"]

@@ -106,7 +106,7 @@ def of_kind(spec: Spec, kind: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def spec() -> Spec:
-    return dashboard.stored_form(dashboard.build("nobody", "backdrop"))
+    return dashboard.stored_form(dashboard.build("nobody", "backdrop", dashboard.varied(None)))
 
 
 def without_ids(content: object) -> object:
@@ -213,11 +213,11 @@ def test_a_sweep_names_the_parameters(tmp_path: Path) -> None:
         "model.init_args.mode": {"value": "joint"},
     }
     file.write_text(yaml.safe_dump({"method": "grid", "parameters": parameters}))
-    names = dashboard.sweep_parameters(file)
+    names = dashboard.varied(str(file))
     (plot,) = of_kind(dashboard.stored_form(dashboard.build("nobody", "p", names)), "Parallel Coordinates Plot")
     axes = {axis["displayName"]: axis["accessor"] for axis in plot["columns"]}
     assert axes == {
-        "s_min": "config:s_min.value",
+        "s_min": "config:cli.value.model.init_args.s_min",
         "preset": "config:cli.value.data.init_args.preset",
         "config": "config:cli.value.run.setting",
         "J": "summary:val/j_mean",

@@ -15,7 +15,7 @@ import pytest
 
 from experiments import cli
 from experiments.cli import main
-from experiments.commands.evaluate import COLUMNS
+from experiments.results.measures import MEASURES
 from experiments.runs import stages
 from tests import fake_data
 
@@ -51,7 +51,7 @@ def test_each_clip_has_a_model_and_all_have_one_result(
     names = sorted(folder.name for folder in (davis / "JPEGImages" / "480p").iterdir())
     assert len(names) > 1 and list(results["clips"]) == names
     single = {name: json.loads((tmp_path / name / "results.json").read_text()) for name in names}
-    for column in COLUMNS:
+    for column in MEASURES:
         assert results[column] == pytest.approx(sum(s[column] for s in single.values()) / len(names))
     for name, alone in single.items():
         assert results["clips"][name]["j_mean"] == alone["clips"][name]["j_mean"]

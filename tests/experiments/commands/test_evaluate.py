@@ -14,8 +14,9 @@ from PIL import Image
 
 from callbacks.png import read_notes
 from experiments.cli import main
-from experiments.commands.evaluate import COLUMNS, TRAINED_BY, _tuned
 from experiments.results.chosen import choose, measured
+from experiments.results.evaluation import TRAINED_BY, _tuned
+from experiments.results.measures import MEASURES
 from experiments.runs import provenance
 from experiments.runs.folder import StageFolder
 
@@ -31,7 +32,7 @@ def scored(fit_arguments: Callable[..., list[str]], tmp_path_factory: pytest.Tem
 
 def test_the_numbers_are_all_there(scored: Path) -> None:
     results = json.loads((scored / "results.json").read_text())
-    wanted = {name for column in COLUMNS for name in (column, f"best_{column}")} | {"best_threshold", "frames"}
+    wanted = {name for column in MEASURES for name in (column, f"best_{column}")} | {"best_threshold", "frames"}
     floors = results["floors"]
     assert set(floors) == {"whole_frame", "centred_blob"}
     for numbers in (results, *floors.values(), *results["clips"].values()):

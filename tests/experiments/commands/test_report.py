@@ -18,10 +18,10 @@ import yaml
 
 from callbacks.png import save_png
 from experiments.cli import main
-from experiments.commands.evaluate import COLUMNS
 from experiments.reporting import curves
 from experiments.reporting.pictures import sheet_panels
 from experiments.reporting.runs import find_runs
+from experiments.results.measures import MEASURES
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 VOID = {"meta", "img", "input", "br"}
@@ -44,7 +44,7 @@ def write_sheet(path: Path, rows: tuple[str, ...], seed: int) -> None:
 
 def scores(seed: int) -> dict[str, Any]:
     numbers = np.random.default_rng(seed).random(32).tolist()
-    named = {name: numbers.pop() for column in COLUMNS for name in (column, f"best_{column}")}
+    named = {name: numbers.pop() for column in MEASURES for name in (column, f"best_{column}")}
     return {**named, "best_threshold": 0.35, "average_precision": None, "frames": 3, "masks": 3}
 
 
@@ -68,7 +68,9 @@ def write_run(folder: Path, seed: int, data: str = "demo") -> None:
     write_sheet(folder / "segment" / "images" / "test_frames.png", ("bear 1 worst J 0.100", "camel 0 best J 0.9"), seed)
     write_sheet(folder / "inpaint" / "images" / "val_step_000020.png", ("bear 0",), seed)
     floors = {"whole_frame": scores(100), "centred_blob": scores(101)}
+    settings = {"data": None, "profile": "small", "scale": None, "mode": "separate"}
     made = {"command": f"python -m experiments evaluate <{seed}>", "commit": "c" * 40, "dirty": True, "date": "today"}
+    made |= {"seed": seed, "settings": settings}
     results = {**scores(seed), "clips": {"bear": scores(seed + 50)}, "floors": floors, "made_by": made}
     (folder / "results.json").write_text(json.dumps(results))
     (folder / "frames.csv").write_text("clip,frame,j,box_iou\nbear,0,0.5,0.4\nbear,1,0.1,0.3\ncamel,0,0.9,0.8\n")
@@ -126,7 +128,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(folder / name, seed)
     baseline = folder / "one" / "baselines" / "mog2"
     baseline.mkdir(parents=True)
-    (baseline / "results.json").write_text(json.dumps({**scores(3), "clips": {}, "floors": {}}))
+    whole = json.loads((folder / "one" / "results.json").read_text())
+    (baseline / "results.json").write_text(json.dumps({**whole, **scores(3), "clips": {}, "floors": {}}))
     assert main(["report", str(folder)]) == 0
     return folder
 
@@ -173,7 +176,7 @@ def test_the_numbers_are_those_of_the_results(runs: Path, page: Page) -> None:
     wanted |= {"whole frame": floors["whole_frame"], "centred blob": floors["centred_blob"]}
     assert found.keys() == wanted.keys()
     for name, numbers in wanted.items():
-        keys = [key for column in COLUMNS for key in (column, f"best_{column}")] + ["best_threshold"]
+        keys = [key for column in MEASURES for key in (column, f"best_{column}")] + ["best_threshold"]
         assert found[name] == {key: numbers[key] for key in keys}
 
 

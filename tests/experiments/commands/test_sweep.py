@@ -205,7 +205,7 @@ def test_a_sweep_trains_each_painter_once_fails_alone_and_goes_on(
 
     (two / "runs/two/ours-seed0/results.json").write_text("{")
     assert main(["sweep", "two.yaml", *OPTIONS]) == 1
-    assert "ours-seed0/results.json is damaged" in capsys.readouterr().err
+    assert "ours-seed0/results.json cannot be read as results" in capsys.readouterr().err
     (two / "runs/two/ours-seed0/results.json").unlink()
     assert main(["evaluate", "runs/two/ours-seed0"]) == 0  # a trial stays one, whoever scores it
     in_this_process.clear()

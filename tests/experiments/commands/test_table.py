@@ -16,8 +16,8 @@ import yaml
 from experiments.cli import main
 from experiments.commands.sweep import SWEEPS, plan
 from experiments.errors import RunError
-from experiments.results.record import read_results
-from experiments.results.table import PUBLISHED, build
+from experiments.results.comparison import PUBLISHED, build
+from experiments.results.entries import read_entries
 from experiments.results.writers import FORMATS
 
 Write = Callable[..., Path]
@@ -35,9 +35,9 @@ def write(tmp_path: Path) -> Write:
         best = {f"best_{key}": value + 0.1 for key, value in numbers.items()} | {"best_threshold": 0.3 + j / 5}
         one = numbers | best | {"average_precision": 0.8, "frames": 20, "masks": 20}
         shared = {"data": "demo", "profile": "small", "scale": 0.25, "mode": "separate", "steps": 100}
-        shared |= {"transductive": False}
+        shared |= {"transductive": False, "threshold": 0.5, "thresholds": [0.25]}
         shared |= {"data_settings": {"class_path": "datamodules.DemoDataModule", "init_args": DATA | (data or {})}}
-        record = {"command": f"python -m experiments evaluate {name}", "commit": "c" * 40, "seed": seed}
+        record = {"command": f"python -m experiments evaluate {name}", "commit": "c" * 40, "dirty": False, "seed": seed}
         record |= {"settings": shared | settings, **(made or {})}
         floors = {"whole_frame": {key: 0.05 for key in one}}
         path = tmp_path / name / "results.json"
@@ -50,7 +50,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def rows(paths: list[Path], separate: bool = False) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(FORMATS["csv"].write(build(read_results(paths), separate)))))
+    return list(csv.DictReader(io.StringIO(FORMATS["csv"].write(build(read_entries(paths), separate)))))
 
 
 def test_a_row_is_the_mean_and_the_spread_over_seeds(write: Write) -> None:
@@ -69,7 +69,7 @@ def test_a_row_is_the_mean_and_the_spread_over_seeds(write: Write) -> None:
 
 
 def test_markdown_and_latex_say_the_same(write: Write) -> None:
-    tables = build(read_results([write("a", 0, 0.4), write("b", 1, 0.6)]))
+    tables = build(read_entries([write("a", 0, 0.4), write("b", 1, 0.6)]))
     text = FORMATS["markdown"].write(tables)
     assert "| Backdrop, small | 2 | fixed | 0.500 ± 0.141 | 0.600 ± 0.000 |" in text
     assert "|  |  | best: 0.38, 0.42 | 0.600 ± 0.141 |" in text and "chosen with the test labels" in text
@@ -93,7 +93,7 @@ def test_the_papers_figures_stand_beside_ours(write: Write) -> None:
     assert paper["kind"] == "published"
     assert (paper["j_mean"], paper["recall"], paper["n_seeds"]) == ("0.56", "0.52", "")
     assert (repeats["j_mean"], repeats["j_mean_std"]) == ("0.51", "0.01")
-    joint = FORMATS["markdown"].write(build(read_results([write("j", made={"setting": "joint"})])))
+    joint = FORMATS["markdown"].write(build(read_entries([write("j", made={"setting": "joint"})])))
     assert "- the paper on joint: joint training gives boxes that are too large (Fig. 3)" in joint
     assert not any(row["kind"] == "published" for row in rows([write("plain")]))  # Table 2 is of other data
 
@@ -144,7 +144,8 @@ def test_trainings_by_hand_are_among_the_commands(write: Write) -> None:
 
 
 def test_of_several_models_the_commits_that_trained_them_are_named(write: Write) -> None:
-    models = {name: {"settings": {}, "trained_by": {"commits": [name * 40]}} for name in "ab"}
+    one = json.loads(write("one").read_text())["made_by"]
+    models = {name: one | {"trained_by": {"commits": [name * 40]}} for name in "ab"}
     assert rows([write("all", made={"models": models})])[0]["commits"] == "a" * 10 + " " + "b" * 10
 
 
@@ -158,7 +159,7 @@ def test_a_result_of_several_models_tells_its_data_by_the_first(write: Write) ->
     path = one.parent.parent / "all" / "results.json"
     path.parent.mkdir()
     path.write_text(json.dumps(whole))
-    assert read_results([path])[0].protocol() == read_results([one])[0].protocol()
+    assert read_entries([path])[0].protocol == read_entries([one])[0].protocol
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_a_result_of_several_models_tells_its_data_by_the_first(write: Write) ->
         ({"data": {"preset": "ptz"}}, "preset static and ptz"),
         ({"data": {"held_out": 0.2}}, "part whole clips and held_out at 0.2"),
         ({"threshold": 0.4}, "fixed threshold 0.5 and 0.4"),
-        ({"thresholds": [0.5]}, "thresholds of the best"),
+        ({"thresholds": [0.5]}, r"thresholds of the best \[0.25\] and \[0.5\]"),
         ({"subjects": 3}, "subjects 1 and 3"),
         ({"transductive": True}, "transductive False and True"),
     ],
@@ -179,13 +180,13 @@ def test_protocols_are_not_mixed(
 ) -> None:
     paths = [write("one"), write("two", 1, **other)]
     with pytest.raises(RunError, match=f"must not mix: .*{said}.*--separate"):
-        build(read_results(paths))
+        build(read_entries(paths))
     assert main(["table", *map(str, paths), "--separate"]) == 0
     assert capsys.readouterr().out.count("| seeds |") == 2
 
 
 def test_what_says_nothing_of_the_scoring_may_differ(write: Write) -> None:
-    paths = [write("one"), write("two", 1, data={"root": "/y", "num_workers": 4, "store_dir": "/z"})]
+    paths = [write("one"), write("two", 1, data={"store_limit_gb": 9.0, "num_workers": 4, "store_dir": "/z"})]
     assert rows(paths)[0]["n_seeds"] == "2"
 
 
@@ -212,8 +213,8 @@ def test_every_result_is_compared_with_every_other(write: Write) -> None:
     del whole["made_by"]["settings"]["data_settings"]["init_args"]["preset"]
     paths[0].write_text(json.dumps(whole))
     with pytest.raises(RunError, match="preset static and ptz"):
-        build(read_results(paths))
-    assert len(build(read_results(paths), separate=True)) == 2
+        build(read_entries(paths))
+    assert len(build(read_entries(paths), separate=True)) == 2
 
 
 def test_settings_of_one_label_are_told_apart(write: Write) -> None:
@@ -236,11 +237,11 @@ def test_what_the_plates_told_of_the_subject_makes_a_row(write: Write) -> None:
 def test_a_seed_counts_once(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     first, again = write("a"), write("b")
     with pytest.raises(RunError, match=r"same setting with the same seed, 0: .*NAME=PATH"):
-        build(read_results([first, again]))
+        build(read_entries([first, again]))
     assert main(["table", f"old={first}", f"new={again.parent}"]) == 0
     shown = capsys.readouterr().out
     assert "| old: Backdrop, small | 1 |" in shown and "| new: Backdrop, small | 1 |" in shown
-    assert len(read_results([first, first.parent, first.parent.parent])) == 2  # of three paths to it and to another
+    assert len(read_entries([first, first.parent, first.parent.parent])) == 2  # of three paths to it and to another
 
 
 def test_paths_without_results_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,7 +249,7 @@ def test_paths_without_results_are_named(tmp_path: Path, capsys: pytest.CaptureF
     assert f"{tmp_path} holds no results.json" in capsys.readouterr().err
     (tmp_path / "results.json").write_text("{}")
     assert main(["table", str(tmp_path)]) == 1
-    assert "is no result of evaluate" in capsys.readouterr().err
+    assert "cannot be read as results of this version (it holds no scores)" in capsys.readouterr().err
     assert main(["table", str(tmp_path / "none")]) == 1
     assert "There is nothing at" in capsys.readouterr().err
 

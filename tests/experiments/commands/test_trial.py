@@ -14,6 +14,7 @@ import yaml
 from backdrop.locks import flock
 from experiments.commands.trial import Trial, make_stage, parse
 from experiments.errors import RunError, UsageError
+from experiments.results.record import MadeBy, Results, Settings
 from experiments.runs.folder import StageFolder
 from experiments.runs.recipe import check, data_options, write_down
 from experiments.runs.stages import alone, train
@@ -152,12 +153,16 @@ def test_a_stage_of_nobodys_recipe_is_looked_at_by_the_training_first(trained: P
 def test_results_count_where_it_is_known_what_they_are_of(tmp_path: Path) -> None:
     one = parse([f"--run={tmp_path}"])[0]
     one.folder.mkdir()
-    one.results.write_text('{"j_mean": 0.5}')
+    settings = Settings(data="demo", profile="small", scale=1.0, mode="separate")
+    made_by = MadeBy(command="", commit=None, dirty=None, seed=0, settings=settings)
+    results = Results(numbers={"j_mean": 0.5}, clips={}, floors={}, made_by=made_by)
+    results.write(one.results)
+    assert Results.read(one.results) == results
     assert not one.done()
     write_down(one.folder, one.recipe)
     assert one.done()
     one.results.write_text("{")
-    with pytest.raises(RunError, match=r"results\.json is damaged .*: delete it, and it is made anew"):
+    with pytest.raises(RunError, match=r"results\.json cannot be read as results .*: delete it, and the command"):
         one.done()
 
 

@@ -1,0 +1,57 @@
+"""One result of several models, each of a clip of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from backdrop.files import whole_file
+from callbacks import MaskMetrics
+from experiments.results.record import RESULTS, MadeBy, Results
+from experiments.runs import provenance
+
+FRAME_STATE = "frames.pt"
+"""What the measures have kept of each test frame, beside the results of a run."""
+
+
+def keep_frames(run: Path, metrics: MaskMetrics) -> None:
+    """Keep the measures of each test frame, for :func:`combine`.
+
+    Args:
+        run: The run folder.
+        metrics: The measures, after a test.
+    """
+    with whole_file(run / FRAME_STATE) as part:
+        torch.save(metrics.frame_state(), part)
+
+
+def combine(runs: Mapping[str, Path], command: str) -> Results:
+    """Make one result of those of several models, of the same settings but for the clips.
+
+    Args:
+        runs: Run folders by clip, at least one.
+        command: What the user typed, for the record.
+
+    Returns:
+        The numbers, means over clips, the best threshold one for all; ``made_by`` has one entry for each ``model``.
+    """
+    metrics = MaskMetrics()
+    for run in runs.values():
+        metrics.merge(torch.load(run / FRAME_STATE, weights_only=True))
+    metrics.compute_results()
+    models = {clip: Results.read(run / RESULTS["held_out"]).made_by for clip, run in runs.items()}
+    first = next(iter(models.values()))
+    made_by = MadeBy(
+        setting=first.setting,
+        command=command,
+        **provenance.commit(),
+        seed=first.seed,
+        settings=replace(first.settings, data_settings=None, checkpoint=None, checkpoint_sha256=None),
+        versions=first.versions,
+        labels_used=first.labels_used,
+        models=models,
+    )
+    return Results.of(metrics.results, made_by)

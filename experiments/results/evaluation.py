@@ -1,0 +1,217 @@
+"""The evaluation of a run: the test loop, and the record of what made its numbers."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+
+from backdrop.files import sha256
+from callbacks import MaskImages, MaskMetrics
+from datamodules import FramesDataModule
+from experiments.errors import RunError, warn
+from experiments.results.chosen import FRAMES, draw_chosen, write_frames
+from experiments.results.combined import keep_frames
+from experiments.results.record import RESULTS, MadeBy, Part, Results, Settings
+from experiments.results.timing import time_inference
+from experiments.runs import provenance
+from experiments.runs.folder import StageFolder, load_checkpoint
+from experiments.runs.progress import progress_bar
+from experiments.runs.restore import load_data, load_model, segment_folder
+from experiments.runs.settings import DECIDING
+
+TRAINED_BY = ("commits", "command", "inpainter_commits", "inpainter_command")
+BEST = "best_* uses test labels to choose a threshold"
+LABELS_USED = f"none in training; {BEST}"
+TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
+TUNED_SUBJECTS = "; how several subjects are told apart was chosen with labels of the demo's validation clips"
+TUNED_PLATES = " and, against plates, tried on eight DAVIS-2016 clips with their labels"
+
+
+class NothingToScore(RunError):
+    """The test clips have no annotation; pictures of them are drawn all the same."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How an evaluation differs from the training and the default.
+
+    Attributes:
+        part: Of clips of which the end was held out from training, that end, or what was trained on.
+        subjects: Most subjects to find in a frame.
+        data_settings: Arguments of the data module that differ from those of the training.
+    """
+
+    part: Part = "held_out"
+    subjects: int = 1
+    data_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The same as a part of a file's name, but for the part of the clips; empty where nothing differs."""
+        named = {**({"subjects": self.subjects} if self.subjects > 1 else {}), **self.data_settings}
+        return re.sub(r"[^\w.-]+", "-", "_".join(f"{name}-{value}" for name, value in named.items()))
+
+    def file(self, run: Path) -> Path:
+        """Where the numbers are written: ``results.json``, ``results_subjects-2_figures-2.json``, ..."""
+        path = run / RESULTS[self.part]
+        return path.with_stem(f"{path.stem}_{self.name}") if self.name else path
+
+    def images(self, folder: StageFolder) -> Path:
+        """Where the pictures are drawn."""
+        return folder.images / self.name
+
+    def config(self, trained: Mapping[str, Any]) -> dict[str, Any]:
+        """The config of a training, with what differs.
+
+        Args:
+            trained: The saved config.
+
+        Raises:
+            RunError: If the part that was trained on is asked for, and nothing was held out.
+        """
+        data = trained.get("data") or {}
+        arguments = data.get("init_args") or {}
+        if self.part != "held_out":
+            if not arguments.get("held_out"):
+                raise RunError("Nothing was held out when this run was trained: leave --part out.")
+            arguments = {**arguments, "evaluated_part": self.part}
+        return {**trained, "data": {**data, "init_args": {**arguments, **self.data_settings}}}
+
+
+def evaluate(
+    run: Path, command: str, variant: Variant = Variant(), checkpoint: Literal["last", "best"] = "last"
+) -> Results:
+    """Run the test loop on one device and write ``RUN/results.json``, see :meth:`Variant.file`.
+
+    Beside it go ``frames.csv`` with the measures of each frame, and ``test_frames.png`` among the stage's pictures with
+    the best, the median and the worst frames.
+
+    Args:
+        run: The run folder.
+        command: What the user typed, for the record.
+        variant: How it differs from the training and the default.
+        checkpoint: ``last`` or ``best`` (smallest validation loss, a quantity without labels).
+
+    Returns:
+        What was written.
+
+    Raises:
+        NothingToScore: If its test split has no annotation; the pictures are drawn before.
+        RunError: If the run is not complete.
+    """
+    folder = segment_folder(run)
+    trained = folder.config()
+    _warn_of_another_inpainter(run, folder, trained)
+    config = variant.config(trained)
+    images = variant.images(folder)
+    pl.seed_everything(int(config.get("seed_everything") or 0), workers=True, verbose=False)
+    model = load_model(folder, checkpoint, variant.subjects)
+    data = load_data(config)
+    metrics = MaskMetrics()
+    trainer = tester([metrics, MaskImages(directory=str(images))], folder.path)
+    trainer.test(model, datamodule=data, verbose=False)
+    if not metrics.results:
+        raise NothingToScore(
+            f"The test clips of {run} have no masks or boxes: nothing to score; pictures of them are in "
+            f"{images / 'test_sheet.png'}."
+        )
+    seconds: dict[str, Any] = {}
+    if isinstance(data, FramesDataModule) and not variant.name:
+        seconds = time_inference(model.to(trainer.strategy.root_device), data) | {"timed_on": str(model.device)}
+        model.cpu()
+    settings = _settings(folder, config, checkpoint)
+    settings |= {
+        "subjects": variant.subjects,
+        "transductive": data.transductive if isinstance(data, FramesDataModule) else None,
+        "threshold": metrics.threshold,
+        "thresholds": metrics.test.levels,
+    }
+    made_by = MadeBy(
+        setting=(config.get("run") or {}).get("setting"),
+        command=command,
+        **provenance.commit(),  # of the evaluation
+        trained_by={name: (config.get("run") or {}).get(name) for name in TRAINED_BY},
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        seed=config.get("seed_everything"),
+        settings=Settings(**settings),
+        versions=provenance.versions(),
+        labels_used=LABELS_USED + _tuned(config) + (TUNED_SUBJECTS if variant.subjects > 1 else ""),
+        **seconds,
+    )
+    results = Results.of(metrics.results, made_by)
+    if not variant.name:  # of the variants of a run there are but the numbers and the sheet
+        frames = metrics.test.frames()
+        draw_chosen(model, data, frames, images / "test_frames.png")
+        write_frames(run / FRAMES[variant.part], frames)
+    if variant == Variant():
+        keep_frames(run, metrics)
+    results.write(variant.file(run))
+    return results
+
+
+def tester(callbacks: Sequence[pl.Callback], folder: Path) -> pl.Trainer:
+    """The trainer of all test loops: one device, float32, no logger, with progress.
+
+    Args:
+        callbacks: What measures and draws.
+        folder: Its default folder.
+    """
+    return pl.Trainer(
+        accelerator="auto",
+        devices=1,  # several devices would repeat frames to fill up
+        precision="32-true",
+        logger=False,
+        callbacks=[*callbacks, progress_bar()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def _warn_of_another_inpainter(run: Path, folder: StageFolder, config: Mapping[str, Any]) -> None:
+    """Say so where stage 1 of the run is no longer what stage 2 was trained over."""
+    inpainter, known = StageFolder(run / "inpaint").last, (config.get("run") or {}).get("inpainter_sha256")
+    given = ((config.get("model") or {}).get("init_args") or {}).get("inpainter_ckpt")
+    its_own = given is None or (Path(given).name == inpainter.name and Path(given).parent.parent.name == "inpaint")
+    if known is not None and its_own and inpainter.is_file() and sha256(inpainter) != known:
+        stage1 = inpainter.parent.parent
+        warn(
+            f"{stage1} and {folder.path} no longer belong together: the inpainter was trained further, or replaced, "
+            f"since; {folder.path.name} holds its own, so the numbers are those of the older one."
+        )
+
+
+def _settings(folder: StageFolder, config: Mapping[str, Any], checkpoint: str) -> dict[str, Any]:
+    """The settings of a training, as they stand beside its numbers."""
+    path = folder.checkpoints / f"{checkpoint}.ckpt"
+    data, run = config.get("data") or {}, config.get("run") or {}
+    model, trainer = (config.get("model") or {}).get("init_args") or {}, config.get("trainer") or {}
+    return {
+        "data": run.get("data"),
+        "profile": run.get("profile"),
+        "scale": (data.get("init_args") or {}).get("scale"),
+        "mode": model.get("mode"),
+        "data_settings": data,
+        "model_settings": {name: value for name, value in model.items() if name != "inpainter_ckpt"},
+        "checkpoint": str(path),
+        "checkpoint_sha256": sha256(path),
+        "steps": load_checkpoint(path)["global_step"],
+        "inpainter_steps": run.get("inpainter_steps"),
+        "trainer_settings": {name: trainer.get(name) for name in DECIDING if name != "precision"},
+        "training_precision": trainer.get("precision"),
+        "evaluation_precision": "32-true",
+    }
+
+
+def _tuned(config: Mapping[str, Any]) -> str:
+    """What labels the settings of a config were tuned with, in words."""
+    if (config.get("run") or {}).get("profile") != "small":
+        return ""
+    background = ((config.get("model") or {}).get("init_args") or {}).get("background")
+    return TUNED + (TUNED_PLATES if background in ("static", "temporal") else "")
