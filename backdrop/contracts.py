@@ -1,8 +1,18 @@
-"""The two dictionaries in which the rooms meet: the batch and the step output."""
+"""The two dictionaries in which the rooms meet, the batch and the step output, and what may be in them.
 
-from typing import NotRequired, TypedDict
+:func:`validate_batch` and :func:`validate_output` refuse what breaks the contract, in one sentence that says which key,
+what was expected and what came.
+"""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, NoReturn, NotRequired, TypedDict
+
+import torch
 from torch import Tensor
+
+Stage = Literal["train", "val", "test"]
 
 
 class Batch(TypedDict):
@@ -11,13 +21,13 @@ class Batch(TypedDict):
     Attributes:
         image: RGB, (B, 3, H, W), float32 in [0, 1].
         clip: Name of each frame's clip.
-        index: Number of each frame in its clip, (B,), int64.
+        index: Original number of each frame in its clip, (B,), int64.
         mask: Ground truth, (B, 1, H', W'), bool; evaluation splits that have any.
-        annotated: Which frames have a mask, (B,), bool; comes with ``mask``.
+        annotated: Which frames have a mask, (B,), bool; comes with ``mask``, which is all False in the others.
         objects: Which subject it is, (B, 1, H', W'), uint8, 0 = background, not 0 exactly where ``mask``; where masks
             tell several subjects apart.
-        box: Ground truth, (B, 4), (cx, cy, sx, sy) in [-1, 1], NaN where a frame has none; evaluation splits that have
-            any.
+        box: Ground truth, (B, 4), float32, (cx, cy, sx, sy) in [-1, 1], NaN where a frame has none; evaluation splits
+            that have any.
         plate: What the frame would show without its subject, (B, 3, H, W), float32 in [0, 1]; where the data module
             makes plates, not in testing.
         covered: Where the plate is known, (B, 1, H, W), bool; comes with ``plate``.
@@ -67,3 +77,154 @@ class StepOutput(TypedDict, total=False):
     subject_box: Tensor
     subject_confidence: Tensor
     probability: Tensor
+
+
+Shape = tuple[str | int, ...]
+"""Numbers, and names of sizes that agree between keys."""
+
+_BATCH: dict[str, tuple[torch.dtype, Shape]] = {
+    "image": (torch.float32, ("B", 3, "H", "W")),
+    "index": (torch.int64, ("B",)),
+    "mask": (torch.bool, ("B", 1, "H'", "W'")),
+    "annotated": (torch.bool, ("B",)),
+    "objects": (torch.uint8, ("B", 1, "H'", "W'")),
+    "box": (torch.float32, ("B", 4)),
+    "plate": (torch.float32, ("B", 3, "H", "W")),
+    "covered": (torch.bool, ("B", 1, "H", "W")),
+    "evidence": (torch.float32, ("B", 1, "H", "W")),
+}
+_OUTPUT: dict[str, Shape] = {
+    "loss": (),
+    "composite": ("B", 3, "H", "W"),
+    "hole": ("B", 1, "H", "W"),
+    "background": ("B", 3, "H", "W"),
+    "mask": ("B", 1, "H", "W"),
+    "box": ("B", 4),
+    "confidence": ("B",),
+    "subject_mask": ("B", "N", "H", "W"),
+    "subject_box": ("B", "N", 4),
+    "subject_confidence": ("B", "N"),
+    "probability": ("B", "h", "w"),
+}
+_TOGETHER = (
+    ("image", "clip", "index"),
+    ("mask", "annotated"),
+    ("plate", "covered", "evidence"),
+    ("subject_mask", "subject_box", "subject_confidence"),
+)
+_BANNED: dict[Stage, tuple[str, ...]] = {"train": ("mask", "objects", "box"), "val": (), "test": ("plate",)}
+_SHARES = ("image", "plate", "evidence", "mask", "subject_mask", "confidence", "subject_confidence", "probability")
+_SLACK = 1e-3  # half precision may step over 1
+
+
+def validate_batch(batch: Mapping[str, Any], stage: Stage) -> None:
+    """Refuse a batch that breaks the contract; see :class:`Batch`.
+
+    Args:
+        batch: What a data module has yielded, after its ``on_after_batch_transfer``.
+        stage: What it is for: batches to train on have no annotation, batches to test on no plates.
+
+    Raises:
+        ValueError: If a key is missing or unknown, or a value of another type, shape or range; the sentence names it.
+    """
+    _check_keys("batch", batch, Batch.__annotations__)
+    if "image" not in batch:
+        _refuse("batch", "image", "a tensor", "no such key")
+    if "objects" in batch and "mask" not in batch:
+        _refuse("batch", "mask", "one beside objects", "no such key")
+    for key in _BANNED[stage]:
+        if key in batch:
+            _refuse("batch", key, f"no such key in a {stage} batch", "one")
+    sizes: dict[str | int, int] = {}
+    for key, (kind, shape) in _BATCH.items():
+        if key in batch:
+            _check_tensor("batch", key, batch[key], kind, shape, sizes)
+    clips, count = batch["clip"], sizes["B"]
+    if not isinstance(clips, list) or len(clips) != count or not all(isinstance(name, str) for name in clips):
+        _refuse("batch", "clip", f"a list of {count} strings", _described(clips))
+    _check_annotation(batch)
+
+
+def _check_annotation(batch: Mapping[str, Any]) -> None:
+    """Refuse masks, objects and boxes that contradict each other or themselves."""
+    if "mask" in batch and bool(batch["mask"][~batch["annotated"]].any()):
+        _refuse("batch", "mask", "all False where annotated is False", "a subject in a frame without annotation")
+    if "objects" in batch and not torch.equal(batch["objects"] > 0, batch["mask"]):
+        _refuse("batch", "objects", "not 0 exactly where mask is True", "other pixels")
+    if "box" in batch:
+        known = batch["box"].isfinite()
+        if not bool((known.any(1) == known.all(1)).all()) or bool((batch["box"][known.all(1)][:, 2:] <= 0).any()):
+            _refuse("batch", "box", "four numbers with a positive extent, or NaN throughout", "a row that is neither")
+
+
+def validate_output(output: Mapping[str, Any]) -> None:
+    """Refuse a step output that breaks the contract; see :class:`StepOutput`.
+
+    Args:
+        output: What a step has returned.
+
+    Raises:
+        ValueError: If a key is unknown or alone, or a value of another type, shape or range, or still has a gradient;
+            the sentence names it.
+    """
+    _check_keys("step output", output, _OUTPUT)
+    sizes: dict[str | int, int] = {}
+    for key, shape in _OUTPUT.items():
+        if key in output:
+            _check_tensor("step output", key, output[key], None, shape, sizes)
+            if key != "loss" and output[key].requires_grad:
+                _refuse("step output", key, "a detached tensor", "one with a gradient")
+
+
+def _check_keys(what: str, values: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse keys that do not exist, and those that lack what comes with them."""
+    for key in values:
+        if key not in known:
+            _refuse(what, key, f"one of {', '.join(known)}", "a key of that name")
+    for group in _TOGETHER:
+        missing = [key for key in group if key not in values]
+        if missing and len(missing) < len(group) and set(group) <= set(known):
+            _refuse(what, missing[0], f"{', '.join(group)} together", "no such key")
+
+
+def _check_tensor(
+    what: str, key: str, value: object, kind: torch.dtype | None, shape: Shape, sizes: dict[str | int, int]
+) -> None:
+    """Refuse a value that is no tensor of a type, shape and range.
+
+    Args:
+        what: The dictionary, as it is called in the message.
+        key: Its key.
+        value: What came.
+        kind: The type; None takes any floating-point type.
+        shape: The shape.
+        sizes: Sizes that are known by their names; new ones are added.
+    """
+    known = tuple(sizes.get(size, size) for size in shape)
+    expected = f"{_name(kind)} of shape ({', '.join(map(str, known))})"
+    if not isinstance(value, Tensor) or (value.dtype != kind if kind else not value.is_floating_point()):
+        _refuse(what, key, expected, _described(value))
+    if value.ndim != len(known) or any(
+        isinstance(size, int) and size != found for size, found in zip(known, value.shape, strict=True)
+    ):
+        _refuse(what, key, expected, _described(value))
+    sizes.update(zip(shape, value.shape, strict=True))
+    if key in _SHARES and value.is_floating_point() and value.numel():
+        low, high = (float(bound) for bound in value.detach().aminmax())
+        if low < -_SLACK or high > 1 + _SLACK:
+            _refuse(what, key, "values in [0, 1]", f"values from {low:g} to {high:g}")
+
+
+def _name(kind: torch.dtype | None) -> str:
+    return "floating-point tensor" if kind is None else f"{str(kind).removeprefix('torch.')} tensor"
+
+
+def _described(value: object) -> str:
+    """What came, in a few words."""
+    if isinstance(value, Tensor):
+        return f"{_name(value.dtype)} of shape {tuple(value.shape)}"
+    return type(value).__name__ + (f" of length {len(value)}" if isinstance(value, list | tuple) else "")
+
+
+def _refuse(what: str, key: str, expected: str, came: str) -> NoReturn:
+    raise ValueError(f"The {what} breaks the contract at '{key}': expected {expected}, got {came}.")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -17,23 +17,25 @@ from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader, Subset
 
+from backdrop.contracts import Batch, validate_batch
 from backdrop.progress import progress
 from backdrop.settings import Measurement, Place
 from datamodules.clips.clip import Clip, ClipMasks, read_boxes, read_masks
 from datamodules.clips.parts import hold_out
+from datamodules.clips.planes import Producer
 from datamodules.clips.problems import Problem, counted, read_table, summary, table
 from datamodules.clips.sampling import spread
 from datamodules.clips.validation import set_aside
 from datamodules.dataset import FrameDataset, finished, single_thread
 from datamodules.plates.evidence import EvidenceKind
-from datamodules.plates.plates import PlateKind, plate_clip
+from datamodules.plates.kinds import PlateKind, plate_producer
 from datamodules.readers import FrameSource
 from datamodules.store.codecs import Codec
 from datamodules.store.entry import StoredClip
 from datamodules.store.memory import machine_memory
 from datamodules.store.store import FrameStore, StoreError, default_folder, gigabytes
 from datamodules.store.stored_clips import StoredClips
-from datamodules.transforms import DeviceAugmentation, FrameAugmentation
+from datamodules.transforms import DeviceAugmentation, FrameAugmentation, to_float
 
 Split = Literal["train", "val", "test"]
 Source = TypeVar("Source", bound=FrameSource)
@@ -46,6 +48,7 @@ _STAGES: dict[str | None, tuple[Split, ...]] = {
     None: SPLITS,
 }
 _MEMORY_SHARE = 0.5
+_WHOLLY = 0.99  # a pixel that the augmentation mixes of covered and other ones is not covered
 _MANY_ANNOTATIONS = 1000  # from here on reading them takes long enough for a progress bar
 
 
@@ -68,12 +71,12 @@ class FramesDataModule(pl.LightningDataModule):
 
     With ``plates``, training and validation batches bring ``plate`` (float32 (B, 3, h, w), what the frame would show
     without its subject), ``covered`` (bool (B, 1, h, w), where that is known) and ``evidence`` (float32 (B, 1, h, w) in
-    [0, 1], how surely a pixel is not that scene); see datamodules/plates.py.
+    [0, 1], how surely a pixel is not that scene); see datamodules/plates.
 
     Frames leave the loaders as uint8; :meth:`on_after_batch_transfer` makes float32 of them on the device.
 
     Every clip is decoded once, scaled to the working size by area averaging, and kept in the frame store
-    (datamodules/store.py), from which single frames are read in any order. Frames and clips that cannot be read are
+    (datamodules/store), from which single frames are read in any order. Frames and clips that cannot be read are
     left out and listed (:meth:`problems`).
 
     Args:
@@ -96,7 +99,7 @@ class FramesDataModule(pl.LightningDataModule):
         plate_evidence: What ``temporal`` plates tell of the subject: ``one_subject`` and ``appearance`` (its colours
             have a say) of one connected region in each frame, the one that stands out most; ``agreed`` of all that
             stands out, for several subjects; ``measured`` of that without the mean of pixels that are alike. See
-            :class:`datamodules.plates.plates.TemporalPlates`.
+            :class:`datamodules.plates.temporal.TemporalPlates`.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.
@@ -154,9 +157,9 @@ class FramesDataModule(pl.LightningDataModule):
         self.evaluated_part = evaluated_part
         self.plates = plates
         self.plate_evidence = plate_evidence
-        height, width = self.working_size
-        self._stored = StoredClips(self.store, (height, width), min_frames)
-        self._stored_plates = StoredClips(self.store, (3 * height, width), 1, "Making background plates (once)")
+        self._stored = StoredClips(self.store, self.working_size, min_frames)
+        self._more = [StoredClips(self.store, self.working_size, producer=producer) for producer in self.producers()]
+        self._validated: set[Split] = set()
         self._whole: dict[Split, list[Clip]] = {}
         self._lists: dict[Split, list[Clip]] = {}
         self._unvalidated: str | None = None
@@ -183,6 +186,10 @@ class FramesDataModule(pl.LightningDataModule):
             Its clips, not read yet.
         """
         raise NotImplementedError
+
+    def producers(self) -> list[Producer]:
+        """What makes more planes of the frames to train and to validate on; each by its name is in the batches."""
+        return [] if self.plates is None else [plate_producer(self.plates, self.plate_evidence)]
 
     def prepare_data(self) -> None:
         """Decode into the store what is not there yet, on one process per machine.
@@ -212,7 +219,7 @@ class FramesDataModule(pl.LightningDataModule):
         usable = self._stored.usable([clip for split in splits for clip in used[split]])
         if splits and not usable:
             raise ValueError(self._nothing_left("data"))
-        self._plates(self._stored.usable([clip for split in splits if split != "test" for clip in used[split]]))
+        self._planes(self._stored.usable([clip for split in splits if split != "test" for clip in used[split]]))
         entries = list({clip.kept: self._stored[clip] for clip in usable}.values())
         clips = len({entry.name for entry in entries})  # frames to train on and to evaluate may be two entries
         frames, size = sum(len(entry) for entry in entries), sum(int(entry.offsets[-1]) for entry in entries)
@@ -243,15 +250,14 @@ class FramesDataModule(pl.LightningDataModule):
         self._annotate([clip for split in wanted if split != "train" for clip in usable[split]])
         for split in wanted:
             frames = [self._stored[clip] for clip in usable[split]]
-            plates = self._plates(usable[split]) if split != "test" else None
-            measure = self.plates == "static"
+            planes = self._planes(usable[split]) if split != "test" else []
             if split == "train":
                 augmentation = FrameAugmentation() if self.augment else None
-                dataset = FrameDataset(frames, transform=augmentation, plates=plates, measure=measure)
+                dataset = FrameDataset(frames, transform=augmentation, planes=planes)
             else:
                 annotations = [self._annotations[clip.kept] for clip in usable[split]]
                 masks, boxes = [a[0] for a in annotations], [a[1] for a in annotations]
-                dataset = FrameDataset(frames, masks, None, boxes, plates, measure)
+                dataset = FrameDataset(frames, masks, None, boxes, planes)
             self._datasets[split] = dataset
             parts = [f"{type(self).__name__} {split}: {counted(len(frames), 'clip')}", counted(len(dataset), "frame")]
             parts += [f"{dataset.masked_frames} with a mask"] if dataset.masks is not None else []
@@ -307,38 +313,44 @@ class FramesDataModule(pl.LightningDataModule):
         """
         self._noticed[Problem(clip, frame, reason)] = None
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, augmented frames; a short last batch is dropped unless it is the only one."""
         return self._loader("train")
 
-    def val_dataloader(self) -> DataLoader[dict[str, Any]] | list[Any]:
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         """All validation frames, every batch spread over all clips: ``limit_val_batches`` then misses none of them.
 
         No loader where there is nothing to validate on.
         """
         return self._loader("val") if len(self.dataset("val")) else []
 
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def test_dataloader(self) -> DataLoader[Batch]:
         """All test frames in order."""
         return self._loader("test")
 
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Make float32 in [0, 1] of the frames, on their device, and zoom and shift those of a training batch."""
-        image = batch["image"]
-        if image.dtype == torch.uint8:
-            batch["image"] = image.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
-        parts = [batch["image"]]
-        if "plate" in batch and batch["plate"].dtype == torch.uint8:
-            plate, covered, evidence = batch["plate"].chunk(3, dim=2)  # see datamodules/plates.py
-            contiguous = {"dtype": torch.float32, "memory_format": torch.contiguous_format}
-            parts += [plate.to(**contiguous).div_(255.0)]  # (B, 3, h, w)
-            parts += [covered[:, :1].gt(127).float(), evidence[:, :1].to(**contiguous).div_(255.0)]  # (B, 1, h, w)
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Make numbers in [0, 1] of a batch's bytes, on their device, and zoom and shift those of a training batch."""
+        planes = to_float(batch)
         if self.device_augmentation is not None and self.trainer is not None and self.trainer.training:
-            parts = list(self.device_augmentation(torch.cat(parts, dim=1)).split([p.shape[1] for p in parts], dim=1))
-        batch["image"] = parts[0]
-        if len(parts) > 1:
-            batch["plate"], batch["covered"], batch["evidence"] = parts[1], parts[2] > 0.99, parts[3]
-        return batch
+            channels = [plane.shape[1] for plane in planes.values()]
+            changed = self.device_augmentation(torch.cat(list(planes.values()), dim=1)).split(channels, dim=1)
+            planes = dict(zip(planes, changed, strict=True))
+        if "covered" in planes:
+            planes["covered"] = planes["covered"] > _WHOLLY
+        ready = cast(Batch, {**batch, **planes})
+        stage = self._stage()
+        if stage is not None and stage not in self._validated:
+            self._validated.add(stage)
+            validate_batch(ready, stage)
+        return ready
+
+    def _stage(self) -> Split | None:
+        """What the trainer does with batches now; None where there is none, or none of these."""
+        trainer = self.trainer
+        if trainer is None:
+            return None
+        at = {"train": trainer.training, "val": trainer.validating or trainer.sanity_checking, "test": trainer.testing}
+        return next((split for split in SPLITS if at[split]), None)
 
     def dataset(self, split: Split) -> FrameDataset:
         """The frames of one split.
@@ -432,7 +444,7 @@ class FramesDataModule(pl.LightningDataModule):
             self._said.add(message)
             _tell(message)
 
-    def _loader(self, split: Split) -> DataLoader[dict[str, Any]]:
+    def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)
         train = split == "train"
         return DataLoader(
@@ -520,19 +532,16 @@ class FramesDataModule(pl.LightningDataModule):
             self._codec = self._stored.only_codec(wanted)
         if self._codec is None:
             clips = {clip.kept: clip for members in used.values() for clip in members}
-            total = sum(map(self._stored.bytes, clips.values()))
-            total *= 4 if self.plates == "temporal" else 1  # a plate, its coverage and the evidence for every frame
+            total = sum(stored.bytes(clip) for stored in (self._stored, *self._more) for clip in clips.values())
             fits = total <= _MEMORY_SHARE * machine_memory() and total <= (self.store.limit or total)
             self._codec = "raw" if fits and self._stored.raw_fits(list(clips.values())) else "jpeg"
         return self._codec
 
-    def _plates(self, clips: Sequence[Clip]) -> list[StoredClip] | None:
-        """The plates of clips that are open; made where they are not in the store."""
-        if self.plates is None:
-            return None
-        sources = [plate_clip(clip, self.plates, self.plate_evidence) for clip in clips]
-        self._stored_plates.open(sources, self._codec or "raw")
-        return [self._stored_plates[source] for source in sources]
+    def _planes(self, clips: Sequence[Clip]) -> list[list[StoredClip]]:
+        """More planes of clips that are open, by producer; made where they are not in the store."""
+        for stored in self._more:
+            stored.open(clips, self._codec or "raw")
+        return [[stored[clip] for clip in clips] for stored in self._more]
 
     def _annotate(self, clips: Sequence[Clip]) -> None:
         """Read the masks and boxes of clips that are open."""
@@ -540,7 +549,7 @@ class FramesDataModule(pl.LightningDataModule):
         total = sum(len(clip.masks) + len(clip.boxes) for clip in missing.values())
         with progress(total, "Reading annotations") if total >= _MANY_ANNOTATIONS else nullcontext(_silent) as tick:
             for kept, clip in missing.items():
-                indices = self._stored[clip].indices
+                indices = self._stored[clip].frame_numbers
                 masks = read_masks(clip, indices, self.image_size, tick)
                 self._annotations[kept] = masks, read_boxes(clip, indices, tick)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.base import SPLITS, FramesDataModule, Split
 from datamodules.dataset import FrameDataset
-from datamodules.plates.plates import unstacked
-from datamodules.readers import resize
+from datamodules.readers import Pixels, resize
 
 ROWS = 6
 """Most clips on a sheet, unless another number is asked for."""
@@ -23,12 +24,12 @@ def contact_sheet(
 ) -> NDArray[np.uint8]:
     """Draw frames of a data module, one clip per row with its name, subjects outlined (yellow) and boxed (blue).
 
-    Where the data module makes background plates, a row of these follows, black where they show nothing,
-    and one of the evidence that is found with them.
+    Where the data module makes more planes, a row of each follows: of the plates, black where they show nothing, and
+    of the evidence that is found with them.
 
     Args:
         datamodule: A data module after ``setup``; splits that are not set up are left out.
-        rows: Largest number of clips, test and validation clips first; those with plates before the others.
+        rows: Largest number of clips, test and validation clips first; those with more planes before the others.
         columns: Frames per clip, evenly spaced.
         width: Width of one frame on the sheet in pixels.
 
@@ -40,24 +41,20 @@ def contact_sheet(
     """
     size = (round(width * datamodule.image_size[0] / datamodule.image_size[1]), width)
     sets = [dataset for split in reversed(SPLITS) if (dataset := _ready(datamodule, split)) is not None]
-    sets.sort(key=lambda dataset: dataset.plates is None)  # stable
+    sets.sort(key=lambda dataset: len(dataset.planes) == 1)  # stable
     strips: list[NDArray[np.uint8]] = []
     seen: set[str] = set()
     for dataset in sets:
-        for number, clip in enumerate(dataset.clips):
+        for clip_index, clip in enumerate(dataset.clips):
             if len(seen) == rows or clip.name in seen:
                 continue
             seen.add(clip.name)
             shown = np.linspace(0, len(clip) - 1, columns).round().astype(int).tolist()
-            strip = np.concatenate([_frame(dataset, number, position, size) for position in shown], axis=1)
+            strip = np.concatenate([_frame(dataset, clip_index, position, size) for position in shown], axis=1)
             _write(strip, clip.name)
             strips.append(strip)
-            if dataset.plates is not None:
-                plates = [unstacked(dataset.plate(number, position)) for position in shown]
-                behind = [resize(np.where(plate.covered[..., None], plate.pixels, 0), size) for plate in plates]
-                found = [resize((plate.evidence * 255).astype(np.uint8), size) for plate in plates]
-                strips.append(np.concatenate(behind, axis=1))
-                strips.append(np.repeat(np.concatenate(found, axis=1)[..., None], 3, axis=2))
+            if len(dataset.planes) > 1:
+                strips += _more_strips([dataset.read(clip_index, position) for position in shown], size)
     if not strips:
         raise RuntimeError(f"{type(datamodule).__name__} holds no frames yet: call setup() first.")
     return np.concatenate(strips, axis=0)
@@ -70,16 +67,27 @@ def _ready(datamodule: FramesDataModule, split: Split) -> FrameDataset | None:
         return None
 
 
-def _frame(dataset: FrameDataset, number: int, position: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _more_strips(frames: list[dict[str, Pixels]], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    """A strip of every plane of some frames beside the image; coverage has none, it blackens the plate."""
+    for name in frames[0]:
+        if name not in ("image", "covered"):
+            cells = [frame[name] for frame in frames]
+            if name == "plate":
+                cells = [np.where(frame["covered"][..., None] > 127, frame[name], 0) for frame in frames]
+            strip = np.concatenate([resize(cell, size) for cell in cells], axis=1)
+            yield strip if strip.ndim == 3 else np.repeat(strip[..., None], 3, axis=2)
+
+
+def _frame(dataset: FrameDataset, clip_index: int, position: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """One frame with its annotation."""
     height, width = size
-    cell = np.ascontiguousarray(resize(dataset.clips[number].read([position])[0], size))
-    if dataset.masks is not None and dataset.masks[number].annotated[position]:
-        mask = resize(dataset.masks[number][position].astype(np.uint8) * 255, size) > 127
+    cell = np.ascontiguousarray(resize(dataset.clips[clip_index].read([position])[0], size))
+    if dataset.masks is not None and dataset.masks[clip_index].annotated[position]:
+        mask = resize(dataset.masks[clip_index][position].astype(np.uint8) * 255, size) > 127
         outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(cell, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
-    if dataset.boxes is not None and np.isfinite(dataset.boxes[number][position]).all():
-        cx, cy, sx, sy = dataset.boxes[number][position].tolist()
+    if dataset.boxes is not None and np.isfinite(dataset.boxes[clip_index][position]).all():
+        cx, cy, sx, sy = dataset.boxes[clip_index][position].tolist()
         first = (round((cx - sx + 1) / 2 * width), round((cy - sy + 1) / 2 * height))
         last = (round((cx + sx + 1) / 2 * width) - 1, round((cy + sy + 1) / 2 * height) - 1)
         cv2.rectangle(cell, first, last, _BOX, 1)

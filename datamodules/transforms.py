@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from backdrop.contracts import Batch
 from datamodules.readers import Pixels
 
 
@@ -37,28 +38,29 @@ class FrameAugmentation:
                 A.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=photometric),
                 A.HueSaturationValue(hue_shift_limit=4, sat_shift_limit=12, val_shift_limit=0, p=photometric),
             ],
-            additional_targets={"plate": "image", "known": "mask"},
             is_check_shapes=False,
         )
+        self._targets = {"image": "image"}
 
-    def __call__(self, **pictures: Pixels) -> dict[str, Pixels]:
-        """Change one frame, and its plate alike.
+    def __call__(self, **planes: Pixels) -> dict[str, Pixels]:
+        """Change one frame, and its other planes alike.
 
         Args:
-            pictures: ``image``, RGB, uint8, (H, W, 3), and perhaps ``plate``, (3H, W, 3), see
-                :func:`datamodules.plates.plates.stacked`, of which the first H rows are a picture too.
+            planes: ``image``, RGB, uint8, (h, w, 3), and perhaps others of that size: pictures, (h, w, 3), which
+                change their colours as the frame does, and numbers, (h, w), which are mirrored only.
 
         Returns:
-            The changed pictures by the same names, same shapes and types.
+            The changed planes by the same names, same shapes and types.
         """
+        new = {name: "image" if plane.ndim == 3 else "mask" for name, plane in planes.items()}
+        new = {name: kind for name, kind in new.items() if name not in self._targets}
+        if new:
+            self._transform.add_targets(new)
+            self._targets |= new
         seed = int(torch.randint(2**31, ()).item())
         self._transform.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        image, plate = pictures["image"], pictures.get("plate")
-        if plate is None:
-            return {"image": np.asarray(self._transform(image=image)["image"], dtype=np.uint8)}
-        height = len(image)
-        changed = self._transform(image=image, plate=plate[:height], known=plate[height:])
-        return {"image": changed["image"], "plate": np.concatenate([changed["plate"], changed["known"]])}
+        changed: dict[str, Pixels] = self._transform(**planes)
+        return changed
 
 
 class DeviceAugmentation(nn.Module):
@@ -93,3 +95,19 @@ class DeviceAugmentation(nn.Module):
         with torch.autocast(image.device.type, enabled=False):
             changed: Tensor = self._affine(image.float())
         return changed.clamp(0.0, 1.0)
+
+
+def to_float(batch: Batch) -> dict[str, Tensor]:
+    """Make numbers of the planes of a batch, which leave the loader as bytes.
+
+    Args:
+        batch: The batch; all of its bytes are planes, but for the numbers of the subjects (``objects``).
+
+    Returns:
+        Each plane by its name, float32 in [0, 1], (B, 3, h, w) or (B, 1, h, w), on its device.
+    """
+    return {
+        name: value.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
+        for name, value in batch.items()
+        if name != "objects" and isinstance(value, Tensor) and value.dtype == torch.uint8
+    }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,9 @@ from uuid import uuid4
 from backdrop.files import write_text
 from backdrop.locks import Use, flock, hold
 from datamodules.clips.clip import Clip
-from datamodules.store.codecs import JPEG_QUALITY, Codec
-from datamodules.store.entry import ENTRY, FRAMES, EntryWriter, StoredClip, open_entry, sync_folder
-
-FORMAT = 1
-"""Part of every key: raise it whenever the same source would give other bytes."""
+from datamodules.clips.planes import Frames, Plane, Producer
+from datamodules.store.codecs import Codec
+from datamodules.store.entry import ENTRY, FRAMES, EntryWriter, StoredClip, entry_name, open_entry, sync_folder
 
 _PART, _USE, _LOCK = ".part-", ".use-", ".lock"
 _CHECK_EVERY = 64 * 2**20
@@ -40,7 +36,7 @@ class FrameStore:
 
     ::
 
-        FOLDER/run1-0123456789abcdef/    one clip with one setting, see datamodules/entry.py
+        FOLDER/run1-0123456789abcdef/    one clip with one setting, see datamodules/store/entry.py
                .part-…/                  being written; left by a killed process, it is removed by the next
                .use-…                    names what a living process reads, which is therefore not removed
                .lock                     held for moments
@@ -82,19 +78,21 @@ class FrameStore:
         clip: Clip,
         size: tuple[int, int],
         codec: Codec,
+        producer: Producer | None = None,
         needed: Collection[str] = (),
         tick: Callable[[], object] = lambda: None,
         check: Callable[[], object] = lambda: None,
     ) -> StoredClip:
-        """Decode a clip into the store, one frame at a time.
+        """Make planes of a clip's frames, one frame at a time, and keep them as an entry.
 
         Broken frames are left out and listed in the entry; so is a clip of which nothing can be read. Nothing keeps the
-        entry from making room for others as soon as it is there: whoever reads it takes its use (:meth:`use`) before.
+        entry from making room for others as soon as it is there: take its use (:meth:`use`) before it is written.
 
         Args:
             clip: The clip.
             size: Working size (height, width) in pixels.
-            codec: How frames are kept.
+            codec: How planes are kept.
+            producer: Makes the planes; by default the frames themselves.
             needed: Names of entries that must not make room for it.
             tick: Called after every frame that is kept.
             check: Called before every frame, kept or not; what it raises ends the writing.
@@ -106,19 +104,21 @@ class FrameStore:
             OSError: If the source's disk fails.
             StoreError: If the store is full or must not be written, or if the source changes meanwhile.
         """
-        name = entry_name(clip, size, codec)
+        producer = producer or Frames()
+        name, kept = entry_name(clip, size, codec, producer), producer.kept(clip)
         problems: list[tuple[int | None, str]] = []
 
-        def keep(position: int, number: int) -> bool:
+        def keep(position: int, frame_number: int) -> bool:
             check()
-            return clip.keeps(position, number)
+            return kept.keeps(position, frame_number)
 
-        with self._part(clip.name) as part, self._writer(part, codec, clip.name) as writer:
+        with self._part(kept.name) as part, self._writer(part, producer.planes, codec, kept.name) as writer:
             checked = 0
             try:
-                for index, image in clip.source.frames(size, keep, lambda *what: problems.append(what)):
-                    with self.writing(clip.name):
-                        writer.add(index, image)
+                made = producer.make(clip.source, size, keep, lambda *what: problems.append(what))
+                for frame_number, pixels in made:
+                    with self.writing(kept.name):
+                        writer.add(frame_number, pixels)
                         if writer.bytes - checked >= _CHECK_EVERY:
                             writer.flush()
                             self.make_room(0, needed)
@@ -128,15 +128,15 @@ class FrameStore:
                 if writer.bytes:
                     raise
                 problems = [(None, str(error))]  # not one frame can be read
-            if entry_name(clip, size, codec) != name:
-                raise StoreError(f"Clip '{clip.name}' changed while it was read: start again when it is complete.")
-            with self.writing(clip.name):
+            if entry_name(clip, size, codec, producer) != name:
+                raise StoreError(f"Clip '{kept.name}' changed while it was read: start again when it is complete.")
+            with self.writing(kept.name):
                 writer.flush()
                 self.make_room(0, needed)
                 source = next(iter(clip.source.identity()), "")
-                writer.finish({"clip": clip.name, "source": source, "size": list(size), "problems": problems})
+                writer.finish({"clip": kept.name, "source": source, "size": list(size), "problems": problems})
                 self._publish(part, name)
-        found = open_entry(clip.name, self.folder / name)
+        found = open_entry(kept.name, self.folder / name)
         if found is None:
             raise StoreError(f"{self.folder / name} vanished while it was used: do not delete from a store in use.")
         return found
@@ -244,9 +244,9 @@ class FrameStore:
             shutil.rmtree(part, ignore_errors=True)
 
     @contextmanager
-    def _writer(self, part: Path, codec: Codec, clip: str) -> Iterator[EntryWriter]:
+    def _writer(self, part: Path, planes: Sequence[Plane], codec: Codec, clip: str) -> Iterator[EntryWriter]:
         with self.writing(clip):
-            writer = EntryWriter(part, codec)
+            writer = EntryWriter(part, planes, codec)
         try:
             yield writer
         finally:
@@ -320,26 +320,6 @@ class FrameStore:
                     "folder that you may write."
                 ) from error
             raise StoreError(f"Cannot write into {self.folder}{what} ({error}): check that disk.") from error
-
-
-def entry_name(clip: Clip, size: tuple[int, int], codec: Codec) -> str:
-    """Name of a clip's entry, which changes with everything that its bytes depend on.
-
-    Args:
-        clip: The clip.
-        size: Working size (height, width) in pixels.
-        codec: How frames are kept.
-
-    Returns:
-        The clip's name, as far as it can be a folder's, and 16 hexadecimal digits.
-    """
-    key = hashlib.sha256()
-    kept = [sorted(part) if isinstance(part, frozenset) else part for part in clip.kept]
-    settings = [FORMAT, *kept, list(size), codec, JPEG_QUALITY if codec == "jpeg" else None]
-    key.update(json.dumps(settings).encode())
-    for part in clip.source.identity():
-        key.update(part.encode(errors="surrogateescape") + b"\0")
-    return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', clip.name)[:80].strip('_') or 'clip'}-{key.hexdigest()[:16]}"
 
 
 def default_folder() -> Path:

@@ -26,7 +26,7 @@ class ClipFrames(Sequence[Pixels]):
     def __init__(self, clip: StoredClip, numbers: Iterable[int]) -> None:
         self.clip = clip
         self.name = clip.name
-        self.wanted: list[int] = np.searchsorted(clip.indices, list(numbers)).tolist()
+        self.wanted: list[int] = np.searchsorted(clip.frame_numbers, list(numbers)).tolist()
 
     def __len__(self) -> int:
         """Number of frames, wanted or not."""
@@ -34,7 +34,7 @@ class ClipFrames(Sequence[Pixels]):
 
     def number(self, position: int) -> int:
         """Original number of a frame."""
-        return int(self.clip.indices[position])
+        return int(self.clip.frame_numbers[position])
 
     @overload
     def __getitem__(self, position: int) -> Pixels: ...

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.plates.plates import median_plate
+from datamodules.plates.plate import median_plate
 from datamodules.readers import Pixels
 from experiments.baselines.method import BLUR, Baseline, Frames, Prediction, from_mask, normalised, require, smoothed
 from experiments.baselines.registration import registered

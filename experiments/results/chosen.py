@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Subset
 
+from backdrop.contracts import Batch
 from backdrop.files import write_text
 from callbacks import ChosenFrames
 from datamodules import FramesDataModule
@@ -110,11 +111,11 @@ class SomeFrames(pl.LightningDataModule):
         places = {name: place for place, name in enumerate(data.dataset("test").frame_names())}
         self.places = [places[name] for name in frames]
 
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def test_dataloader(self) -> DataLoader[Batch]:
         """The chosen frames."""
         chosen = Subset(self.inner.dataset("test"), self.places)
         return DataLoader(chosen, batch_size=len(self.places), collate_fn=finished)
 
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """What the other data module does."""
         return self.inner.on_after_batch_transfer(batch, dataloader_idx)

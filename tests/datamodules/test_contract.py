@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import RandomSampler, SequentialSampler
 
+from backdrop.contracts import validate_batch
 from datamodules import FramesDataModule
 from datamodules.base import SPLITS, Split
 from datamodules.clips.sampling import spread
@@ -92,35 +93,32 @@ def test_batches_keep_the_contract(every: Factory, scale: float) -> None:
         for loaded in loader:
             assert loaded["image"].dtype == torch.uint8  # a quarter of the bytes on their way to the device
             batch = module.on_after_batch_transfer(loaded, 0)
-            count = len(batch["image"])
-            assert batch["image"].is_contiguous()
-            assert batch["image"].dtype == torch.float32
-            assert batch["image"].shape == (count, 3, *working)
-            assert 0 <= batch["image"].min() and batch["image"].max() <= 1
+            validate_batch(batch, split)
+            assert batch["image"].is_contiguous() and batch["image"].shape[2:] == working
             assert batch["image"].std() > 0.03
-            assert isinstance(batch["clip"], list) and all(isinstance(name, str) for name in batch["clip"])
-            assert batch["index"].dtype == torch.int64 and batch["index"].shape == (count,)
-            kinds = [set(), {"mask", "annotated"}, {"box"}, {"mask", "annotated", "box"}]
-            optional = set(batch) - {"image", "clip", "index"}
-            assert optional - {"objects"} in (kinds[:1] if split == "train" else kinds)
-            used = torch.zeros(count, dtype=torch.bool)
+            used = torch.zeros(len(batch["image"]), dtype=torch.bool)
             if "mask" in batch:
-                assert batch["mask"].dtype == torch.bool and batch["mask"].shape == (count, 1, *SIZE)
-                assert batch["annotated"].dtype == torch.bool and batch["annotated"].shape == (count,)
-                assert not batch["mask"][~batch["annotated"]].any()
+                assert batch["mask"].shape[2:] == SIZE
                 assert batch["mask"][batch["annotated"]].flatten(1).any(1).all()
                 used |= batch["annotated"]
-            if "objects" in batch:
-                assert split != "train"
-                assert batch["objects"].dtype == torch.uint8 and torch.equal(batch["objects"] > 0, batch["mask"])
             if "box" in batch:
-                assert batch["box"].dtype == torch.float32 and batch["box"].shape == (count, 4)
-                known = batch["box"].isfinite()
-                assert (known.all(1) == known.any(1)).all()
-                centre, extent = batch["box"][known.all(1)].split(2, dim=1)
-                assert (extent > 0).all() and ((centre - extent >= -1.001) & (centre + extent <= 1.001)).all()
-                used |= known.all(1)
+                known = batch["box"].isfinite().all(1)
+                centre, extent = batch["box"][known].split(2, dim=1)
+                assert ((centre - extent >= -1.001) & (centre + extent <= 1.001)).all()
+                used |= known
             assert used.all() or not {"mask", "box"} & set(batch)  # annotated frames only, where there are any
+
+
+def test_the_first_batch_of_every_loader_is_checked(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr("datamodules.base.validate_batch", lambda _, stage: seen.append(stage))
+    fit(make(batch_size=2))
+    assert seen == ["val", "train"]  # once each, however many batches there are
+    monkeypatch.undo()
+    module = make()
+    monkeypatch.setattr(module, "device_augmentation", lambda image: image + 2)
+    with pytest.raises(ValueError, match=r"The batch breaks the contract at 'image': expected values in \[0, 1\]"):
+        fit(module)
 
 
 def test_several_figures_are_told_apart(tmp_path: Path) -> None:
@@ -164,7 +162,7 @@ def recorded(module: FramesDataModule, split: Split) -> set[tuple[str, int]]:
     """(clip, frame) of all that a split holds; the part of a clip that was cut in time counts as the clip."""
     clips = module.dataset(split).clips
     assert len({clip.name for clip in clips}) == len(clips)
-    return {(clip.name.split(" (")[0], number) for clip in clips for number in clip.indices.tolist()}
+    return {(clip.name.split(" (")[0], number) for clip in clips for number in clip.frame_numbers.tolist()}
 
 
 @pytest.mark.parametrize("options", [{}, {"val_share": 0.5}, {"held_out": 0.34}], ids=str)

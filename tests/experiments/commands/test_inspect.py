@@ -13,7 +13,6 @@ from PIL import Image
 
 from datamodules import DavisDataModule
 from datamodules.dataset import FrameDataset
-from datamodules.plates.plates import Plate, stacked
 from datamodules.readers import ImageFrames
 from experiments.cli import main
 from experiments.commands.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
@@ -162,14 +161,14 @@ def test_what_the_data_module_says_is_heard(davis: Path, tmp_path: Path, capsys:
 def test_plates_and_their_evidence_are_drawn_below_their_frames(
     davis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def plate(_: FrameDataset, number: int, position: int) -> np.ndarray:
-        picture, covered = np.full((*SIZE, 3), (40 * position, 0, 200), np.uint8), np.zeros(SIZE, dtype=bool)
-        covered[:, : SIZE[1] // 2] = True
-        return stacked(Plate(picture, covered, covered.astype(np.float32)))
+    def read(_: FrameDataset, clip_index: int, position: int) -> dict[str, np.ndarray]:
+        picture, covered = np.full((*SIZE, 3), (40 * position, 0, 200), np.uint8), np.zeros(SIZE, np.uint8)
+        covered[:, : SIZE[1] // 2] = 255
+        return {"image": picture, "plate": picture, "covered": covered, "evidence": covered}
 
     options = [f"--data.init_args.root={davis}", "--data.init_args.clips=[camel]", *SMALL]
     assert main(["inspect", "--config=data/davis.yaml", *options, f"--output={tmp_path / 'without'}"]) == 0
-    monkeypatch.setattr(FrameDataset, "plate", plate)
+    monkeypatch.setattr(FrameDataset, "read", read)
     configs = ["--config=data/davis.yaml", "--config=background/temporal.yaml"]
     assert main(["inspect", *configs, *options, f"--output={tmp_path}"]) == 0
     sheet = np.asarray(Image.open(tmp_path / "inspect_davis.png"))

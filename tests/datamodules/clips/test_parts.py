@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,18 @@ from numpy.typing import NDArray
 from datamodules import DavisDataModule, VideosDataModule
 from datamodules.clips.clip import Clip
 from datamodules.clips.parts import hold_out
-from datamodules.plates.plates import plate_clip, unstacked
-from datamodules.readers import ImageFrames
+from datamodules.plates.temporal import TemporalPlates
+from datamodules.readers import ImageFrames, Pixels
 from tests.fake_data import write_images
 
 
 def mask() -> NDArray[np.bool_]:
     return np.zeros((24, 32), dtype=bool)
+
+
+def made(clip: Clip) -> dict[int, Mapping[str, Pixels]]:
+    """The plates of a clip's frames by frame number."""
+    return dict(TemporalPlates().make(clip.source, clip.source.original_size(), clip.keeps))
 
 
 @pytest.fixture
@@ -46,9 +52,8 @@ def test_what_validates_lies_between(clip: Clip) -> None:
     assert found == [[0, 1, 2, 3, 4, 5], [6, 7], [8, 9]]
     assert [part.name for part in (first, between, last)] == ["run (first 60%)", "run (60% to 80%)", "run (last 20%)"]
     assert [sorted(part.masks) for part in (first, between, last)] == found
-    plates = dict(plate_clip(between, "temporal").source.frames(keep=between.keeps))
-    covered = [unstacked(plate).covered for plate in plates.values()]
-    assert list(plates) == [6, 7] and all(where.any() for where in covered)  # by the frames before
+    plates = made(between)
+    assert list(plates) == [6, 7] and all(plate["covered"].any() for plate in plates.values())  # by the frames before
 
 
 @pytest.mark.parametrize("share", [0.01, 0.99])
@@ -61,14 +66,14 @@ def test_of_what_is_sampled_some_frames_validate_but_never_all(clip: Clip, share
 
 
 def test_a_plate_of_one_part_has_seen_nothing_of_the_other(clip: Clip, tmp_path: Path) -> None:
-    whole = dict(plate_clip(clip, "temporal").source.frames())
+    whole = made(clip)
     first, _, _ = hold_out(clip, 0.5)
-    plates = dict(plate_clip(first, "temporal").source.frames())
+    plates = made(first)
     assert list(plates) == list(range(5))
     alone = ImageFrames(clip.source.folder, clip.source.names[:5])  # type: ignore[attr-defined]
-    expected = dict(plate_clip(Clip("run", alone), "temporal").source.frames())
-    assert all(np.array_equal(plates[number], expected[number]) for number in plates)
-    assert any(not np.array_equal(plates[number], whole[number]) for number in plates)
+    expected = made(Clip("run", alone))
+    assert all(np.array_equal(plates[n][name], expected[n][name]) for n in plates for name in plates[n])
+    assert any(not np.array_equal(plates[n]["plate"], whole[n]["plate"]) for n in plates)
 
 
 def test_the_share_is_of_the_frames_that_are_chosen(clip: Clip) -> None:

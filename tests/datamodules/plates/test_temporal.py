@@ -8,8 +8,9 @@ import numpy as np
 from datamodules.plates import agreement, appearance, evidence, moving
 from datamodules.plates.camera_motion import camera_motion, rescaled
 from datamodules.plates.evidence import EvidenceKind
-from datamodules.plates.plates import Plate, TemporalPlates, median_plate, stacked, unstacked
-from datamodules.readers import Broken, Keep, Pixels, resize
+from datamodules.plates.plate import Plate, median_plate
+from datamodules.plates.temporal import TemporalPlates
+from datamodules.readers import Broken, FrameSource, Keep, Pixels, resize
 
 SIZE = (96, 128)
 
@@ -69,6 +70,14 @@ class Walk:
         return SIZE
 
 
+def made(
+    source: FrameSource, producer: TemporalPlates, keep: Keep | None = None, broken: Broken | None = None
+) -> dict[int, Plate]:
+    """What a producer makes of the frames, by frame number."""
+    planes = producer.make(source, SIZE, keep, broken)
+    return {n: Plate(p["plate"], p["covered"] > 127, p["evidence"] / np.float32(255)) for n, p in planes}
+
+
 def corner_error(found: np.ndarray, true: np.ndarray) -> float:
     """Largest distance in pixels between where two motions put the corners of what both frames show."""
     corners = np.array([[[25, 5]], [[125, 5]], [[125, 85]], [[25, 85]]], dtype=np.float64)
@@ -100,10 +109,10 @@ def test_a_motion_between_large_frames_is_rescaled_to_small_ones() -> None:
 
 def test_the_plate_shows_the_scene_behind_the_square() -> None:
     walk = Walk(41)
-    plates = dict(TemporalPlates(walk, reach=16, step=4).frames((3 * SIZE[0], SIZE[1])))
+    plates = made(walk, TemporalPlates(reach=16, step=4))
     assert list(plates) == [10 * t for t in range(41)]
     for t in (0, 20, 40):
-        plate, covered, _ = unstacked(plates[10 * t])
+        plate, covered, _ = plates[10 * t]
         error = np.abs(plate.astype(int) - walk.clean(t)).mean(axis=2)
         square = np.zeros(SIZE, dtype=bool)
         square[30:60, 8 + 2 * t : 28 + 2 * t] = True
@@ -117,9 +126,9 @@ def test_rounds_take_the_ghost_of_a_slow_square_out_of_the_plate() -> None:
     walk = Walk(61, speed=0.9, pan=0)  # its 20 pixels hide a place for half of what is in reach, or longer
 
     def ghost(rounds: int) -> float:
-        source = TemporalPlates(walk, reach=20, step=4, rounds=rounds, registration_scale=1)
-        (_, picture), *_ = source.frames((3 * SIZE[0], SIZE[1]), lambda position, _: position == 30)
-        error = np.abs(unstacked(picture)[0].astype(int) - walk.clean(30)).mean(axis=2)
+        producer = TemporalPlates(reach=20, step=4, rounds=rounds, registration_scale=1)
+        (plate,) = made(walk, producer, lambda position, _: position == 30).values()
+        error = np.abs(plate.pixels.astype(int) - walk.clean(30)).mean(axis=2)
         return float(error[32:58, 35:55].mean())
 
     assert ghost(0) > 20
@@ -127,32 +136,29 @@ def test_rounds_take_the_ghost_of_a_slow_square_out_of_the_plate() -> None:
 
 
 def test_what_no_neighbour_shows_is_not_covered() -> None:
-    plates = dict(TemporalPlates(Walk(9), reach=8, step=8).frames((3 * SIZE[0], SIZE[1])))
-    plate, covered, _ = unstacked(plates[80])  # its only neighbour is the first frame, 20 pixels to the left
+    plates = made(Walk(9), TemporalPlates(reach=8, step=8))
+    plate, covered, _ = plates[80]  # its only neighbour is the first frame, 20 pixels to the left
     assert not covered[:, 118:].any() and covered[20:80, 20:90].all()
     assert (plate[~covered] == 0).all()
 
 
 def test_a_single_frame_has_an_empty_plate() -> None:
-    plate, covered, found = unstacked(next(TemporalPlates(Walk(1)).frames((3 * SIZE[0], SIZE[1])))[1])
+    plate, covered, found = made(Walk(1), TemporalPlates())[0]
     assert not covered.any() and not plate.any() and not found.any()
 
 
 def test_plates_are_made_of_the_kept_frames_and_a_broken_one_is_nobodys_neighbour() -> None:
     told: list[int] = []
-    source = TemporalPlates(Walk(20, missing=7), reach=4, step=2)
-    found = list(
-        source.frames((3 * SIZE[0], SIZE[1]), lambda position, number: number % 50 == 0, lambda n, _: told.append(n))
-    )
-    assert [number for number, _ in found] == [0, 50, 100, 150] and told == [70]
+    walk, every_fifth = Walk(20, missing=7), lambda _, frame_number: frame_number % 50 == 0
+    found = made(walk, TemporalPlates(reach=4, step=2), every_fifth, lambda frame_number, _: told.append(frame_number))
+    assert list(found) == [0, 50, 100, 150] and told == [70]
 
 
 def test_a_broken_frame_shifts_nothing() -> None:
     walk = Walk(20, missing=3)
     kept = [number for number, _ in walk.frames(None, lambda position, _: position % 2 == 0, lambda *_: None)]
-    source = TemporalPlates(walk, reach=4, step=2)
-    made = source.frames((3 * SIZE[0], SIZE[1]), lambda position, _: position % 2 == 0, lambda *_: None)
-    assert [number for number, _ in made] == kept == [20 * t for t in range(10)]
+    found = made(walk, TemporalPlates(reach=4, step=2), lambda position, _: position % 2 == 0, lambda *_: None)
+    assert list(found) == kept == [20 * t for t in range(10)]
 
 
 def test_memory_holds_the_windows_only() -> None:
@@ -160,24 +166,18 @@ def test_memory_holds_the_windows_only() -> None:
     read: list[int] = []
     frame = walk.frame
     walk.frame = lambda t: read.append(t) or frame(t)  # type: ignore[method-assign, func-returns-value]
-    ahead = [
-        max(read) - number // 10
-        for number, _ in TemporalPlates(
-            walk, reach=5, step=5, rounds=2, registration_scale=1, evidence_kind="one_subject"
-        ).frames(
-            (3 * SIZE[0], SIZE[1])
-        )
-    ]
+    producer = TemporalPlates(reach=5, step=5, rounds=2, registration_scale=1, evidence_kind="one_subject")
+    ahead = [max(read) - frame_number // 10 for frame_number, _ in producer.make(walk, SIZE)]
     # a window for the registration, one for each round and one for the plates; all but the first end in agreement
     assert max(ahead) <= 4 * 5 + 3 * 16
 
 
 def test_the_settings_are_part_of_the_identity() -> None:
     settings = ({}, {"reach": 9}, {"step": 9}, {"rounds": 9}, {"registration_scale": 9.0}, {"evidence_kind": "agreed"})
-    identities = {tuple(TemporalPlates(Walk(2), **changed).identity()) for changed in settings}  # type: ignore[arg-type]
+    identities = {tuple(TemporalPlates(**changed).identity(Walk(2))) for changed in settings}  # type: ignore[arg-type]
     assert len(identities) == 6
     for part in (evidence.SETTINGS, agreement.SETTINGS, moving.SETTINGS, appearance.SETTINGS):
-        assert part in TemporalPlates(Walk(2)).identity()
+        assert part in TemporalPlates().identity(Walk(2))
 
 
 def test_the_median_ignores_what_is_not_seen() -> None:
@@ -190,23 +190,11 @@ def test_the_median_ignores_what_is_not_seen() -> None:
     assert covered.tolist() == [[True, True], [True, False]]
 
 
-def test_coverage_and_evidence_survive_a_lossy_codec() -> None:
-    rng = np.random.default_rng(0)
-    pixels = np.repeat(np.repeat(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8), 8, 0), 8, 1)
-    covered = np.zeros((96, 128), dtype=bool)
-    covered[13:77, 21:99] = True
-    found = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 3)
-    packed = cv2.imencode(".jpg", stacked(Plate(pixels, covered, found)), [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-    again = unstacked(cv2.imdecode(packed, cv2.IMREAD_COLOR))
-    assert (again.covered != covered).mean() < 0.001
-    assert np.abs(again.evidence - found).max() < 0.05
-
-
 def test_the_evidence_is_where_the_square_is() -> None:
     walk = Walk(41)
-    plates = dict(TemporalPlates(walk, reach=16, step=4).frames((3 * SIZE[0], SIZE[1])))
+    plates = made(walk, TemporalPlates(reach=16, step=4))
     for t in (0, 20, 40):
-        found = unstacked(plates[10 * t]).evidence > 0.5
+        found = plates[10 * t].evidence > 0.5
         square = np.zeros(SIZE, dtype=bool)
         square[30:60, 8 + 2 * t : 28 + 2 * t] = True
         assert (found & square).sum() / (found | square).sum() > 0.75
@@ -220,9 +208,7 @@ def test_of_two_squares_the_larger_is_the_one_subject() -> None:
             return image
 
     def found(kind: EvidenceKind) -> np.ndarray:
-        source = TemporalPlates(Two(41), reach=16, step=4, evidence_kind=kind)
-        plates = dict(source.frames((3 * SIZE[0], SIZE[1])))
-        return unstacked(plates[200]).evidence > 0.5
+        return made(Two(41), TemporalPlates(reach=16, step=4, evidence_kind=kind))[200].evidence > 0.5
 
     both, one, measured = found("agreed"), found("one_subject"), found("measured")
     assert both[32:58, 50:66].mean() > 0.9 and both[72:80, 72:80].mean() > 0.9

@@ -16,23 +16,25 @@ from itertools import count
 from pathlib import Path
 from threading import Barrier, Thread
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from datamodules import VideosDataModule
 from datamodules.clips.clip import Clip
+from datamodules.clips.planes import Frames, Plane
 from datamodules.clips.problems import Problem, read_table, summary, table
 from datamodules.dataset import FrameDataset
-from datamodules.plates.plates import PlateKind, plate_clip
-from datamodules.readers import Broken, ImageFrames, Keep, Pixels, VideoFrames, open_frames, resize
+from datamodules.plates.kinds import PlateKind, plate_producer
+from datamodules.readers import Broken, FrameSource, ImageFrames, Keep, Pixels, VideoFrames, open_frames, resize
 from datamodules.store.codecs import Codec
-from datamodules.store.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles
-from datamodules.store.store import FrameStore, StoreError, entry_name
+from datamodules.store.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles, entry_name
+from datamodules.store.store import FrameStore, StoreError
 from tests.fake_data import SIZE, draw_frame, write_images, write_video
 
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* training frames")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FRAME = SIZE[0] * SIZE[1] * 3
 
 
@@ -92,9 +94,9 @@ def test_any_frame_is_the_source_s(tmp_path: Path, kind: str) -> None:
     small = (24, 32)
     truth = dict(source.frames(small))
     clip = ready(FrameStore(tmp_path / "store"), Clip("run", source, {}), size=small)
-    assert clip.indices.tolist() == list(truth) and clip.size == small
+    assert clip.frame_numbers.tolist() == list(truth) and clip.size == small
     for position in (6, 0, 3, 3):
-        assert np.array_equal(clip.read([position])[0], truth[int(clip.indices[position])])
+        assert np.array_equal(clip.read([position])[0], truth[int(clip.frame_numbers[position])])
     assert np.array_equal(clip.read([5, 1]), [list(truth.values())[5], list(truth.values())[1]])
 
 
@@ -110,10 +112,44 @@ def test_jpeg_is_nearly_the_source(tmp_path: Path) -> None:
     assert (clip.folder / FRAMES).stat().st_size < frame.nbytes / 4
 
 
+class Planes(Frames):
+    """Makes a picture, a mask and numbers of every frame."""
+
+    planes = (Plane("picture", colour=True), Plane("mask", exact=True), Plane("numbers"))
+
+    def make(
+        self, source: FrameSource, size: tuple[int, int], keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, dict[str, Pixels]]]:
+        smooth = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8), (0, 0), 4)
+        for frame_number, _ in source.frames(size, keep, broken):
+            numbers = np.roll(smooth, frame_number, axis=1)
+            mask = (numbers > 128) * np.uint8(255)
+            yield frame_number, {"mask": mask, "numbers": numbers, "picture": np.stack([numbers, mask, numbers], 2)}
+
+
+@pytest.mark.parametrize("codec", ["raw", "jpeg"])
+def test_an_entry_holds_named_planes(tmp_path: Path, codec: Codec) -> None:
+    size = (41, 67)  # a number of pixels that eight does not divide
+    store, clip = FrameStore(tmp_path), drawn("run")
+    store.open()
+    stored = store.write(clip, size, codec, Planes())
+    names = [plane.name for plane in Planes.planes]
+    assert [plane.name for plane in stored.planes] == names and len(stored) == 4
+    for frame_number, planes in Planes().make(clip.source, size):
+        found = {name: stored.read([frame_number], name)[0] for name in names}
+        assert np.array_equal(found["mask"], planes["mask"])  # whatever the codec
+        for name in names:
+            assert found[name].shape == planes[name].shape
+            assert np.abs(found[name].astype(int) - planes[name]).mean() < (1 if codec == "raw" else 12), name
+            assert np.array_equal(found[name], planes[name]) or codec == "jpeg"
+    others = {entry_name(clip, size, codec), entry_name(clip, size, codec, Planes())}
+    assert len(others) == 2 and stored.folder.name in others
+
+
 def test_every_nth_frame_and_the_annotated_ones_are_kept(tmp_path: Path) -> None:
     write_images(tmp_path / "run", frames=10)
     clip = Clip("run", ImageFrames(tmp_path / "run"), {4: lambda: draw_frame(0, 4)[1]}, every_nth=3)
-    assert ready(FrameStore(tmp_path / "store"), clip).indices.tolist() == [0, 3, 4, 6, 9]
+    assert ready(FrameStore(tmp_path / "store"), clip).frame_numbers.tolist() == [0, 3, 4, 6, 9]
 
 
 def test_the_name_changes_with_all_that_the_bytes_depend_on(tmp_path: Path) -> None:
@@ -621,7 +657,7 @@ def test_a_cut_video_keeps_its_beginning(tmp_path: Path, container: str) -> None
     module.prepare()
     with pytest.warns(UserWarning, match="frames skipped in 1 clip"):
         module.setup("fit")
-    kept = module.dataset("train").clips[0].indices.tolist()
+    kept = module.dataset("train").clips[0].frame_numbers.tolist()
     lost = [problem.frame for problem in module.problems()]
     assert 5 < len(kept) < 55 and kept == list(range(len(kept)))
     assert sorted({*kept, *(frame for frame in lost if frame is not None)}) == list(range(60))
@@ -689,7 +725,7 @@ def test_a_failing_source_disk_is_no_broken_frame(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("kind", ["static", "temporal"])
 def test_what_makes_plates_can_be_interrupted_before_every_frame(kind: PlateKind, tmp_path: Path) -> None:
-    plates = plate_clip(Clip("run", VideoFrames(write_video(tmp_path / "run.mp4", frames=6))), kind)
+    clip = Clip("run", VideoFrames(write_video(tmp_path / "run.mp4", frames=6)))
     asked = 0
 
     def check() -> None:
@@ -701,7 +737,7 @@ def test_what_makes_plates_can_be_interrupted_before_every_frame(kind: PlateKind
     store = FrameStore(tmp_path / "store")
     store.open()
     with pytest.raises(InterruptedError):
-        store.write(plates, (3 * SIZE[0], SIZE[1]), "raw", check=check)
+        store.write(clip, SIZE, "raw", plate_producer(kind), check=check)
     assert entries(tmp_path / "store") == []
 
 

@@ -1,16 +1,17 @@
-"""Background plates: what a frame would show without its subject, from other frames of the clip (beyond the paper)."""
+"""The plates of a clip whose camera moves: a plate of every frame, from the frames around it (beyond the paper)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.clips.clip import Clip
+from datamodules.clips.planes import Plane
 from datamodules.plates import agreement, appearance, evidence, moving
 from datamodules.plates.agreement import agreed
 from datamodules.plates.appearance import by_colour
@@ -18,12 +19,9 @@ from datamodules.plates.camera_motion import Homography, camera_motion, rescaled
 from datamodules.plates.evidence import Evidence, EvidenceKind, plate_evidence
 from datamodules.plates.moving import moving_blob
 from datamodules.plates.parallax import enlarged, parallax
+from datamodules.plates.plate import COVERED, EVIDENCE, PLATE, Plate, coverage_bytes, evidence_bytes, median_plate
 from datamodules.plates.windows import windows
 from datamodules.readers import Broken, FrameSource, Keep, Pixels, resize
-
-PlateKind = Literal["static", "temporal"]
-
-_LAYOUT = "plate over coverage over evidence"  # of stacked(), part of the identity of what is stored
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class _Read:
     """A frame as it was read."""
 
     position: int
-    number: int
+    frame_number: int
     image: Pixels  # at the working size
     grey: Pixels  # at the size of registration
     to_first: Homography  # camera motion to the clip's first frame, at the size of registration
@@ -57,147 +55,18 @@ class _Registered:
     """A frame and where its scene is found again."""
 
     position: int
-    number: int
+    frame_number: int
     image: Pixels
     neighbours: tuple[_Neighbour, ...]
     moving: NDArray[np.uint8]  # 255 where the subject seems to be, (h, w); all 0 before the first round
 
 
-_Plated = tuple[_Registered, "Plate"]
-
-
-def plate_clip(clip: Clip, kind: PlateKind, evidence_kind: EvidenceKind = "appearance") -> Clip:
-    """The clip whose frames are the plates of a clip.
-
-    Args:
-        clip: The clip.
-        kind: ``static``: one plate for all of it; ``temporal``: one for each frame that it keeps.
-        evidence_kind: See :class:`TemporalPlates`.
-
-    Returns:
-        A clip for the frame store, at three times the working height.
-    """
-    if kind == "static":
-        return Clip(f"{clip.name} plate", StaticPlate(clip.source))
-    return replace(clip, name=f"{clip.name} plates", source=TemporalPlates(clip.source, evidence_kind=evidence_kind))
-
-
-class Plate(NamedTuple):
-    """What is known of the scene behind a frame.
-
-    Attributes:
-        pixels: RGB, uint8, (h, w, 3), 0 where it is not known.
-        covered: Where it is known, bool, (h, w).
-        evidence: How surely each pixel of the frame is not that scene, float32, (h, w), in [0, 1]; nothing but zeros
-            where the plate is not that of one frame.
-    """
-
-    pixels: Pixels
-    covered: NDArray[np.bool_]
-    evidence: Evidence
-
-
-def stacked(plate: Plate) -> Pixels:
-    """A plate as one picture, which survives any codec for pictures.
-
-    Args:
-        plate: The plate.
-
-    Returns:
-        uint8, (3h, w, 3): the plate, 255 where it is covered below it, and 255 times the evidence at the bottom.
-    """
-    greys = (plate.covered * np.uint8(255), (plate.evidence * 255).round().astype(np.uint8))
-    return np.concatenate([plate.pixels, *(np.repeat(grey[..., None], 3, axis=2) for grey in greys)])
-
-
-def unstacked(picture: Pixels) -> Plate:
-    """Undo :func:`stacked`.
-
-    Args:
-        picture: uint8, (3h, w, 3).
-
-    Returns:
-        The plate.
-    """
-    pixels, covered, found = np.split(picture, 3)
-    return Plate(pixels, covered[..., 0] > 127, (found[..., 0] / np.float32(255)).astype(np.float32))
-
-
-def median_plate(images: NDArray[np.uint8], seen: NDArray[np.bool_]) -> tuple[Pixels, NDArray[np.bool_]]:
-    """Per-pixel median of registered frames.
-
-    Args:
-        images: (N, h, w, 3).
-        seen: Where each of them shows something, (N, h, w).
-
-    Returns:
-        The plate, uint8, (h, w, 3), 0 where no frame shows anything; and where any does, bool, (h, w).
-    """
-    covered = np.asarray(seen.any(axis=0), dtype=bool)
-    known = np.where(seen[..., None], images, np.float32(np.nan))  # (N, h, w, 3)
-    known[:, ~covered] = 0
-    return np.nanmedian(known, axis=0).round().astype(np.uint8), covered
-
-
-@dataclass(frozen=True)
-class StaticPlate:
-    """The one plate of a clip whose camera stands still, as a source of one picture (:func:`stacked`).
-
-    The per-pixel median of frames spread evenly over the clip (the known background of Sec. 3.1).
-
-    Attributes:
-        source: The clip's frames.
-        most: Of how many frames the median is taken at most.
-    """
-
-    source: FrameSource
-    most: int = 101
-
-    def __len__(self) -> int:
-        """One."""
-        return 1
-
-    def frames(
-        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
-    ) -> Iterator[tuple[int, Pixels]]:
-        """Yield (0, plate without evidence, uint8 (3h, w, 3)).
-
-        Args:
-            size: (3h, w) in pixels; None takes the frames' own size for (h, w).
-            keep: Asked before every frame, as it may raise to end this; whatever it answers, there is one picture.
-            broken: Told of every frame that is broken among those that the median is taken of.
-
-        Raises:
-            ValueError: As the source does.
-            OSError: As the source does.
-        """
-        every = max(1, -(-len(self.source) // self.most))
-        third = None if size is None else (size[0] // 3, size[1])
-
-        def chosen_one(position: int, number: int) -> bool:
-            if keep is not None:
-                keep(position, number)
-            return position % every == 0
-
-        chosen = self.source.frames(third, chosen_one, broken)
-        images = np.stack([image for _, image in chosen])
-        nothing = np.zeros(images.shape[1:3], np.float32)
-        yield 0, stacked(Plate(*median_plate(images, np.ones(images.shape[:3], dtype=bool)), nothing))
-
-    def identity(self) -> Iterator[str]:
-        """That of the frames, and the settings."""
-        yield from self.source.identity()
-        yield f"static plate {self.most}, {_LAYOUT}"
-
-    def original_size(self) -> tuple[int, int]:
-        """(3h, w) of the picture in pixels."""
-        height, width = self.source.original_size()
-        return 3 * height, width
+_Plated = tuple[_Registered, Plate]
 
 
 @dataclass(frozen=True)
 class TemporalPlates:
-    """The plates of a clip, frame by frame, as a source of pictures (:func:`stacked`).
+    """Makes a plate of every frame of a clip, and finds what its subject is by it.
 
     Neighbours at ``step``, ``2 * step``, … up to ``reach`` frames before and after are registered to the frame by the
     camera's motion and the smooth parallax that it leaves, and the median of each pixel is taken: what moves is in
@@ -207,7 +76,6 @@ class TemporalPlates:
     that wait for agreement, both once for every round, are in memory.
 
     Attributes:
-        source: The clip's frames.
         reach: Farthest neighbour, in frames.
         step: Distance between neighbours, in frames.
         registration_scale: Size at which the camera's motion is found, over the working size.
@@ -218,69 +86,65 @@ class TemporalPlates:
             these regions have had a say.
     """
 
-    source: FrameSource
+    planes: ClassVar[tuple[Plane, ...]] = (PLATE, COVERED, EVIDENCE)
+    task: ClassVar[str] = "Making background plates (once)"
     reach: int = 40
     step: int = 5
     registration_scale: float = 2.0
     rounds: int = 2
     evidence_kind: EvidenceKind = "appearance"
 
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self.source)
+    def kept(self, clip: Clip) -> Clip:
+        """A plate for every frame that the clip keeps."""
+        return replace(clip, name=f"{clip.name} plates")
 
-    def frames(
-        self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
-    ) -> Iterator[tuple[int, Pixels]]:
-        """Yield (original frame number, plate, uint8 (3h, w, 3)) in order.
+    def make(
+        self, source: FrameSource, size: tuple[int, int], keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, Mapping[str, Pixels]]]:
+        """Yield (original frame number, planes of its plate) in order.
 
         Args:
-            size: (3h, w) in pixels; None takes the frames' own size for (h, w).
+            source: The clip's frames.
+            size: Output (height, width) in pixels.
             keep: Of which frames, by position and original number; None yields all.
-            broken: Told of every frame that is broken; it is nobody's neighbour.
+            broken: Called with every frame that is broken; it is nobody's neighbour.
 
         Raises:
             ValueError: As the source does.
             OSError: As the source does.
         """
-        height, width = self.source.original_size() if size is None else (size[0] // 3, size[1])
-        frames = self._registered(self._read((height, width), broken))
+        frames = self._registered(self._read(source, size, broken))
         for _ in range(self.rounds):
             frames = self._round(frames)
         for (frame, plate), found in self._subject(self._agreed(self._found(frames))):
-            if keep is None or keep(frame.position, frame.number):
-                yield frame.number, stacked(plate._replace(evidence=found))
+            if keep is None or keep(frame.position, frame.frame_number):
+                greys = {COVERED.name: coverage_bytes(plate.covered), EVIDENCE.name: evidence_bytes(found)}
+                yield frame.frame_number, {PLATE.name: plate.pixels, **greys}
 
-    def identity(self) -> Iterator[str]:
+    def identity(self, source: FrameSource) -> Iterator[str]:
         """That of the frames, and the settings."""
-        yield from self.source.identity()
+        yield from source.identity()
         yield f"temporal plates in {self.rounds} rounds {self.reach} {self.step} {self.registration_scale}"
-        yield from (_LAYOUT, self.evidence_kind, evidence.SETTINGS, agreement.SETTINGS, moving.SETTINGS)
-        yield appearance.SETTINGS
+        yield from (self.evidence_kind, evidence.SETTINGS, agreement.SETTINGS, moving.SETTINGS, appearance.SETTINGS)
 
-    def original_size(self) -> tuple[int, int]:
-        """(3h, w) of the first picture in pixels."""
-        height, width = self.source.original_size()
-        return 3 * height, width
-
-    def _read(self, size: tuple[int, int], broken: Broken | None) -> Iterator[_Read]:
+    def _read(self, source: FrameSource, size: tuple[int, int], broken: Broken | None) -> Iterator[_Read]:
         """The frames, and the camera's motion since the first."""
         large = (round(size[0] * self.registration_scale), round(size[1] * self.registration_scale))
-        positions: dict[int, int] = {}  # of frames that are not read yet, by number; a broken frame has one too
+        positions: dict[int, int] = {}  # of frames that are not read yet; a broken frame has one too
         before: _Read | None = None
 
-        def note(position: int, number: int) -> bool:
-            positions[number] = position
+        def note(position: int, frame_number: int) -> bool:
+            positions[frame_number] = position
             return True
 
-        for number, image in self.source.frames(large, note, broken):
+        for frame_number, image in source.frames(large, note, broken):
             grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             to_first = np.eye(3)
             if before is not None:
                 step = camera_motion(grey, before.grey)
                 to_first = before.to_first @ (np.eye(3) if step is None else step)
             to_first /= to_first[2, 2]
-            before = _Read(positions.pop(number), number, resize(image, size), grey, to_first)
+            before = _Read(positions.pop(frame_number), frame_number, resize(image, size), grey, to_first)
             yield before
 
     def _registered(self, frames: Iterator[_Read]) -> Iterator[_Registered]:
@@ -290,7 +154,7 @@ class TemporalPlates:
             others = [other for other in range(at % self.step, len(window), self.step) if other != at]
             neighbours = tuple(self._neighbour(frame, window[other], other - at) for other in others)
             nothing = np.zeros(frame.image.shape[:2], np.uint8)
-            yield _Registered(frame.position, frame.number, frame.image, neighbours, nothing)
+            yield _Registered(frame.position, frame.frame_number, frame.image, neighbours, nothing)
 
     def _neighbour(self, frame: _Read, other: _Read, offset: int) -> _Neighbour:
         guess = np.linalg.inv(frame.to_first) @ other.to_first

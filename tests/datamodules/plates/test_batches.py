@@ -1,15 +1,28 @@
 """Plates come with the frames that they belong to, and change as these do."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from datamodules.plates.plates import PlateKind
+from datamodules import FramesDataModule
+from datamodules.clips.clip import Clip
+from datamodules.clips.planes import Frames, Plane
+from datamodules.contact_sheet import contact_sheet
+from datamodules.plates.evidence import plate_evidence
+from datamodules.plates.kinds import PlateKind, plate_producer
+from datamodules.plates.plate import evidence_bytes
+from datamodules.readers import Broken, FrameSource, Keep, Pixels
+from datamodules.store.entry import StoredClip
 from datamodules.store.store import FrameStore
 from datamodules.transforms import FrameAugmentation
 from tests.layouts import factory
+
+PLANES = ("image", "plate", "covered", "evidence")
 
 
 @pytest.mark.parametrize("kind", ["static", "temporal"])
@@ -38,7 +51,7 @@ def test_a_frame_is_mirrored_with_its_plate(tmp_path: Path) -> None:
     by_number = {(clip, int(i)): n for n, (clip, i) in enumerate(zip(plain["clip"], plain["index"], strict=True))}
     mirrored = data.on_after_batch_transfer(changed.__getitems__(range(len(changed))), 0)
     for n, key in enumerate(zip(mirrored["clip"], mirrored["index"].tolist(), strict=True)):
-        for name in ("image", "plate", "covered", "evidence"):
+        for name in PLANES:
             assert torch.equal(mirrored[name][n], plain[name][by_number[key]].flip(-1)), name
 
 
@@ -46,20 +59,18 @@ def test_colours_change_the_plate_with_the_frame_and_not_the_evidence(tmp_path: 
     data = factory("demo", tmp_path)(plates="static", augment=False)
     data.setup("fit")
     dataset = data.dataset("train")
-    plain = dataset[0]["plate"]
+    plain = dataset[0]
     dataset.transform = FrameAugmentation(flip=0.0, photometric=1.0)
-    changed = dataset[0]["plate"]
-    height = plain.shape[1] // 3
-    assert not torch.equal(changed[:, :height], plain[:, :height])
-    assert torch.equal(changed[:, height:], plain[:, height:])
+    changed = dataset[0]
+    assert [torch.equal(changed[name], plain[name]) for name in PLANES] == [False, False, True, True]
 
 
 def test_plates_that_two_splits_share_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
+    made: list[StoredClip] = []
     whole = FrameStore.write
-    monkeypatch.setattr(FrameStore, "write", lambda *args, **kw: made.append(args[1].name) or whole(*args, **kw))
+    monkeypatch.setattr(FrameStore, "write", lambda *args, **kw: made.append(whole(*args, **kw)) or made[-1])
     factory("davis", tmp_path)(plates="temporal", clips=["camel"], store_dir=str(tmp_path / "store")).prepare()
-    assert made == ["camel", "camel plates"]
+    assert [entry.name for entry in made] == ["camel", "camel plates"]
 
 
 def test_what_the_plates_tell_of_the_subject_is_an_option_of_the_data(tmp_path: Path) -> None:
@@ -78,11 +89,34 @@ def test_what_the_plates_tell_of_the_subject_is_an_option_of_the_data(tmp_path: 
     assert torch.equal(one[one > 0], agreed[one > 0])
 
 
-def test_a_clip_of_one_frame_keeps_the_evidence_of_its_plate(tmp_path: Path) -> None:
-    data = factory("davis", tmp_path)(plates="temporal", clips=["camel"], store_dir=str(tmp_path / "store"))
+@pytest.mark.parametrize("kind", ["static", "temporal"])
+def test_the_evidence_is_measured_where_the_plate_is_that_of_a_whole_clip(kind: PlateKind, tmp_path: Path) -> None:
+    data = factory("davis", tmp_path)(plates=kind, clips=["camel"], store_dir=str(tmp_path / "store"))
     data.setup("fit")
-    dataset = data.dataset("train")
-    stored = dataset.plates[0].read([0])[0]
-    assert not dataset.measure and np.array_equal(dataset.plate(0, 0), stored)
-    dataset.measure = True
-    assert not np.array_equal(dataset.plate(0, 0), stored)
+    frame = data.dataset("train").read(0, 3)
+    measured = evidence_bytes(plate_evidence(frame["image"], frame["plate"], frame["covered"] > 127))
+    assert np.array_equal(frame["evidence"], measured) == (kind == "static") and frame["evidence"].any()
+
+
+class Brightness(Frames):
+    """Makes a plane that no data module of ours has."""
+
+    planes = (Plane("brightness"),)
+
+    def kept(self, clip: Clip) -> Clip:
+        return replace(clip, name=f"{clip.name} brightness")
+
+    def make(
+        self, source: FrameSource, size: tuple[int, int], keep: Keep | None = None, broken: Broken | None = None
+    ) -> Iterator[tuple[int, dict[str, Pixels]]]:
+        for frame_number, image in source.frames(size, keep, broken):
+            yield frame_number, {"brightness": image.max(axis=2)}
+
+
+def test_a_new_plane_takes_a_name_and_a_producer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FramesDataModule, "producers", lambda _: [plate_producer("static"), Brightness()])
+    data = factory("davis", tmp_path)(store_dir=str(tmp_path / "store"), augment=False)
+    data.setup("fit")
+    batch: dict[str, Any] = {**data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)}
+    assert torch.equal(batch["brightness"], batch["image"].amax(dim=1, keepdim=True)) and set(PLANES) <= batch.keys()
+    assert contact_sheet(data, rows=1, columns=2, width=64).shape == (4 * 48, 2 * 64, 3)

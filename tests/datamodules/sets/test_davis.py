@@ -12,7 +12,7 @@ from datamodules import DavisDataModule
 from datamodules.clips.problems import read_table
 from tests.fake_data import SIZE, draw_frame, write_davis, write_davis_2017, write_images, write_masks
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "davis"
+REAL = Path(__file__).resolve().parents[4] / "shared" / "davis"
 
 
 def davis(root: Path, **changes: object) -> DavisDataModule:
