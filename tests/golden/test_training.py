@@ -3,7 +3,7 @@
 training.json holds, as exact hexadecimal floats, every number that is logged in three training steps on tiny frames and
 one of validation, what validation and testing return, and check sums of the initial and the trained weights. How it was
 made, and how it is made again where numbers are meant to change: tests/golden/make.py. Last digits depend on processor
-and torch: where the fingerprint in the file is not that of this machine, steps are compared to a tolerance.
+and torch: where the fingerprint in the file is not that of this machine, the first steps are compared to a tolerance.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pytest
 from tests.golden import files, training
 
 GOLDEN = files.read("training")
-TOLERANCES = {"": (1e-4, 1e-4, 2e-2), "bf16-mixed": (1e-2, 0.5, 0.5)}
-"""Relative, by step: with other vector instructions 1e-6, 1e-6 and 2e-3 were seen (bf16-mixed: 8e-4, 0.2 and 0.2)."""
+TOLERANCES = {"": (1e-5, 1e-3), "bf16-mixed": (2e-2,)}
+"""Relative, of the first steps; with other vector instructions 1e-6, 3e-5 and, for bfloat16, 4e-3 were seen."""
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +59,6 @@ def test_training_computes_the_golden_values(setting: str, folder: Path, exact: 
     assert list(found["logged"]) == list(golden["logged"])
     for name in (name for name in golden["logged"] if name.startswith("train/")):
         steps = zip(found["logged"][name].split(), golden["logged"][name].split(), strict=True)
-        for (value, expected), tolerance in zip(steps, TOLERANCES[setting.rpartition(":")[0]], strict=True):
+        for (value, expected), tolerance in zip(steps, TOLERANCES[setting.rpartition(":")[0]], strict=False):
             about = pytest.approx(float.fromhex(expected), rel=tolerance, abs=tolerance / 10)
             assert float.fromhex(value) == about, name
