@@ -146,7 +146,7 @@ def _model(stage: str, settings: dict[str, Any], inpainter: Path) -> pl.Lightnin
     if stage == "inpaint":
         return InpaintingModule(**(settings | {"perceptual_net": None}))
     nothing = {"perceptual_net": None, "detector_weights": None, "synthesis_weights": None}
-    return SegmentationModule(**(settings | nothing), inpainter_ckpt=str(inpainter))
+    return SegmentationModule(**(settings | nothing | {"inpainter_ckpt": str(inpainter)}))
 
 
 def gpu_check(profile: str = "paper", data: str = "davis", batch_size: int = 16, steps: int = 50) -> None:
