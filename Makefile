@@ -33,38 +33,29 @@ STAMP := $(VENV)/.stamp
 CONSTRAINTS := .ci/constraints.txt
 PACKAGES := backdrop lightning_modules datamodules callbacks experiments
 
-# Names that DATA, PROFILE and BACKGROUND may have: the shipped configs, and those of the working directory.
-CONFIGS := experiments/configs
-named = $(sort $(notdir $(basename $(wildcard $(CONFIGS)/$(1)/*.yaml $(1)/*.yaml))))
-profiles = $(sort $(patsubst profiles/%/inpaint.yaml,%,$(patsubst $(CONFIGS)/%,%, \
-	$(wildcard $(CONFIGS)/profiles/*/inpaint.yaml profiles/*/inpaint.yaml))))
-# $(call one-of,VARIABLE,names): a shell command that refuses another value
-one-of = test -n "$(filter $(2),$($(1)))" || \
-	{ echo "error: $(1)=$($(1)) is unknown: choose $(subst $(space),$(comma)$(space),$(strip $(2)))" >&2; exit 1; }
-# $(call only-for,VARIABLE,data): a shell command that refuses it with other shipped data
-only-for = test -z "$($(1))" -o -z "$(filter-out $(2),$(filter $(call named,data),$(DATA)))" || \
-	{ echo "error: $(1) is for $(2), and DATA is $(DATA): leave it out, or give DATA=$(2)" >&2; exit 1; }
-
 comma := ,
 empty :=
 space := $(empty) $(empty)
+# $(call quoted,text): one word for the shell, whatever is in it
+quoted = '$(subst ','\'',$(1))'
+# $(call option,--name,value): nothing where there is no value
+option = $(if $(strip $(2)),$(1) $(call quoted,$(2)))
+# $(call given,VARIABLE,--name): nothing where the variable has its default
+given = $(if $(filter-out file,$(origin $(1))),$(2) $(call quoted,$($(1))))
 
-# The files of a run, later ones win; then what the variables say; then ARGS, which wins over all.
-plates = $(if $(filter-out inpainting,$(BACKGROUND)),--config background/$(BACKGROUND).yaml)
-own_plates = $(if $(wildcard experiments/configs/profiles/$(PROFILE)/plates.yaml),--config profiles/$(PROFILE)/plates.yaml)
-configs = --config base.yaml --config $(1).yaml --config data/$(DATA).yaml --config profiles/$(PROFILE)/$(1).yaml \
-	$(if $(filter segment,$(1)),$(plates) $(if $(plates),$(own_plates)))
-data_args = $(if $(ROOT),--data.init_args.root '$(ROOT)') \
-	$(if $(CLIPS),--data.init_args.clips '[$(subst $(space),$(comma),$(strip $(CLIPS)))]') \
-	$(if $(RESOLUTION),--data.init_args.resolution '$(RESOLUTION)') \
-	$(if $(PRESET),--data.init_args.preset '$(PRESET)') $(if $(HELD_OUT),--data.init_args.held_out $(HELD_OUT))
-limit_args = $(if $(STEPS),--trainer.max_steps $(STEPS)) \
-	$(if $(EPOCHS),--trainer.max_epochs $(EPOCHS) --trainer.max_steps -1)
-fit = $(PY) -m experiments fit $(call configs,$(1)) --trainer.default_root_dir '$(RUN)/$(1)' \
-	--seed_everything $(SEED) $(data_args) $(limit_args)
+# What the variables say; the composer in Python knows the files behind the names. ARGS comes last and wins over all.
+data_args = $(call option,--data.init_args.root,$(ROOT)) \
+	$(if $(strip $(CLIPS)),--data.init_args.clips $(call quoted,[$(subst $(space),$(comma),$(strip $(CLIPS)))])) \
+	$(call option,--data.init_args.resolution,$(RESOLUTION)) $(call option,--data.init_args.preset,$(PRESET)) \
+	$(call option,--data.init_args.held_out,$(HELD_OUT))
+configs = --data $(call quoted,$(DATA)) --profile $(call quoted,$(PROFILE)) $(call option,--background,$(BACKGROUND))
+limit_args = $(call option,--trainer.max_steps,$(STEPS)) \
+	$(if $(EPOCHS),$(call option,--trainer.max_epochs,$(EPOCHS)) --trainer.max_steps -1)
+fit = $(PY) -m experiments fit --stage $(1) $(configs) --trainer.default_root_dir $(call quoted,$(RUN)/$(1)) \
+	--seed_everything $(call quoted,$(SEED)) $(data_args) $(limit_args)
 
 .PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis sweep evaluate baselines \
-	predict report dashboard flops docs benchmark gpu-check known need-root
+	predict report dashboard flops docs benchmark gpu-check
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -76,7 +67,7 @@ help: ## print this help
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
 	@echo "  RESOLUTION=1080p|Full-Resolution|..., for davis (480p)     PRESET=static|ptz|handheld, for demo"
 	@echo "  STEPS=number or EPOCHS=number: how long to train"
-	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the painter"
+	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the inpainter"
 	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7 or a file (fig3)   PROCESSES=trials at a time (1)"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
 	@echo "  METHOD=\"mog2 flow ...\": which baselines (all)"
@@ -112,53 +103,52 @@ demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it a
 	@$(MAKE) --no-print-directory train-seg DATA=demo
 	@$(MAKE) --no-print-directory evaluate DATA=demo ARGS=
 
-inspect: known need-root $(STAMP) ## what DATA holds, what is wrong with it, and a contact sheet in RUN
-	@$(PY) -m experiments inspect $(call configs,inpaint) $(plates) $(data_args) --output '$(RUN)' $(ARGS)
+inspect: $(STAMP) ## what DATA holds, what is wrong with it, and a contact sheet in RUN
+	@$(PY) -m experiments inspect $(configs) $(data_args) --output $(call quoted,$(RUN)) $(ARGS)
 
-prepare: known need-root $(STAMP) ## decode the frames of DATA into the store; the first training does it too
-	@$(PY) -m experiments prepare $(call configs,inpaint) $(plates) $(data_args) $(ARGS)
+prepare: $(STAMP) ## decode the frames of DATA into the store; the first training does it too
+	@$(PY) -m experiments prepare $(configs) $(data_args) $(ARGS)
 
-train-inpaint: known need-root $(STAMP) ## stage 1: the background painter
+train-inpaint: $(STAMP) ## stage 1: the background inpainter
 	@$(call fit,inpaint) $(ARGS)
 
-train-seg: known need-root $(STAMP) ## stage 2: detector and segmenter, over the painter of the same RUN
-	@$(call fit,segment) --model.init_args.inpainter_ckpt '$(RUN)/inpaint/checkpoints/last.ckpt' $(ARGS)
+train-seg: $(STAMP) ## stage 2: detector and segmenter, over the inpainter of the same RUN
+	@$(call fit,segment) --model.init_args.inpainter_ckpt $(call quoted,$(RUN)/inpaint/checkpoints/last.ckpt) $(ARGS)
 
 davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),temporal)
-davis: known need-root $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
-	@$(PY) -m experiments davis '$(RUN)' --root '$(ROOT)' $(if $(strip $(CLIPS)),--clips $(CLIPS)) --profile $(PROFILE) \
-		$(if $(RESOLUTION),--resolution '$(RESOLUTION)') --background $(BACKGROUND) --seed $(SEED) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
-		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(limit_args) $(ARGS)
+davis: $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
+	@$(PY) -m experiments davis $(call quoted,$(RUN)) $(call option,--root,$(ROOT)) $(if $(strip $(CLIPS)),--clips $(CLIPS)) \
+		--profile $(call quoted,$(PROFILE)) $(call option,--resolution,$(RESOLUTION)) --background $(call quoted,$(BACKGROUND)) \
+		--seed $(call quoted,$(SEED)) $(call option,--held-out,$(HELD_OUT)) \
+		$(if $(INPAINT_ARGS),--inpaint-options=$(call quoted,$(INPAINT_ARGS))) -- $(limit_args) $(ARGS)
 
 # RUN, DATA and PROFILE are taken only where they were given: a sweep says them itself.
-given = $(if $(filter-out file,$(origin $(1))),--$(2) '$($(1))')
-sweep: known need-root $(STAMP) ## all trials of SWEEP and their table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
-	@$(PY) -m experiments sweep '$(SWEEP)' $(call given,RUN,run) $(call given,DATA,data) $(call given,PROFILE,profile) \
-		$(if $(METHOD),--baselines $(METHOD)) $(if $(BACKGROUND),--background $(BACKGROUND)) $(if $(PROCESSES),--processes $(PROCESSES)) \
-		$(if $(INPAINT_ARGS),--inpaint-options='$(INPAINT_ARGS)') -- $(data_args) $(limit_args) $(ARGS)
+sweep: $(STAMP) ## all trials of SWEEP and their table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
+	@$(PY) -m experiments sweep $(call quoted,$(SWEEP)) $(call given,RUN,--run) $(call given,DATA,--data) $(call given,PROFILE,--profile) \
+		$(if $(METHOD),--baselines $(METHOD)) $(call option,--background,$(BACKGROUND)) $(call option,--processes,$(PROCESSES)) \
+		$(if $(INPAINT_ARGS),--inpaint-options=$(call quoted,$(INPAINT_ARGS))) -- $(data_args) $(limit_args) $(ARGS)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
-	@$(PY) -m experiments evaluate '$(RUN)' $(ARGS)
+	@$(PY) -m experiments evaluate $(call quoted,$(RUN)) $(ARGS)
 
-baselines: known need-root $(STAMP) ## other methods (METHOD, or all) on the test clips of DATA, one table; call it again to go on
-	@$(PY) -m experiments baselines '$(RUN)' $(if $(METHOD),--method $(METHOD)) --config data/$(DATA).yaml $(data_args) $(ARGS)
+baselines: $(STAMP) ## other methods (METHOD, or all) on the test clips of DATA, one table; call it again to go on
+	@$(PY) -m experiments baselines $(call quoted,$(RUN)) $(if $(METHOD),--method $(METHOD)) --data $(call quoted,$(DATA)) $(data_args) $(ARGS)
 
 predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
-	@test -n "$(INPUT)" || { echo "error: say what to predict: make predict RUN=$(RUN) INPUT=video.mp4" >&2; exit 1; }
-	@$(PY) -m experiments predict '$(RUN)' '$(INPUT)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
+	@$(PY) -m experiments predict $(call quoted,$(RUN)) $(if $(INPUT),$(call quoted,$(INPUT))) $(call option,--output,$(OUTPUT)) $(ARGS)
 
 report: $(STAMP) ## one HTML page that compares the runs in the folder RUN: curves, tables, frames, two runs beside each other
-	@$(PY) -m experiments report '$(RUN)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
+	@$(PY) -m experiments report $(call quoted,$(RUN)) $(call option,--output,$(OUTPUT)) $(ARGS)
 
 dashboard: $(STAMP) ## lay out the W&B workspace of the project (ARGS="--project P --entity E"); wants an account
 	@$(PY) -m experiments dashboard $(ARGS)
 
-flops: known $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
-	@$(PY) -m experiments flops --data $(DATA) $(ARGS)
+flops: $(STAMP) ## parameters and floating-point operations of the three networks, both profiles, at DATA's frame size
+	@$(PY) -m experiments flops --data $(call quoted,$(DATA)) $(ARGS)
 
-gpu-check: known $(STAMP) ## on a machine with a GPU: does each precision train, plain and compiled, and how fast
-	@$(PY) -m experiments gpu-check --profile $(PROFILE) --data $(DATA) $(ARGS)
+gpu-check: $(STAMP) ## on a machine with a GPU: does each precision train, plain and compiled, and how fast
+	@$(PY) -m experiments gpu-check --profile $(call quoted,$(PROFILE)) --data $(call quoted,$(DATA)) $(ARGS)
 
 docs: $(VENV)/.docs ## build the documentation site, build/site/index.html, with the API from the docstrings
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict --config-file .mkdocs.yml
@@ -169,15 +159,3 @@ $(VENV)/.docs: $(STAMP)
 
 benchmark: $(STAMP) ## how fast frames are loaded, from the store and in other ways; ARGS=--long adds the memory
 	@$(PY) -m experiments benchmark data $(ARGS)
-
-known:
-	@$(call one-of,DATA,$(call named,data))
-	@$(call one-of,PROFILE,$(profiles))
-	@$(if $(BACKGROUND),$(call one-of,BACKGROUND,inpainting $(call named,background)))
-	@$(call only-for,CLIPS,davis)
-	@$(call only-for,RESOLUTION,davis)
-	@$(call only-for,PRESET,demo)
-
-need-root:
-	@test "$(DATA)" = demo -o -n "$(ROOT)" || \
-		{ echo "error: DATA=$(DATA) needs to know where the data are: add ROOT=/path/to/them" >&2; exit 1; }

@@ -97,6 +97,8 @@ def settings_error(error: BaseException) -> str:
     class_path, said = details[-1]
     if said.startswith("Parser key ") and (wrong := _wrong_value(text[text.rindex(said) :], f"{where}.init_args.")):
         return wrong
+    if said == "the following arguments are required: root":
+        return f"{class_path} needs to know where the data are: add --data.init_args.root PATH (with make, ROOT=PATH)"
     option = re.search(r"Option '([^']+)' is not accepted", said)
     near = _near(option.group(1), class_path) if option else ""
     return f"{where}{': ' if where else ''}{class_path}: {said}{near}"

@@ -7,15 +7,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, Namespace
 
 from experiments.errors import UsageError
-
-if TYPE_CHECKING:
-    from pytorch_lightning.cli import LightningArgumentParser
 
 PROGRAM = "python -m experiments"
 Command = Callable[..., int | None]
@@ -105,9 +102,9 @@ def understand(
     if Filled.SETTINGS in marks:
         words, filled[Filled.SETTINGS] = _without_settings(name, parser, words)
     if Filled.DATA in marks:
-        from experiments.runs.composition import find_configs
+        from experiments.runs.composition import compose
 
-        words = find_configs(words)
+        words = compose(words)
     return parser, parser.parse_args(list(words)), filled
 
 
@@ -121,8 +118,14 @@ def parser_of(name: str, function: Command) -> ArgumentParser:
     doc, marks = parse_docstring(inspect.getdoc(function) or ""), _marks(function)
     said = {parameter.arg_name: _escaped(parameter.description or "") for parameter in doc.params}
     about = _escaped("\n\n".join(filter(None, (doc.short_description, doc.long_description))))
-    kind = _configured_parser if Filled.DATA in marks.values() else ArgumentParser
-    parser = kind(prog=f"{PROGRAM} {name}", description=about, exit_on_error=False, allow_abbrev=False)
+    options: dict[str, Any] = {"prog": f"{PROGRAM} {name}", "allow_abbrev": False}
+    parser: ArgumentParser
+    if Filled.DATA in marks.values():
+        from experiments.runs import composition
+
+        parser = composition.parser(["data"], description=f"{about}\n\n{composition.HELP}", **options)
+    else:
+        parser = ArgumentParser(exit_on_error=False, description=about, **options)
     types = get_type_hints(function)
     for parameter in inspect.signature(function).parameters.values():
         mark = marks.get(parameter.name)
@@ -170,22 +173,6 @@ def _add(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, about:
         parser.add_argument(*spellings, dest=name, action="store_true", help=about)
     else:
         parser.add_argument(*spellings, **{"dest": name, "default": parameter.default, **more})
-
-
-def _configured_parser(prog: str, **options: Any) -> LightningArgumentParser:  # noqa: ANN401
-    """A parser of the options of ``fit``, of which only those of the data need be complete."""
-    import pytorch_lightning as pl
-    from pytorch_lightning.cli import LightningArgumentParser
-
-    import datamodules  # noqa: F401  (importing makes the short class names known)
-
-    parser = LightningArgumentParser(prog=prog, **options)
-    parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
-    parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
-    for part in ("run", "model", "trainer"):
-        parser.add_argument(f"--{part}", type=dict[str, Any], default={}, help="as for fit; need not be complete")
-    parser.add_argument("--seed_everything", type=Any, default=0, help="as for fit")
-    return parser
 
 
 def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:

@@ -106,9 +106,8 @@ def test_an_ablation_trains_two_steps_over_plates(
     background: str, tmp_path: Path, trained: Path, fit_arguments: Callable[..., list[str]]
 ) -> None:
     more = [f"--model.init_args.inpainter_ckpt={trained}/inpaint/checkpoints/last.ckpt"]
-    for config in (f"background/{background}.yaml", "profiles/small/plates.yaml", "ablations/background_only.yaml"):
-        more += ["--config", config]
-    assert main(fit_arguments(tmp_path, "segment", *more, "--model.init_args.box_warmup=0.4")) == 0
+    more += [f"--background={background}", "--ablation=background_only", "--model.init_args.box_warmup=0.4"]
+    assert main(fit_arguments(tmp_path, "segment", *more)) == 0
 
 
 @pytest.mark.slow
@@ -161,9 +160,9 @@ def test_without_validation_both_stages_go_on(tmp_path: Path, fit_arguments: Cal
 
 def test_debugging_is_one_config_more(tmp_path: Path) -> None:
     """The command of the README as a user types it: no other option is needed for a run of seconds."""
-    names = ("base.yaml", "inpaint.yaml", "data/demo.yaml", "profiles/small/inpaint.yaml", "debug.yaml")
+    names = ["--stage=inpaint", "--data=demo", "--profile=small", "--config=debug.yaml"]
     small = [f"--data.init_args.{split}_clips=1" for split in ("train", "val", "test")]
-    arguments = ["fit", *(f"--config={name}" for name in names), *small, "--data.init_args.frames_per_clip=4"]
+    arguments = ["fit", *names, *small, "--data.init_args.frames_per_clip=4"]
     assert main([*arguments, f"--trainer.default_root_dir={tmp_path}", "--trainer.accelerator=cpu"]) == 0
     progress = StageFolder(tmp_path).progress()
     assert progress is not None and progress.step == 2
@@ -181,12 +180,11 @@ def test_stage_2_trains_two_steps_on_plates(
     background: str, tmp_path: Path, fit_arguments: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(fit_arguments(tmp_path, "inpaint")) == 0
-    with_plates = [*fit_arguments(tmp_path, "segment"), "--config", f"background/{background}.yaml"]
+    with_plates = [*fit_arguments(tmp_path, "segment"), f"--background={background}"]
     assert main(with_plates) == 0
     saved = StageFolder(tmp_path / "segment").config()
     assert saved["model"]["init_args"]["background"] == saved["data"]["init_args"]["plates"] == background
-    (tmp_path / "segment").rename(tmp_path / "plain")
-    assert main([*with_plates, "--config", "profiles/small/plates.yaml"]) == 0
+    assert saved["model"]["init_args"]["evidence"]  # of the profile's own plates.yaml
     without = [*fit_arguments(tmp_path / "other", "segment"), "--model.init_args.background", background]
     without += ["--model.init_args.inpainter_ckpt", str(tmp_path / "inpaint" / "checkpoints" / "last.ckpt")]
     assert main(without) == 1

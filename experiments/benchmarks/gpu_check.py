@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from callbacks import NanGuard
 from experiments.errors import RunError, one_line
-from experiments.runs.composition import model_and_data
+from experiments.runs.composition import Stage, model_and_data
+from experiments.runs.trainers import measuring_trainer
 from lightning_modules import InpaintingModule, SegmentationModule
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
@@ -50,7 +51,7 @@ class Outcome:
         return f"{how} {self.failure or f'{self.speed:9.1f} images/s   loss {self.loss:.4f}'}"
 
 
-class Stopwatch(pl.Callback):
+class StepTimer(pl.Callback):
     """Time the steps after the first few.
 
     Args:
@@ -115,46 +116,37 @@ def check(
         One outcome per stage, precision, and without and with ``torch.compile``, as soon as it is known.
     """
     with tempfile.TemporaryDirectory() as folder:
-        painter = Path(folder) / "inpaint.ckpt"
-        for stage, precision, compiled in product(("inpaint", "segment"), precisions, (False, True)):
+        inpainter = Path(folder) / "inpaint.ckpt"
+        stages: tuple[Stage, Stage] = ("inpaint", "segment")
+        for stage, precision, compiled in product(stages, precisions, (False, True)):
             pl.seed_everything(0, verbose=False)
             torch.compiler.reset()  # it keeps but a few versions of a function, and every setting is one more
-            watch = Stopwatch(warm_up)
-            trainer = pl.Trainer(
-                accelerator=accelerator,
-                devices=1,
-                precision=precision,
-                max_steps=warm_up + steps,
-                callbacks=[watch, NanGuard()],
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                default_root_dir=folder,
-            )
+            timer, steps_in_all = StepTimer(warm_up), warm_up + steps
+            how: dict[str, Any] = {"accelerator": accelerator, "precision": precision, "max_steps": steps_in_all}
+            trainer = measuring_trainer([timer, NanGuard()], Path(folder), **how)
             try:
                 settings = model_and_data(profile, stage, data)
                 size = [round(side * settings["data"]["scale"]) for side in settings["data"]["image_size"]]
                 image = torch.rand(batch_size, 3, *size, device=trainer.strategy.root_device)
                 batch = {"image": image, "clip": ["noise"] * batch_size, "index": torch.arange(batch_size)}
-                batches: DataLoader[dict[str, Any]] = DataLoader([batch] * (warm_up + steps), batch_size=None)  # type: ignore[arg-type]
-                model = _model(stage, settings["model"], painter)
+                batches: DataLoader[dict[str, Any]] = DataLoader([batch] * steps_in_all, batch_size=None)  # type: ignore[arg-type]
+                model = _model(stage, settings["model"], inpainter)
                 wanted: Any = torch.compile(model, backend=backend) if compiled else model
                 trainer.fit(wanted, batches)
-                if not painter.exists():
-                    trainer.save_checkpoint(painter)
+                if not inpainter.exists():
+                    trainer.save_checkpoint(inpainter)
                 loss = float(trainer.callback_metrics["train/loss"])
-                yield Outcome(stage, precision, compiled, batch_size * steps / watch.seconds, loss)
+                yield Outcome(stage, precision, compiled, batch_size * steps / timer.seconds, loss)
             except Exception as error:  # whatever it is: the other settings are still of interest
                 yield Outcome(stage, precision, compiled, failure=f"{type(error).__name__}: {one_line(error)}")
 
 
-def _model(stage: str, settings: dict[str, Any], painter: Path) -> pl.LightningModule:
+def _model(stage: str, settings: dict[str, Any], inpainter: Path) -> pl.LightningModule:
     """A stage's module, without what would have to be fetched."""
     if stage == "inpaint":
         return InpaintingModule(**(settings | {"perceptual_net": None}))
     nothing = {"perceptual_net": None, "detector_weights": None, "synthesis_weights": None}
-    return SegmentationModule(**(settings | nothing), inpainter_ckpt=str(painter))
+    return SegmentationModule(**(settings | nothing | {"inpainter_ckpt": str(inpainter)}))
 
 
 def gpu_check(profile: str = "paper", data: str = "davis", batch_size: int = 16, steps: int = 50) -> None:

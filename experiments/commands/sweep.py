@@ -25,7 +25,7 @@ from experiments.results.entries import read_entries
 from experiments.results.record import RESULTS, Results
 from experiments.results.writers import FORMATS
 from experiments.runs.lightning_cli import understand
-from experiments.runs.progress import duration
+from experiments.runs.progress_bar import duration
 from experiments.runs.recipe import Recipe, data_options
 from experiments.runs.stages import refuse_failure, train_stage
 from experiments.signatures import Words

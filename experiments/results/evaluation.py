@@ -21,7 +21,7 @@ from experiments.results.record import RESULTS, MadeBy, Part, Results, Settings
 from experiments.results.timing import time_inference
 from experiments.runs import provenance
 from experiments.runs.folder import StageFolder, load_checkpoint
-from experiments.runs.progress import progress_bar
+from experiments.runs.progress_bar import progress_bar
 from experiments.runs.restore import load_data, load_model, segment_folder
 from experiments.runs.settings import DECIDING
 

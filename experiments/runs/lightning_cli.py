@@ -23,10 +23,10 @@ from backdrop.files import sha256, write_text
 from experiments.errors import NothingToDo, RunError, Terminated, warn
 from experiments.runs import provenance
 from experiments.runs.artifacts import InpainterArtifact
-from experiments.runs.composition import find_configs
+from experiments.runs.composition import HELP, compose
 from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
 from experiments.runs.loggers import build_loggers, new_run_id
-from experiments.runs.progress import progress_bar
+from experiments.runs.progress_bar import progress_bar
 from experiments.runs.settings import RunSettings
 from experiments.runs.suggestions import make_command
 
@@ -60,13 +60,13 @@ class ExperimentCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
         """A parser that raises instead of printing its usage and leaving."""
-        return super().init_parser(**{"exit_on_error": False, **kwargs})
+        return super().init_parser(**{"exit_on_error": False, **kwargs, "description": HELP})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Understand the command line, of which shipped configs need not be full paths; keep it as it was given."""
         assert isinstance(args, list)
         self.command = shlex.join(["python", "-m", "experiments", *args])
-        super().parse_arguments(parser, find_configs(args))
+        super().parse_arguments(parser, [*args[:1], *compose(args[1:], trains=True)])
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the names of the run (``--run.…``)."""

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from backdrop.locks import flock, hold
 from experiments.errors import RunError, Terminated
-from experiments.runs.composition import CONFIGS
+from experiments.runs.composition import Composition
+from experiments.runs.composition import Stage as Stage
 
-Stage = Literal["inpaint", "segment"]
 GO_ON = ": the same command goes on from here"
 
 
@@ -33,13 +32,8 @@ def fit_arguments(stage: Stage, folder: Path, data: str, profile: str, backgroun
     Returns:
         Arguments of ``python -m experiments``.
     """
-    configs = ["base.yaml", f"{stage}.yaml", f"data/{data}.yaml", f"profiles/{profile}/{stage}.yaml"]
-    if stage == "segment" and background != "inpainting":
-        own_plates = f"profiles/{profile}/plates.yaml"
-        configs += [f"background/{background}.yaml"]
-        configs += [own_plates] if (CONFIGS / own_plates).is_file() else []
-    where = ["--trainer.default_root_dir", str(folder), "--seed_everything", str(seed)]
-    return ["fit", *(word for config in configs for word in ("--config", config)), *where]
+    named = Composition(stage, data, profile, background)
+    return ["fit", *named.options(), "--trainer.default_root_dir", str(folder), "--seed_everything", str(seed)]
 
 
 def train(

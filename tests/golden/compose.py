@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import lpips
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.cli import LightningArgumentParser
 
-import lightning_modules  # noqa: F401  (importing makes the short class names known)
 from experiments.cli import COMMANDS
-from experiments.runs.composition import CONFIGS, find_configs
+from experiments.runs import composition
+from experiments.runs.composition import CONFIGS
 from experiments.runs.settings import RunSettings  # noqa: F401  (for surface.py)
 
 PROFILES = sorted(path.parent.name for path in CONFIGS.glob("profiles/*/segment.yaml"))
@@ -73,18 +71,14 @@ def model(
     stage: str, profile: str, background: str = "inpainting", ablation: str = "none", inpainter: str | None = None
 ) -> pl.LightningModule:
     """Build the module of a stage as `make` composes it, at a size that a test can train."""
-    files = ["base.yaml", f"{stage}.yaml", "data/demo.yaml", f"profiles/{profile}/{stage}.yaml"]
-    if background != "inpainting":
-        files += [f"background/{background}.yaml"]
-        files += [file for file in (f"profiles/{profile}/plates.yaml",) if (CONFIGS / file).exists()]
-    arguments = [f"--config={file}" for file in files] + _options(SIZES[stage][profile])
-    arguments += ablations(profile)[ablation]
+    named = [f"--stage={stage}", "--data=demo", f"--profile={profile}", f"--background={background}"]
+    arguments = [*named, *_options(SIZES[stage][profile]), *ablations(profile)[ablation]]
     if stage == "segment":
         arguments += _options(NO_WEIGHTS)
     if inpainter is not None:
         arguments += _options({"inpainter_ckpt": inpainter})
-    parser = _parser()
-    made: pl.LightningModule = parser.instantiate(parser.parse_args(find_configs(arguments))).model
+    parser = composition.parser(["model"])
+    made: pl.LightningModule = parser.instantiate(parser.parse_args(composition.compose(arguments))).model
     return made
 
 
@@ -93,10 +87,8 @@ def commands_of_a_run(run: Path, background: str) -> list[list[str]]:
     counts = {"train_clips": 1, "val_clips": 1, "test_clips": 1, "frames_per_clip": 6}
     commands = []
     for stage in ("inpaint", "segment"):
-        files = ["base.yaml", f"{stage}.yaml", "data/demo.yaml", f"profiles/small/{stage}.yaml"]
-        if stage == "segment" and background != "inpainting":
-            files += [f"background/{background}.yaml", "profiles/small/plates.yaml"]
-        command = ["fit", *(f"--config={file}" for file in [*files, "debug.yaml"])]
+        named = [f"--stage={stage}", "--data=demo", "--profile=small", f"--background={background}"]
+        command = ["fit", *named, "--config=debug.yaml"]
         command += [f"--data.init_args.{name}={value}" for name, value in counts.items()]
         command += ["--trainer.accelerator=cpu", f"--trainer.default_root_dir={run / stage}"]
         command += ["--trainer.max_steps=3", "--trainer.val_check_interval=3", "--trainer.log_every_n_steps=1"]
@@ -107,17 +99,6 @@ def commands_of_a_run(run: Path, background: str) -> list[list[str]]:
 
 def _options(values: dict[str, str]) -> list[str]:
     return [f"--model.init_args.{name}={value}" for name, value in values.items()]
-
-
-def _parser() -> LightningArgumentParser:
-    """Understands what a training understands; only the model of it is built."""
-    parser = LightningArgumentParser(exit_on_error=False)
-    parser.add_argument("--config", action="config")
-    parser.add_subclass_arguments(pl.LightningModule, "model", required=True)
-    for part in ("run", "data", "trainer"):
-        parser.add_argument(f"--{part}", type=dict[str, Any], default={})
-    parser.add_argument("--seed_everything", type=int, default=0)
-    return parser
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def test_each_clip_has_a_model_and_all_have_one_result(
     assert results["floors"]["whole_frame"]["j_mean"] == pytest.approx(sum(floors) / len(names))
     assert len(in_this_process) == 2 * len(names)
     segment = in_this_process[1]
-    assert "background/temporal.yaml" in segment and segment[-2:] == SEGMENT
+    assert "--background=temporal" in segment and segment[-2:] == SEGMENT
     shown = capsys.readouterr().out
     assert "mean over clips" in shown and "transductive: the model was trained on the frames that are scored" in shown
 

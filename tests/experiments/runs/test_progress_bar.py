@@ -9,8 +9,8 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import RichProgressBar
 
-from experiments.runs import progress
-from experiments.runs.progress import LineProgress, duration, progress_bar
+from experiments.runs import progress_bar as progress
+from experiments.runs.progress_bar import LineProgress, duration, progress_bar
 
 
 def trainer(step: int) -> Any:  # noqa: ANN401
