@@ -89,8 +89,8 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_ablation_trains_two_steps_after_the_profile(
     config: str, weights: Path, trained: Path, fit_arguments: Callable[..., list[str]]
 ) -> None:
-    painter = f"--model.init_args.inpainter_ckpt={trained}/inpaint/checkpoints/last.ckpt"
-    assert main(fit_arguments(weights / "run", "segment", painter, "--config", config)) == 0
+    inpainter = f"--model.init_args.inpainter_ckpt={trained}/inpaint/checkpoints/last.ckpt"
+    assert main(fit_arguments(weights / "run", "segment", inpainter, "--config", config)) == 0
     folder = StageFolder(weights / "run" / "segment")
     progress = folder.progress()
     assert progress is not None and progress.step == 2

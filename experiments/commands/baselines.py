@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
 
-from callbacks import MaskImages, MaskMetrics
 from datamodules import FramesDataModule
 from experiments.baselines import METHODS
-from experiments.baselines.clip_frames import ClipFrames
-from experiments.baselines.method import Baseline
-from experiments.baselines.module import BaselineModule
+from experiments.baselines.measuring import run_method
 from experiments.errors import RunError, UsageError, one_line, was_terminated
-from experiments.results.evaluation import BEST, tester
+from experiments.results.evaluation import BEST
 from experiments.results.overview import methods_table
-from experiments.results.record import RESULTS, MadeBy, Results, Settings
+from experiments.results.record import RESULTS, Results
 from experiments.results.writers import terminal
-from experiments.runs import provenance
-from experiments.runs.folder import differences
 from experiments.signatures import Config, Data, Groups, Typed
 
 
@@ -41,131 +33,6 @@ def chosen_methods(names: Sequence[str]) -> list[str]:
     if unknown:
         raise UsageError(f"There is no method {unknown[0]}: choose all, or some of {', '.join(METHODS)}.")
     return list(METHODS) if "all" in names else list(dict.fromkeys(names))
-
-
-def settings(name: str, arguments: Mapping[str, Any], config: Mapping[str, Any]) -> Settings:
-    """What decides the numbers of a method, as it is written down.
-
-    Args:
-        name: The method.
-        arguments: Its arguments.
-        config: The merged settings of the data.
-    """
-    data = config["data"]
-    return Settings(
-        data=config["run"].get("data"),
-        profile="baseline",
-        scale=data["init_args"].get("scale"),
-        mode=None,
-        method=name,
-        method_settings=dict(arguments),
-        data_settings={key: data[key] for key in ("class_path", "init_args")},
-        evaluation_precision="32-true",
-    )
-
-
-def finished(path: Path, wanted: Settings, seed: int) -> Results | None:
-    """The results of a method that was measured before.
-
-    Args:
-        path: The file.
-        wanted: Its settings now, see :func:`settings`.
-        seed: Its seed now.
-
-    Returns:
-        What is in the file; None where there is none.
-
-    Raises:
-        RunError: If it was measured with other settings, or cannot be read.
-    """
-    if not path.is_file():
-        return None
-    found = Results.read(path)
-    changed = differences(_compared(found.made_by.settings), _compared(wanted))
-    changed += [f"seed_everything: {found.made_by.seed} -> {seed}"] if found.made_by.seed != seed else []
-    if changed:
-        what = changed[0].removeprefix("model.init_args.")
-        raise RunError(f"{path} was made with other settings ({what}): choose another RUN, or delete that file.")
-    return found
-
-
-def _compared(made: Settings) -> dict[str, Any]:
-    """Settings in the form of a training's config; how many frames a batch has changes nothing."""
-    data = dict(made.data_settings or {})
-    arguments = {key: value for key, value in data["init_args"].items() if key != "batch_size"}
-    data = json.loads(json.dumps({**data, "init_args": arguments}))
-    return {"data": data, "model": {"init_args": made.method_settings}}
-
-
-def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[MaskMetrics, dict[str, Any]]:
-    """Run the test loop over a baseline.
-
-    Args:
-        baseline: The method.
-        data: A data module after ``setup("test")``.
-        folder: Where its picture sheet goes, ``images/test_sheet.png``.
-
-    Returns:
-        What has measured it; and seconds per frame, by the clock and of the processor.
-    """
-    dataset = data.dataset("test")
-    clips = data.whole_clips("test") if baseline.whole_clips else dataset.clips
-    frames = [ClipFrames(clip, dataset.frame_numbers(number)) for number, clip in enumerate(clips)]
-    metrics, module = MaskMetrics(), BaselineModule(baseline, frames)
-    trainer = tester([metrics, MaskImages(directory=str(folder / "images"))], folder)
-    trainer.test(module, datamodule=data, verbose=False)
-    return metrics, module.watch.per_frame()
-
-
-def run_method(
-    name: str,
-    arguments: Mapping[str, Any],
-    folder: Path,
-    data: FramesDataModule,
-    config: Mapping[str, Any],
-    command: str,
-) -> Results:
-    """Measure one method and write its ``results.json``, unless that was done before.
-
-    Args:
-        name: The method.
-        arguments: Its arguments.
-        folder: The run folder.
-        data: A data module after ``setup("test")``.
-        config: The merged settings of the data.
-        command: What the user typed, for the record.
-
-    Returns:
-        What is in the file: as of ``evaluate``; ``made_by`` has ``seconds_per_frame`` and
-        ``processor_seconds_per_frame`` too.
-
-    Raises:
-        RunError: If the method cannot run, or was measured with other settings.
-    """
-    own = folder / "baselines" / name
-    path, wanted = own / RESULTS["held_out"], settings(name, arguments, config)
-    seed = int(config["seed_everything"] or 0)
-    before = finished(path, wanted, seed)
-    if before is not None:
-        print(f"{name}: finished before, {path}", flush=True)
-        return before
-    print(f"{name}: {len(data.dataset('test'))} frames", flush=True)
-    pl.seed_everything(seed, workers=True, verbose=False)
-    baseline = METHODS[name](**arguments)
-    metrics, seconds = measure(baseline, data, own)
-    made_by = MadeBy(
-        command=command,
-        **provenance.commit(),
-        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        seed=seed,
-        settings=replace(wanted, threshold=metrics.threshold, thresholds=metrics.test.levels),
-        versions=provenance.versions(),
-        labels_used=f"{baseline.labels}; {BEST}",
-        **seconds,
-    )
-    results = Results.of(metrics.results, made_by)
-    results.write(path)
-    return results
 
 
 def baselines(

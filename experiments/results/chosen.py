@@ -18,6 +18,7 @@ from datamodules.dataset import finished
 from experiments.results.record import Part
 from experiments.results.table import Cell, Column, Table, row
 from experiments.results.writers import comma_separated
+from experiments.runs.trainers import measuring_trainer
 
 FRAMES: dict[Part, str] = {"held_out": "frames.csv", "trained": "frames_trained.csv"}
 """The table of the frames, by the part that was evaluated."""
@@ -83,17 +84,7 @@ def draw_chosen(
         (row["clip"], row["frame"]): f"{kind} {'J' if measure == 'j' else 'box IoU'} {row[measure]:.3f}"
         for kind, row in choose(rows)
     }
-    trainer = pl.Trainer(
-        accelerator="auto",
-        devices=1,
-        precision="32-true",
-        logger=False,
-        callbacks=[ChosenFrames(path, notes)],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        default_root_dir=path.parent,
-    )
+    trainer = measuring_trainer([ChosenFrames(path, notes)], path.parent)
     trainer.test(model, datamodule=SomeFrames(data, list(notes)), verbose=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,9 +21,9 @@ from experiments.results.record import RESULTS, MadeBy, Part, Results, Settings
 from experiments.results.timing import time_inference
 from experiments.runs import provenance
 from experiments.runs.folder import StageFolder, load_checkpoint
-from experiments.runs.progress_bar import progress_bar
 from experiments.runs.restore import load_data, load_model, segment_folder
 from experiments.runs.settings import DECIDING
+from experiments.runs.trainers import measuring_trainer
 
 TRAINED_BY = ("commits", "command", "inpainter_commits", "inpainter_command")
 BEST = "best_* uses test labels to choose a threshold"
@@ -114,7 +114,7 @@ def evaluate(
     model = load_model(folder, checkpoint, variant.subjects)
     data = load_data(config)
     metrics = MaskMetrics()
-    trainer = tester([metrics, MaskImages(directory=str(images))], folder.path)
+    trainer = measuring_trainer([metrics, MaskImages(directory=str(images))], folder.path, progress=True)
     trainer.test(model, datamodule=data, verbose=False)
     if not metrics.results:
         raise NothingToScore(
@@ -153,25 +153,6 @@ def evaluate(
         keep_frames(run, metrics)
     results.write(variant.file(run))
     return results
-
-
-def tester(callbacks: Sequence[pl.Callback], folder: Path) -> pl.Trainer:
-    """The trainer of all test loops: one device, float32, no logger, with progress.
-
-    Args:
-        callbacks: What measures and draws.
-        folder: Its default folder.
-    """
-    return pl.Trainer(
-        accelerator="auto",
-        devices=1,  # several devices would repeat frames to fill up
-        precision="32-true",
-        logger=False,
-        callbacks=[*callbacks, progress_bar()],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
 
 
 def _warn_of_another_inpainter(run: Path, folder: StageFolder, config: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ class InpainterArtifact(pl.Callback):
 
     @rank_zero_only
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stage 2: note which painter is used. W&B refuses this offline."""
+        """Stage 2: note which inpainter is used. W&B refuses this offline."""
         if self.used is not None and wandb_mode() == "online":
             for logger in self._loggers(trainer):
                 logger.experiment.use_artifact(self._artifact(self.used))

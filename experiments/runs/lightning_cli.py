@@ -109,7 +109,7 @@ class ExperimentCLI(LightningCLI):
         command = make_command("train-inpaint", config.as_dict(), made.path.parent)
         pass_it = f"pass --model.init_args.inpainter_ckpt {made.last}, which {command} makes."
         if given is None:
-            raise RunError(f"Stage 2 needs the painter of stage 1: {pass_it}")
+            raise RunError(f"Stage 2 needs the inpainter of stage 1: {pass_it}")
         path = Path(given)
         if not path.is_file():
             how = f"make it with {command}." if path == made.last else pass_it
@@ -146,7 +146,7 @@ class ExperimentCLI(LightningCLI):
         changed = differences(old, new)
         if changed == [INPAINTER_CHANGED]:
             raise RunError(
-                f"The painter {config.model.init_args.inpainter_ckpt} was trained further, or replaced, since "
+                f"The inpainter {config.model.init_args.inpainter_ckpt} was trained further, or replaced, since "
                 f"{self.folder.path} was trained over it: stage 2 must start anew: delete {self.folder.path}."
             )
         if changed:

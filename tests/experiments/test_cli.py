@@ -115,7 +115,7 @@ def test_stage_2_before_stage_1_says_what_to_run(
     assert not (tmp_path / "segment").exists()
 
 
-def test_stage_2_without_a_painter_says_what_to_pass(
+def test_stage_2_without_an_inpainter_says_what_to_pass(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
 ) -> None:
     arguments = [a for a in fit_arguments(tmp_path, "segment") if "inpainter_ckpt" not in a]
@@ -125,9 +125,9 @@ def test_stage_2_without_a_painter_says_what_to_pass(
 def test_stage_2_over_something_else_says_so(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
 ) -> None:
-    painter = tmp_path / "inpaint" / "checkpoints" / "last.ckpt"
-    painter.parent.mkdir(parents=True)
-    painter.write_bytes(b"no checkpoint")
+    inpainter = tmp_path / "inpaint" / "checkpoints" / "last.ckpt"
+    inpainter.parent.mkdir(parents=True)
+    inpainter.write_bytes(b"no checkpoint")
     assert "last.ckpt" in refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
 
 
@@ -174,7 +174,7 @@ def test_other_settings_are_refused(
     assert "model.init_args.learning_rate: 0.003 -> 0.5" in line and "choose another RUN" in line
 
 
-def test_a_painter_that_was_trained_further(
+def test_an_inpainter_that_was_trained_further(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
 ) -> None:
     for stage, steps in (("inpaint", 2), ("segment", 2), ("inpaint", 3)):

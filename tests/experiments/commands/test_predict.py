@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from experiments.cli import main
-from experiments.commands import predict
-from experiments.commands.predict import Found, VideoWriter, _at_full_size, draw, union
+from experiments.prediction import apply
+from experiments.prediction.overlays import draw, video_writer
+from experiments.prediction.predictor import Found, Predictor, _at_full_size, union
 from tests import fake_data
 
 HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
@@ -129,13 +130,13 @@ def test_an_interruption_leaves_the_former_prediction(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(predict, "draw", interrupt)
+        patch.setattr(apply, "draw", interrupt)
         assert main(arguments) == 130
         assert not output.exists()
         patch.undo()
         assert main(arguments) == 0
         before = everything(output)
-        patch.setattr(predict, "draw", interrupt)
+        patch.setattr(apply, "draw", interrupt)
         assert main(arguments) == 130
     assert everything(output) == before and not (output / ".part").exists()
 
@@ -224,7 +225,7 @@ def test_a_bad_input_is_named(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert main(["predict", str(alone), str(tmp_path / name), "--output", str(tmp_path / "out")]) == 1
-    error = capsys.readouterr().err
+    error = capsys.readouterr().err.removeprefix("Predicting: 1\n")
     assert error.startswith("error: ") and expected in error and error.count("\n") == 1
 
 
@@ -273,7 +274,7 @@ def test_subjects_have_lines_and_masks_of_their_own(
     corner[:9, :9] = 1
     two = [Found(corner, (0.0, 0.0, 9.0, 9.0), 0.7), Found(corner[::-1], (0.0, 39.0, 9.0, 48.0), 0.25)]
     found = [two, two[:1]] if several else [two[:1], two[:1]]
-    monkeypatch.setattr(predict.Predictor, "__call__", lambda self, images: found)
+    monkeypatch.setattr(Predictor, "__call__", lambda self, images: found)
     output = tmp_path / "out"
     more = ["--subjects", "2"] if several else []
     assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output), *more]) == 0
@@ -315,9 +316,9 @@ def test_a_number_of_subjects_out_of_range_is_refused(
 
 
 def test_an_odd_size_is_kept(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "odd.mp4", 30000 / 1001) as writer:
+    with video_writer(tmp_path / "odd.mp4", 30000 / 1001) as write:
         for _ in range(3):
-            writer.write(np.zeros((33, 45, 3), dtype=np.uint8))
+            write(np.zeros((33, 45, 3), dtype=np.uint8))
     with av.open(str(tmp_path / "odd.mp4")) as file:
         stream = file.streams.video[0]
         assert (stream.height, stream.width) == (33, 45)
@@ -325,7 +326,7 @@ def test_an_odd_size_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_failed_video_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), VideoWriter(tmp_path / "half.mp4", 10) as writer:
-        writer.write(np.zeros((32, 32, 3), dtype=np.uint8))
+    with pytest.raises(RuntimeError), video_writer(tmp_path / "half.mp4", 10) as write:
+        write(np.zeros((32, 32, 3), dtype=np.uint8))
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []

@@ -56,6 +56,6 @@ def test_background_only_trains_in_two_processes(
 ) -> None:
     """``S`` learns nothing then, and ``ddp`` refuses parameters without a gradient at the second step."""
     arguments = fit_arguments(tmp_path, "segment", "--model.init_args.mode=background_only")
-    painter = f"--model.init_args.inpainter_ckpt={StageFolder(trained / 'inpaint').last}"
-    fit(root, [*arguments, painter], strategy="ddp")
+    inpainter = f"--model.init_args.inpainter_ckpt={StageFolder(trained / 'inpaint').last}"
+    fit(root, [*arguments, inpainter], strategy="ddp")
     check_files(StageFolder(tmp_path / "segment"), 2)

@@ -1,0 +1,160 @@
+"""Apply a trained run to footage, and write what it finds into a folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backdrop.files import write_text
+from backdrop.progress import progress
+from callbacks.png import save_png
+from datamodules.readers import ImageFrames, VideoFrames, video_rate
+from experiments.errors import RunError, warn
+from experiments.prediction.footage import batches, file_names, left_out_line, open_input, output_names
+from experiments.prediction.overlays import draw, video_writer
+from experiments.prediction.predictor import Predictor, union
+from experiments.runs.folder import absent, remove_empty
+from experiments.runs.restore import load_data, load_model, segment_folder
+
+BATCH = 16
+HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
+PARTS = ("overlays", "overlay.mp4", "masks", "subjects", "boxes.csv")
+
+
+def apply(
+    run: Path,
+    source: Path,
+    output: Path,
+    threshold: float = 0.5,
+    checkpoint: Literal["last", "best"] = "last",
+    soft: bool = False,
+    subjects: int = 1,
+) -> int:
+    """Apply a trained run to an image, a folder of images or a video.
+
+    Args:
+        run: The run folder.
+        source: The input.
+        output: Folder for ``overlays/`` (or ``overlay.mp4``), ``masks/`` and ``boxes.csv``, and for more than one
+            subject ``subjects/``; a former prediction in it is replaced.
+        threshold: Mask values from here on count as subject, in (0, 1).
+        checkpoint: ``last`` or ``best``.
+        soft: Write masks as grey values (0 to 255) instead of 0 and 255.
+        subjects: Most subjects to find in a frame.
+
+    Returns:
+        Number of frames; those that cannot be read are left out, and a warning says which.
+
+    Raises:
+        RunError: If the run or the input cannot be read.
+        ValueError: If no frame of the input can be read.
+    """
+    if not 0 < threshold < 1:
+        raise RunError(f"The threshold is {threshold}, expected a number between 0 and 1.")
+    folder = segment_folder(run)
+    frames = open_input(source)
+    size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    predictor = Predictor(load_model(folder, checkpoint, subjects), size, device)
+    rate = None if isinstance(frames, ImageFrames) else video_rate(source)
+    left_out: dict[int, str] = {}
+    with replacing(output) as part:
+        count = _write(predictor, frames, rate, part, threshold, soft, left_out, subjects > 1)
+    if left_out:
+        warn(left_out_line(frames, count, left_out))
+    return count
+
+
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A folder for a new prediction, which replaces the former one in ``output`` once it is complete.
+
+    Args:
+        output: The folder that the user asked for; what else lies in it stays.
+
+    Yields:
+        An empty folder inside ``output``; gone in the end, also after an error, when ``output`` is as it was.
+
+    Raises:
+        RunError: If ``output`` holds files under the names of a prediction's that are none.
+    """
+    table = output / "boxes.csv"
+    former = table.is_file() and table.read_text(errors="replace").startswith(",".join(HEADER[:-1]))
+    taken = [name for name in PARTS if (output / name).exists()]
+    if taken and not former:
+        raise RunError(f"{output / taken[0]} is there already and was made by no prediction: choose another OUTPUT.")
+    part, before = output / ".part", absent(output)
+    shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+    part.mkdir(parents=True)
+    try:
+        yield part
+        for name in taken:  # boxes.csv, by which a prediction is known, goes last and comes first
+            old = output / name
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for new in sorted(part.iterdir()):
+            os.replace(new, output / new.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        remove_empty(before)
+
+
+def _write(
+    predictor: Predictor,
+    frames: ImageFrames | VideoFrames,
+    rate: float | None,
+    output: Path,
+    threshold: float,
+    soft: bool,
+    left_out: dict[int, str],
+    several: bool,
+) -> int:
+    """Predict every frame and write what is found; ``rate`` is a video's frames per second.
+
+    For ``several`` subjects there is a line in the table and a mask in ``subjects/`` for each.
+
+    Frames that cannot be read are entered in ``left_out``; the only frame there is raises instead, with its own reason.
+    """
+    names = file_names(frames) if isinstance(frames, ImageFrames) else {}
+    stems = output_names(names)
+    video = nullcontext() if rate is None else video_writer(output / "overlay.mp4", rate)
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow([*HEADER, "subject"] if several else HEADER)
+
+    def save_mask(mask: NDArray[np.float32], name: str) -> None:
+        values = mask if soft else (mask >= threshold).astype(np.float32)
+        save_png(output / name, (values * 255).round().astype(np.uint8))
+
+    count = 0
+    broken = left_out.__setitem__ if len(frames) > 1 else None
+    with progress(len(frames) or None, "Predicting") as tick, video as add_to_video:
+        for numbers, images in batches(frames.frames(broken=broken), BATCH):
+            for number, image, found in zip(numbers, images, predictor(images), strict=True):
+                file = names[number] if isinstance(frames, ImageFrames) else frames.path.name
+                stem = stems.get(number, f"{number:06d}")
+                overlay = draw(image, found, threshold)
+                if add_to_video is None:
+                    save_png(output / "overlays" / f"{stem}.png", overlay)
+                else:
+                    add_to_video(overlay)
+                save_mask(union(found), f"masks/{stem}.png")
+                for place, subject in enumerate(found, start=1):
+                    corners = (f"{value:.1f}" for value in subject.box)
+                    row = [number, *corners, f"{subject.confidence:.4f}", file]
+                    rows.writerow([*row, place] if several else row)
+                    if several:
+                        save_mask(subject.mask, f"subjects/{stem}_{place}.png")
+                count += 1
+                tick()
+    write_text(output / "boxes.csv", table.getvalue())
+    return count

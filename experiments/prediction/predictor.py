@@ -1,0 +1,87 @@
+"""What a trained model says of the subjects of a frame, at the frame's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from backdrop.boxes import to_corners
+from datamodules.readers import resize
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the model says of one subject of a frame.
+
+    Attributes:
+        mask: Soft mask at the frame's own size, (H, W), in [0, 1].
+        box: (x0, y0, x1, y1) in pixels of the frame, on pixel edges, clipped to the frame.
+        confidence: Probability of the box's cell or, of several subjects, the share of the cells that agree on it, in
+            [0, 1].
+    """
+
+    mask: NDArray[np.float32]
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+class Predictor:
+    """A trained model together with the size it works at.
+
+    Args:
+        model: The segmentation model.
+        working_size: (height, width) in pixels of the images that it was trained on.
+        device: Where to compute.
+    """
+
+    def __init__(self, model: pl.LightningModule, working_size: tuple[int, int], device: torch.device) -> None:
+        self.model, self.working_size, self.device = model.to(device).eval(), working_size, device
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[Pixels]) -> list[list[Found]]:
+        """Find the subjects in a few frames.
+
+        Args:
+            images: RGB, (H, W, 3) each, of any size.
+
+        Returns:
+            The subjects of each frame, the surest first, one at least.
+        """
+        small = np.stack([resize(image, self.working_size) for image in images])
+        batch = torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, h, w)
+        output: dict[str, Any] = self.model.predict_step({"image": batch}, 0)
+        if "subject_mask" in output:
+            masks, boxes, confidences = (output[f"subject_{name}"] for name in ("mask", "box", "confidence"))
+        else:
+            masks, boxes, confidences = output["mask"], output["box"][:, None], output["confidence"][:, None]
+        return [
+            [
+                _at_full_size(masks[i, n, None], boxes[i, n], float(confidences[i, n]), image.shape[:2])
+                for n in confidences[i].nonzero().flatten().tolist()
+            ]
+            for i, image in enumerate(images)
+        ]
+
+
+def union(found: Sequence[Found]) -> NDArray[np.float32]:
+    """The soft mask of all subjects of a frame, (H, W), in [0, 1]."""
+    joined: NDArray[np.float32] = np.max([subject.mask for subject in found], axis=0)
+    return joined
+
+
+def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int, ...]) -> Found:
+    """Scale a mask (1, h, w) and a box (4,) to a frame of ``size`` (H, W)."""
+    height, width = size
+    large = functional.interpolate(mask[None].float(), (height, width), mode="bilinear", align_corners=False)
+    x0, y0, x1, y1 = to_corners(box[None], (height, width))[0].tolist()
+    return Found(large[0, 0].clamp(0, 1).cpu().numpy(), (x0, y0, x1, y1), confidence)
