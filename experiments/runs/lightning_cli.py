@@ -22,10 +22,9 @@ import lightning_modules  # noqa: F401
 from backdrop.files import sha256, write_text
 from experiments.errors import NothingToDo, RunError, Terminated, warn
 from experiments.runs import provenance
-from experiments.runs.artifacts import InpainterArtifact
 from experiments.runs.composition import HELP, compose
 from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
-from experiments.runs.loggers import build_loggers, new_run_id
+from experiments.runs.loggers import InpainterArtifact, build_loggers, new_run_id
 from experiments.runs.progress_bar import progress_bar
 from experiments.runs.settings import RunSettings
 from experiments.runs.suggestions import make_command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,7 +75,7 @@ def load_model(
     return model.eval()
 
 
-def load_data(config: dict[str, Any]) -> pl.LightningDataModule:
+def load_data(config: Mapping[str, Any]) -> pl.LightningDataModule:
     """Build the data module that a saved config describes.
 
     Args:
@@ -86,13 +87,28 @@ def load_data(config: dict[str, Any]) -> pl.LightningDataModule:
     Raises:
         RunError: If the config does not fit the data module of this version.
     """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(pl.LightningDataModule, "data")
     try:
-        built = parser.instantiate_classes(parser.parse_object({"data": config["data"]}))
+        return build_data(config)
     except (KeyError, ValueError) as error:
         raise RunError(f"The saved config does not fit this version's data modules: {error}") from error
-    data: pl.LightningDataModule = built.data
+
+
+def build_data(config: Mapping[str, Any]) -> pl.LightningDataModule:
+    """Build the data module of a config; nothing is read or decoded.
+
+    Args:
+        config: The config, of which only ``data`` is read.
+
+    Returns:
+        The data module.
+
+    Raises:
+        KeyError: If there is none in the config.
+        ValueError: If a setting is out of its range.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(pl.LightningDataModule, "data")
+    data: pl.LightningDataModule = parser.instantiate_classes(parser.parse_object({"data": config["data"]})).data
     return data
 
 

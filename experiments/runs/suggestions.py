@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.runs.composition import CONFIGS
+from experiments.runs.composition import INPAINTING, names
 
 
 def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
@@ -25,7 +25,7 @@ def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
     named = config.get("run") or {}
     data = (config.get("data") or {}).get("init_args") or {}
     name, profile = named.get("data"), named.get("profile")
-    if not (CONFIGS / "data" / f"{name}.yaml").is_file() or not (CONFIGS / "profiles" / f"{profile}").is_dir():
+    if name not in names("data") or profile not in names("profile"):
         return f"`python -m experiments fit` with your own configs, as far as `make {targets}` would go, in {run}"
     values = {
         "DATA": name,
@@ -39,7 +39,7 @@ def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
         "SEED": config.get("seed_everything"),
         "RUN": run,
     }
-    usual = {"RESOLUTION": "480p", "PROFILE": "small", "BACKGROUND": "inpainting", "SEED": 0}
+    usual = {"RESOLUTION": "480p", "PROFILE": "small", "BACKGROUND": INPAINTING, "SEED": 0}
     words = [
         f"{variable}={shlex.quote(str(value).replace('$', '$$'))}"
         for variable, value in values.items()

@@ -10,7 +10,7 @@ import pytest
 from pytorch_lightning.loggers import WandbLogger
 
 from backdrop.files import sha256
-from experiments.runs.artifacts import InpainterArtifact
+from experiments.runs.loggers import InpainterArtifact
 
 
 class Logger(WandbLogger):
