@@ -60,14 +60,22 @@ def short_name(setting: str) -> str:
     """A setting in a name: of a config its file's, of an option the last part of its name and the value.
 
     Args:
-        setting: ``--config=ablations/joint.yaml`` or ``--model.init_args.s_min=0.1``.
+        setting: ``--config=ablations/joint.yaml`` or ``--model.init_args.detector.s_min=0.1``.
 
     Returns:
-        ``joint`` or ``s_min=0.1``, fit for a folder's name.
+        ``joint`` or ``s_min=0.1``, fit for a folder's name; a prior's keep its name: ``mask_prior_level=0.001``.
     """
     name, _, value = setting.removeprefix("--").partition("=")
-    text = Path(value).stem if name == "config" else f"{name.split('.')[-1]}={value}"
+    group, _, own = name.rpartition(".")
+    prior = re.search(r"\w+_prior$", group)
+    text = Path(value).stem if name == "config" else f"{f'{prior[0]}_' if prior else ''}{own}={value}"
     return re.sub(r"[^\w.=+-]+", "_", text)
+
+
+def by_name(setting: str) -> tuple[bool, str, str]:
+    """Sorts settings: configs first, in the order in which they were given, as later ones win; then by name."""
+    name = setting.partition("=")[0]
+    return name != "--config", name.split(".")[0], short_name(f"{name}=")
 
 
 def data_options(words: Sequence[str]) -> list[str]:
