@@ -250,10 +250,10 @@ class BoxPrior(Prior):
 
     Args:
         weight: Its weight.
-        size: Its target, one number or (width, height), fractions of the frame.
+        size: Its target, a fraction of the frame's width and height.
     """
 
-    size: float | tuple[float, float] = 0.4
+    size: float = 0.4
 
     def __post_init__(self) -> None:
         """Check the ranges."""

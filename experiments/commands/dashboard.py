@@ -12,6 +12,7 @@ from experiments.commands.sweep import SWEEPS, find_sweep, load_sweep
 from experiments.errors import RunError, one_line
 from experiments.reporting.templates import template
 from experiments.runs.loggers import has_account
+from experiments.runs.recipe import own_name
 from experiments.runs.settings import RunSettings
 
 if TYPE_CHECKING:

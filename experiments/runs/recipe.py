@@ -63,13 +63,18 @@ def short_name(setting: str) -> str:
         setting: ``--config=ablations/joint.yaml`` or ``--model.init_args.detector.s_min=0.1``.
 
     Returns:
-        ``joint`` or ``s_min=0.1``, fit for a folder's name; a prior's keep its name: ``mask_prior_level=0.001``.
+        ``joint`` or ``s_min=0.1``, fit for a folder's name.
     """
     name, _, value = setting.removeprefix("--").partition("=")
+    text = Path(value).stem if name == "config" else f"{own_name(name)}={value}"
+    return re.sub(r"[^\w.=+-]+", "_", text)
+
+
+def own_name(name: str) -> str:
+    """The last part of a setting's name, ``s_min``; of those of a prior its last two, ``mask_prior_level``."""
     group, _, own = name.rpartition(".")
     prior = re.search(r"\w+_prior$", group)
-    text = Path(value).stem if name == "config" else f"{f'{prior[0]}_' if prior else ''}{own}={value}"
-    return re.sub(r"[^\w.=+-]+", "_", text)
+    return f"{prior[0]}_{own}" if prior else own
 
 
 def by_name(setting: str) -> tuple[bool, str, str]:

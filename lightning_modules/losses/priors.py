@@ -1,6 +1,5 @@
 """Weak priors on the box, the confidence and the mask (Sec. 3.2; appendix, Eq. 7)."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -9,14 +8,14 @@ from torch import Tensor
 MaskPriorKind = Literal["none", "l1", "l2", "v"]
 
 
-def box_prior(box: Tensor, size: float | Sequence[float] = 0.4) -> Tensor:
+def box_prior(box: Tensor, size: float = 0.4) -> Tensor:
     """Squared distance of the batch-mean size from a target and of the batch-mean centre from the frame's centre.
 
     On means: each single box stays free to be large, small or off-centre.
 
     Args:
         box: (B, 4).
-        size: Target half-extent, one number or (width, height), as fractions of the frame.
+        size: Target half-extent, a fraction of the frame's width and height.
 
     Returns:
         Scalar.

@@ -44,7 +44,7 @@ def test_g_reaches_p_always_and_the_box_only_where_that_is_asked_for(reaches_box
         (MaskPrior, {"level": 2.0}, "level of MaskPrior is 2.0, expected 0 to 1."),
         (MaskPrior, {"weight": -1.0}, "weight of MaskPrior is -1.0, expected at least 0."),
         (BoxPrior, {"weight": -1.0}, "weight of BoxPrior is -1.0, expected at least 0."),
-        (BoxPrior, {"size": (0.4, 1.5)}, r"size of BoxPrior is \(0.4, 1.5\), expected 0 to 1."),
+        (BoxPrior, {"size": 1.5}, "size of BoxPrior is 1.5, expected 0 to 1."),
         (ConfidencePrior, {"weight": -0.1}, "weight of ConfidencePrior is -0.1, expected at least 0."),
         (BoxFit, {"warmup": 1.5}, "warmup of BoxFit is 1.5, expected 0 to 1."),
         (BoxFit, {"trim": 0.7}, "trim of BoxFit is 0.7, expected 0 to 0.5."),

@@ -69,7 +69,7 @@ def test_the_reconstruction_loss_is_the_weighted_sum() -> None:
 def test_the_box_prior_acts_on_batch_means() -> None:
     balanced = torch.tensor([[-0.5, 0.2, 0.3, 0.4], [0.5, -0.2, 0.5, 0.4]])
     torch.testing.assert_close(box_prior(balanced, 0.4), torch.tensor(0.0))
-    torch.testing.assert_close(box_prior(balanced, (0.5, 0.2)), torch.tensor(0.1**2 + 0.2**2))
+    torch.testing.assert_close(box_prior(balanced, 0.2), torch.tensor(2 * 0.2**2))
     moved = balanced + torch.tensor([0.1, 0.0, 0.0, 0.0])
     torch.testing.assert_close(box_prior(moved, 0.4), torch.tensor(0.01))
 
