@@ -110,7 +110,7 @@ def settings_error(error: BaseException) -> str:
     if said == "the following arguments are required: root":
         return f"{class_path} needs to know where the data are: add --data.init_args.root PATH (with make, ROOT=PATH)"
     option = re.search(r"(?:Option |does not accept option |unrecognized arguments: --)'?(\w[\w.]*)", said)
-    near = _near(option[1], class_path) if option else ""
+    near = _near(option[1], class_path) if option and (class_path or option[1].startswith("trainer.")) else ""
     return f"{where.removesuffix('.init_args')}: {class_path}: {said}{near}" if class_path else f"{whole}{near}"
 
 
