@@ -76,7 +76,7 @@ def _marks(kind: type, parts: Sequence[str], arguments: Mapping[str, Any]) -> It
         deeper, nested = deeper[1:], inside.get("init_args") or {}
     else:
         nested = inside
-    member = import_class(inside["class_path"]) if "class_path" in inside else _class_in(annotation)
+    member = import_class(inside["class_path"]) if "class_path" in inside else class_in(annotation)
     if deeper and member is not None:
         yield from _marks(member, deeper, nested)
 
@@ -111,10 +111,10 @@ def import_class(path: str) -> type | None:
     return found if isinstance(found, type) else None
 
 
-def _class_in(annotation: Any) -> type | None:  # noqa: ANN401
+def class_in(annotation: Any) -> type | None:  # noqa: ANN401
     """The one class of ours in an annotation, such as ``Annotated[Detector | None, ...]``."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return annotation if annotation.__module__ != "builtins" else None
     if get_origin(annotation) is Annotated:
-        return _class_in(get_args(annotation)[0])
-    return next(filter(None, map(_class_in, get_args(annotation))), None)
+        return class_in(get_args(annotation)[0])
+    return next(filter(None, map(class_in, get_args(annotation))), None)

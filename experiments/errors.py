@@ -14,6 +14,9 @@ from typing import NoReturn
 
 from jsonargparse import ArgumentError
 
+from backdrop.settings import argument_types, class_in, import_class
+
+_UNION = "Does not validate against any of the Union subtypes Subtypes:"
 TYPES = {
     "<class 'int'>": "a whole number",
     "<class 'float'>": "a number",
@@ -84,43 +87,46 @@ def settings_error(error: BaseException) -> str:
     Returns:
         One sentence.
     """
-    text = one_line(error)
-    raised = re.search(r"Errors: - (.*?) - Expected a ", text)
-    if text.startswith("Does not validate against") and raised:  # what the constructor of a model or of data said
-        return raised.group(1)
-    end = r"(?= - Expected a | Given value type|$)"
-    details = re.findall(r"Problem with given class_path '([^']+)': ?(?:- )?(.*?)" + end, text)
-    key = re.search(r'Parser key "([^"]+)"', text)
-    if not details:
-        return _wrong_value(text) or f"{text}{_near_setting_of_the_trainer(text)}"
-    where = key.group(1) if key else ""
-    class_path, said = details[-1]
-    if said.startswith("Parser key ") and (wrong := _wrong_value(text[text.rindex(said) :], f"{where}.init_args.")):
-        return wrong
+    text = whole = one_line(error)
+    parts, own, class_path = list[str](), "", ""
+    while True:
+        if key := re.match(r'Parser key "([^"]+)": ?(?:- )?(.+)', text):
+            parts, own, text = [*parts, key[1]], "", key[2]
+        elif union := re.match(rf"{_UNION} (\[.*?\]) Errors: - (?!Expected )(.+)", text):
+            own, text = union[1], union[2]
+        elif given := re.match(r"Problem with given class_path '([^']+)': ?(?:- )?(.+)", text):
+            class_path, text = given[1], given[2]
+            parts += [] if class_path in own else ["init_args"]  # a group of settings names no class
+        else:
+            break
+    said = re.split(r" - Expected a | Given value type", text)[0]
+    if whole.startswith(_UNION):  # what the constructor of a model or of data said
+        return said
+    where = ".".join(parts)
+    if wrong := _wrong_value(text):
+        return f"{where} is {wrong}"
+    if unknown := re.search(r"Expected a dot import path string: (\S+)", text):
+        return f"{where} is {unknown[1]}, expected the name of a class"
     if said == "the following arguments are required: root":
         return f"{class_path} needs to know where the data are: add --data.init_args.root PATH (with make, ROOT=PATH)"
-    option = re.search(r"Option '([^']+)' is not accepted", said)
-    near = _near(option.group(1), class_path) if option else ""
-    return f"{where}{': ' if where else ''}{class_path}: {said}{near}"
+    option = re.search(r"(?:Option |does not accept option |unrecognized arguments: --)'?(\w[\w.]*)", said)
+    near = _near(option[1], class_path) if option and (class_path or option[1].startswith("trainer.")) else ""
+    return f"{where.removesuffix('.init_args')}: {class_path}: {said}{near}" if class_path else f"{whole}{near}"
 
 
-def _wrong_value(text: str, above: str = "") -> str | None:
-    """Say in plain words that a value is of another type; None where the message says something else.
+def _wrong_value(text: str) -> str | None:
+    """A value and what was expected, in plain words; None where the message is not of a wrong type.
 
     Args:
-        text: A message of jsonargparse.
-        above: What belongs before the name of the setting.
+        text: A message of jsonargparse, without the name of the setting.
     """
     end = r"(?= - Expected | Given value|$)"
-    one = re.match(rf'Parser key "([^"]+)": (Expected an? .+?)\. Got value: (.*?){end}', text)
-    union = r"Does not validate .*? Errors: - (.+?) Given value type: .+? Given value: "
-    several = re.match(rf'Parser key "([^"]+)": {union}(.*?){end}', text)
+    one = re.match(rf"(Expected an? .+?)\. Got value: (.*?){end}", text)
+    several = re.match(rf"{_UNION} .*? Errors: - (.+?) Given value type: .+? Given value: (.*?){end}", text)
     if not (found := one or several):
         return None
-    name, expected, value = found.groups()
-    kinds = [re.sub("^Expected an? ", "", kind) for kind in expected.split(" - ")]
-    words = [_in_words(kind) for kind in kinds]
-    return f"{above}{name} is {value}, expected {' or '.join(map(str, words))}" if None not in words else None
+    words = [_in_words(re.sub("^Expected an? ", "", kind)) for kind in found[1].split(" - ")]
+    return f"{found[2]}, expected {' or '.join(map(str, words))}" if None not in words else None
 
 
 def _in_words(kind: str) -> str | None:
@@ -130,19 +136,22 @@ def _in_words(kind: str) -> str | None:
     return TYPES.get(kind)
 
 
-def _near_setting_of_the_trainer(text: str) -> str:
-    """The setting of the trainer that an unknown one looks like."""
-    option = re.search(r"unrecognized arguments: --trainer\.(\w+)", text)
-    return _near(option.group(1), "pytorch_lightning.Trainer") if option else ""
-
-
 def _near(option: str, class_path: str) -> str:
-    """The parameter of a class that a misspelt one looks like, as the end of a sentence; empty where none does."""
-    module, _, name = class_path.rpartition(".")
-    kinds = getattr(getattr(sys.modules.get(module), name, None), "__mro__", ())
-    names = {parameter for kind in kinds for parameter in inspect.signature(kind.__init__).parameters}
-    close = difflib.get_close_matches(option, names - {"self", "args", "kwargs"}, 1)
-    return f": did you mean {close[0]}?" if close else ""
+    """The setting that a misspelt one looks like, as the end of a sentence; empty where none does.
+
+    Args:
+        option: What was given.
+        class_path: The class that does not accept it; without one, it is looked for among the trainer's.
+    """
+    kind = import_class(class_path or "pytorch_lightning.Trainer")
+    kinds = () if kind is None else kind.__mro__
+    known = {name: name for member in kinds for name in inspect.signature(member.__init__).parameters}  # type: ignore[misc]
+    for name, annotation in argument_types(kind).items() if kind is not None and class_path else ():
+        group = class_in(annotation)
+        inside = f"{name}.init_args" if inspect.isabstract(group) else name
+        known = {inner: f"{inside}.{inner}" for inner in (argument_types(group) if group else ())} | known
+    close = difflib.get_close_matches(option.split(".")[-1], known.keys() - {"self", "args", "kwargs"}, 1)
+    return f": did you mean {known[close[0]]}?" if close else ""
 
 
 def warn(message: str) -> None:

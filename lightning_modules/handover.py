@@ -1,15 +1,56 @@
 """The hand-over from stage 1 to stage 2: an inpainter from a checkpoint of :class:`InpaintingModule`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lightning_modules.inpainting import InpaintingModule
+from lightning_modules.inpainting import PAPER, InpaintingModule
+from lightning_modules.losses import Reconstruction
+from lightning_modules.networks import Inpainter
 
 
 class HandoverError(RuntimeError):
     """The inpainter's checkpoint is missing, unreadable or of another kind."""
+
+
+def frozen_inpainter(path: str | None, channels: Sequence[int] | None) -> Inpainter:
+    """The inpainter of stage 2: of a stage-1 checkpoint, or random where a trained model is to be loaded into it.
+
+    Args:
+        path: The checkpoint; None where there is none.
+        channels: Size of the U-Net; None takes that of the checkpoint, or the paper's.
+
+    Raises:
+        HandoverError: If the checkpoint is missing, unreadable, or of another size.
+    """
+    if path is None:
+        return Inpainter(PAPER if channels is None else channels).requires_grad_(False).eval()
+    found, weights = read_inpainter(path)
+    if channels is not None and list(channels) != found:
+        raise HandoverError(
+            f"{path} holds an inpainter of {found} channels, but inpainter_channels is {list(channels)}; leave "
+            "inpainter_channels out, or train stage 1 again."
+        )
+    inpainter = Inpainter(found)
+    inpainter.load_state_dict(weights)
+    return inpainter.requires_grad_(False).eval()
+
+
+def require_trained(ready: Tensor) -> None:
+    """Refuse to train stage 2 over a random inpainter.
+
+    Args:
+        ready: Whether a stage-1 checkpoint was ever given.
+
+    Raises:
+        HandoverError: If none was.
+    """
+    if not ready:
+        raise HandoverError(
+            "stage 2 needs a trained inpainter: run make train-inpaint, then pass its last.ckpt as inpainter_ckpt."
+        )
 
 
 def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
@@ -35,12 +76,11 @@ def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
         raise HandoverError(f"inpainter checkpoint {path} cannot be read ({reason}); train stage 1 again.") from error
     whole = checkpoint if isinstance(checkpoint, dict) else {}
     try:
-        # Lightning's command line adds names of its own; the perceptual network is of no use here
-        settings = {name: value for name, value in whole["hyper_parameters"].items() if not name.startswith("_")}
-        module = InpaintingModule(**(settings | {"perceptual_net": None}))
-        module.load_state_dict(whole["state_dict"], strict=True)
-        return list(settings["channels"]), module.inpainter.state_dict()
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # its own settings, and all its weights, or none
+        channels = list(whole["hyper_parameters"]["channels"])
+        module = InpaintingModule(channels, reconstruction=Reconstruction(perceptual_net=None))
+        module.load_state_dict(whole["state_dict"], strict=True)  # all its weights, or none
+        return channels, module.inpainter.state_dict()
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise HandoverError(
             f"{path} is not a checkpoint of InpaintingModule; give the last.ckpt that make train-inpaint wrote."
         ) from error

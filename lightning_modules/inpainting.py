@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from backdrop.contracts import Batch, StepOutput
-from backdrop.settings import Beginning
-from lightning_modules.geometry import box_mask
-from lightning_modules.losses import ReconstructionLoss
-from lightning_modules.losses.reconstruction import squared_error
+from backdrop.ranges import at_least, require
+from lightning_modules.building import keep_settings
+from lightning_modules.geometry import box_mask, random_holes
+from lightning_modules.losses import Reconstruction, ReconstructionLoss, squared_error
 from lightning_modules.networks import Inpainter
-from lightning_modules.sampling import random_holes
-from lightning_modules.schedule import ScheduleName, scheduled
+from lightning_modules.schedule import ScheduleName, require_learning, scheduled
+
+PAPER = (8, 16, 32, 64, 128, 256)
+"""Channels of the paper's inpainter."""
 
 
 class InpaintingModule(pl.LightningModule):
@@ -27,30 +29,31 @@ class InpaintingModule(pl.LightningModule):
         channels: Channels of the U-Net's stages.
         hole_side: Smallest and largest side of a hole, fractions of the frame.
         visible_weight: Weight of the pixel error outside the hole.
-        pixel_weight: Weight of the pixel term.
-        perceptual_weight: Weight of the perceptual term.
-        perceptual_net: ``alex``, ``vgg``, ``squeeze``, or ``None`` for pixels alone.
+        reconstruction: ``L``.
         learning_rate: Adam's.
         lr_schedule: ``constant`` (paper) or ``cosine``.
     """
 
     def __init__(
         self,
-        channels: Sequence[int] = (8, 16, 32, 64, 128, 256),
-        hole_side: Sequence[float] = (0.3, 0.5),
+        channels: Sequence[int] = PAPER,
+        hole_side: tuple[float, float] = (0.3, 0.5),
         visible_weight: float = 0.1,
-        pixel_weight: float = 1.0,
-        perceptual_weight: float = 2.0,
-        perceptual_net: Beginning[str | None] = "alex",
+        reconstruction: Reconstruction = Reconstruction(),
         learning_rate: float = 1e-3,
         lr_schedule: ScheduleName = "constant",
     ) -> None:
         super().__init__()
+        low, high = hole_side
+        expected = "0 < smallest <= largest <= 1 (fractions of the frame)"
+        require(self, 0 < low <= high <= 1, "hole_side", hole_side, expected)
+        at_least(0, self, visible_weight=visible_weight)
+        require_learning(self, lr_schedule, learning_rate=learning_rate)
         self.save_hyperparameters()
+        keep_settings(self)
         self.inpainter = Inpainter(channels).to(memory_format=torch.channels_last)
-        self.reconstruction = ReconstructionLoss(pixel_weight, perceptual_weight, perceptual_net)
-        self.hole_side = (hole_side[0], hole_side[1])
-        self.visible_weight = visible_weight
+        self.reconstruction = ReconstructionLoss(reconstruction)
+        self.hole_side, self.visible_weight = (low, high), visible_weight
         self.learning_rate, self.lr_schedule = learning_rate, lr_schedule
 
     def forward(self, image: Tensor, hole: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Several subjects of one frame: a box and a mask for each (Sec. 4.1, "Multiple people", Fig. 4)."""
+"""What is reported of a frame: its subject, or several, a box and a mask for each (Sec. 4.1, Fig. 4)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,44 @@ from torch import Tensor
 from backdrop.contracts import StepOutput
 from lightning_modules.geometry import tighten
 from lightning_modules.networks import Proposals, Segmenter, peaks
+
+
+def described(proposals: Proposals, box: Tensor, confidence: Tensor) -> StepOutput:
+    """``box``, ``confidence`` and ``probability`` of :class:`StepOutput`, detached."""
+    probability = proposals.probability.detach().unflatten(1, proposals.grid)
+    return {"box": box.detach(), "confidence": confidence.detach(), "probability": probability}
+
+
+def shape_of(output: StepOutput) -> dict[str, Tensor]:
+    """What is logged of a step beside its losses: means of confidence, box and mask, by name."""
+    width, height = output["box"][:, 2:].mean(dim=0)
+    means = {"confidence": output["confidence"].mean(), "box_width": width, "box_height": height}
+    return means | ({"mask_mean": output["mask"].mean()} if "mask" in output else {})
+
+
+def best_subject(
+    image: Tensor, proposals: Proposals, segmenter: Segmenter, tight: bool, count: int
+) -> tuple[StepOutput, Tensor, Tensor, Tensor]:
+    """Segment what is in the most probable box; where several subjects are sought, these too.
+
+    Args:
+        image: (B, 3, H, W) in [0, 1].
+        proposals: What ``D`` says of it.
+        segmenter: Of the trained model.
+        tight: Report the extent of the mask as box instead of the detector's.
+        count: Most subjects to report.
+
+    Returns:
+        ``mask``, ``box``, ``confidence`` and ``probability`` of :class:`StepOutput`, and what :func:`find_subjects`
+        adds or puts in their place; then, of the most probable box: the detector's box, (B, 4), mask and foreground.
+    """
+    box, confidence = proposals.best()
+    mask, foreground, window_mask = segmenter(image, box)
+    reported = tighten(box, window_mask)[0] if tight else box
+    output = described(proposals, reported, confidence) | {"mask": mask}
+    if count > 1:
+        output |= find_subjects(image, proposals, segmenter, count, tight)
+    return output, box, mask, foreground
 
 
 @torch.no_grad()

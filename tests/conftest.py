@@ -84,10 +84,10 @@ def fit_arguments(data_root: Callable[[str], Path]) -> FitArguments:
             pytest.fail(f"configs/data/{data}.yaml is new: give it tiny data in tests/fake_data.py")
         found = ["fit", f"--stage={stage}", f"--data={data}", f"--profile={profile}", "--config=debug.yaml"]
         found += [*source, "--trainer.accelerator=cpu"]
-        found += ["--model.init_args.perceptual_net=null", f"--trainer.default_root_dir={run / stage}"]
+        found += ["--model.init_args.reconstruction.perceptual_net=null", f"--trainer.default_root_dir={run / stage}"]
         if stage == "segment":
-            found += ["--model.init_args.detector_weights=null", "--model.init_args.synthesis_weights=null"]
-            found += ["--model.init_args.crop_size=[64, 64]"]
+            found += [f"--model.init_args.{name}.weights=null" for name in ("detector", "segmenter.init_args")]
+            found += ["--model.init_args.segmenter.init_args.crop_size=[64, 64]"]
             found += [f"--model.init_args.inpainter_ckpt={run}/inpaint/checkpoints/last.ckpt"]
         return [*found, *more]
 

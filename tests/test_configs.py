@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 import yaml
+from pytorch_lightning.cli import LightningArgumentParser
 from torchvision import models
 
 from experiments.cli import main
 from experiments.runs.composition import CONFIGS
-from experiments.runs.folder import StageFolder
-from lightning_modules import SegmentationModule
+from experiments.runs.folder import StageFolder, flat
 
 STAGES = ("inpaint", "segment")
 DATA = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
@@ -50,26 +51,34 @@ def test_the_paper_profile_is_the_method() -> None:
     assert (inpaint["trainer"]["max_steps"], segment["trainer"]["max_steps"]) == (200_000, 100_000)
     model = segment["model"]["init_args"]
     assert (model["learning_rate"], model["decoder_learning_rate"]) == (1e-3, 1e-4)
-    assert (model["estimator"], model["samples"]) == ("importance", 1)
-    assert (model["code_size"], model["tiled_size"]) == (600, 128)
+    assert model["estimator"] == {"class_path": "Importance", "init_args": {"samples": 1}}
+    segmenter = model["segmenter"]["init_args"]
+    assert (segmenter["code_size"], segmenter["tiled_size"]) == (600, 128)
     assert inpaint["data"]["init_args"] == segment["data"]["init_args"] == {"scale": 1.0, "batch_size": 16}
 
 
-def test_the_papers_objectives_undo_all_that_the_small_profile_adds() -> None:
+def test_the_papers_objectives_undo_all_that_the_small_profile_adds(tmp_path: Path) -> None:
     """What is left differs from the module's defaults, which are the paper's, in size only."""
-    settings = {}
-    for name in ("segment.yaml", "profiles/small/segment.yaml", "objectives/paper.yaml"):
-        settings |= yaml.safe_load((CONFIGS / name).read_text())["model"]["init_args"]
-    defaults = {name: p.default for name, p in inspect.signature(SegmentationModule).parameters.items()}
-    unused = {"box_fit_margin", "box_fit_trim"}  # weight 0
-    sizes = {"detector_width", "synthesis_backbone", "synthesis_width", "synthesis_stride", "crop_size"}
-    weights = {"detector_weights", "synthesis_weights"}
-    assert {name for name, value in settings.items() if value != defaults[name]} - unused == sizes | weights
+    parser = LightningArgumentParser(exit_on_error=False)
+    parser.add_argument("--config", action="config")
+    parser.add_subclass_arguments(pl.LightningModule, "model")
+    for part in ("run", "data", "trainer"):
+        parser.add_argument(f"--{part}", type=dict[str, Any], default={})
+    names = ("segment.yaml", "profiles/small/segment.yaml", "objectives/paper.yaml")
+    settings, defaults = (
+        dict(flat(yaml.safe_load(parser.dump(parser.parse_args(arguments), skip_none=False))["model"]["init_args"]))
+        for arguments in ([f"--config={CONFIGS / name}" for name in names], ["--model=SegmentationModule"])
+    )
+    sizes = {"detector.width"}
+    sizes |= {f"segmenter.init_args.{name}" for name in ("backbone", "width", "stride", "crop_size")}
+    weights = {"detector.weights", "segmenter.init_args.weights"}
+    assert settings.keys() == defaults.keys()
+    assert {name for name, value in settings.items() if value != defaults[name]} == sizes | weights
 
 
 def test_the_papers_objectives_train_two_steps(tmp_path: Path, fit_arguments: Callable[..., list[str]]) -> None:
     assert main(fit_arguments(tmp_path, "inpaint")) == 0
-    more = ["--config", "objectives/paper.yaml", "--model.init_args.perceptual_net=null"]
+    more = ["--config", "objectives/paper.yaml", "--model.init_args.reconstruction.perceptual_net=null"]
     assert main(fit_arguments(tmp_path, "segment", *more)) == 0
 
 
@@ -94,8 +103,10 @@ def test_an_ablation_trains_two_steps_after_the_profile(
     folder = StageFolder(weights / "run" / "segment")
     progress = folder.progress()
     assert progress is not None and progress.step == 2
-    told = yaml.safe_load((CONFIGS / config).read_text())["model"]["init_args"]
-    assert told.items() <= folder.config()["model"]["init_args"].items()
+    told = dict(flat(yaml.safe_load((CONFIGS / config).read_text())["model"]["init_args"]))
+    saved = dict(flat(folder.config()["model"]["init_args"]))
+    for name, value in told.items():
+        assert str(saved[name]).endswith(value) if name.endswith("class_path") else saved[name] == value
     assert main(["evaluate", str(weights / "run")]) == 0
     made = json.loads((weights / "run" / "results.json").read_text())["made_by"]
     assert made["setting"] == Path(config).stem  # its name in tables, whoever trains it
@@ -106,7 +117,7 @@ def test_an_ablation_trains_two_steps_over_plates(
     background: str, tmp_path: Path, trained: Path, fit_arguments: Callable[..., list[str]]
 ) -> None:
     more = [f"--model.init_args.inpainter_ckpt={trained}/inpaint/checkpoints/last.ckpt"]
-    more += [f"--background={background}", "--ablation=background_only", "--model.init_args.box_warmup=0.4"]
+    more += [f"--background={background}", "--ablation=background_only", "--model.init_args.box_fit.warmup=0.4"]
     assert main(fit_arguments(tmp_path, "segment", *more)) == 0
 
 
@@ -183,9 +194,9 @@ def test_stage_2_trains_two_steps_on_plates(
     with_plates = [*fit_arguments(tmp_path, "segment"), f"--background={background}"]
     assert main(with_plates) == 0
     saved = StageFolder(tmp_path / "segment").config()
-    assert saved["model"]["init_args"]["background"] == saved["data"]["init_args"]["plates"] == background
-    assert saved["model"]["init_args"]["evidence"]  # of the profile's own plates.yaml
-    without = [*fit_arguments(tmp_path / "other", "segment"), "--model.init_args.background", background]
+    assert saved["model"]["init_args"]["scene"]["class_path"] == "lightning_modules.scene.Evidence"  # of plates.yaml
+    assert saved["data"]["init_args"]["plates"] == background
+    without = [*fit_arguments(tmp_path / "other", "segment"), "--model.init_args.scene", "Plates"]
     without += ["--model.init_args.inpainter_ckpt", str(tmp_path / "inpaint" / "checkpoints" / "last.ckpt")]
     assert main(without) == 1
-    assert f"set data.init_args.plates to {background}" in capsys.readouterr().err
+    assert "set data.init_args.plates to static or temporal" in capsys.readouterr().err

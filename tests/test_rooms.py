@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = ("backdrop", "lightning_modules", "datamodules", "callbacks", "experiments")
-INNER = ("geometry", "networks", "losses", "sampling")
+INNER = ("geometry", "networks", "losses")
 LIGHTNING = ("pytorch_lightning", "lightning", "lightning_fabric", "torchmetrics", "wandb")
 
 
@@ -106,8 +106,8 @@ def test_the_packages_are_the_top_level(root: Path) -> None:
         ("lightning_modules.networks.detector", "from ..losses import priors"),
         ("lightning_modules.networks.detector", "from lightning_modules import SegmentationModule"),
         ("lightning_modules.losses.priors", "import pytorch_lightning as pl"),
-        ("lightning_modules.sampling.holes", "from lightning_modules.networks import Detector"),
-        ("lightning_modules.geometry.boxes", "from lightning_modules.sampling import holes"),
+        ("lightning_modules.losses.box_fit", "from lightning_modules.networks import Detector"),
+        ("lightning_modules.geometry.boxes", "from lightning_modules.losses import box_fit"),
         ("experiments.cli", "from tests import fake_data"),
     ],
 )

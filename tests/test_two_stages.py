@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules import DemoDataModule
 from lightning_modules import InpaintingModule, SegmentationModule
 from lightning_modules.handover import HandoverError
-from tests.tiny import SEGMENTATION
+from tests.tiny import PIXELS, SEGMENTATION
 
 
 def data() -> DemoDataModule:
@@ -34,7 +34,7 @@ def copied(module: torch.nn.Module) -> dict[str, Tensor]:
 
 def test_stage_2_is_complete_without_stage_1(tmp_path: Path) -> None:
     pl.seed_everything(0)
-    first, painter = trainer(tmp_path, 3), InpaintingModule(channels=(4, 8), perceptual_net=None)
+    first, painter = trainer(tmp_path, 3), InpaintingModule(channels=(4, 8), reconstruction=PIXELS)
     first.fit(painter, data())
     first.save_checkpoint(tmp_path / "inpaint.ckpt")
 

@@ -21,23 +21,23 @@ from backdrop.contracts import Batch
 from experiments.errors import RunError, UsageError
 from experiments.runs.restore import load_data, load_model, segment_folder
 from lightning_modules import SegmentationModule
-from lightning_modules.losses import background_objective
-from lightning_modules.sampling import EstimatorName, sample_cells
+from lightning_modules.estimators import Estimator, Exact, Gumbel, Importance, LeaveOneOut, Uniform
+from lightning_modules.objectives import Background
 
-CANDIDATES: tuple[tuple[EstimatorName, int], ...] = (
-    ("importance", 1),
-    ("importance", 2),
-    ("importance", 4),
-    ("uniform", 1),
-    ("uniform", 4),
-    ("leave_one_out", 2),
-    ("leave_one_out", 4),
-    ("leave_one_out", 8),
-    ("gumbel", 1),
-    ("gumbel", 4),
-    ("exact", 1),
-)
-"""Estimators and draws per frame."""
+
+def candidates(epsilon: float) -> list[Estimator]:
+    """The estimators that are compared.
+
+    Args:
+        epsilon: Floor of the sampling distribution, of those that have one.
+    """
+    return [
+        *(Importance(count, epsilon) for count in (1, 2, 4)),
+        *(Uniform(count) for count in (1, 4)),
+        *(LeaveOneOut(count, epsilon) for count in (2, 4, 8)),
+        *(Gumbel(count) for count in (1, 4)),
+        Exact(),
+    ]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class GradientStatistics:
 
 
 def gradient_statistics(
-    density: Tensor, logit: Tensor, live: Tensor, estimator: EstimatorName, count: int, draws: int, epsilon: float
+    density: Tensor, logit: Tensor, live: Tensor, estimator: Estimator, draws: int
 ) -> GradientStatistics:
     """Draw an estimator many times over frames of which G is known at every cell.
 
@@ -65,36 +65,34 @@ def gradient_statistics(
         density: Error of the background per area of the box at every cell, (B, cells).
         logit: The detector's logits, (B, cells), -inf on cells that are not live.
         live: Which cells may be drawn, (cells,), bool.
-        estimator: Its name.
-        count: Draws per frame, K.
+        estimator: What draws.
         draws: How often it is drawn.
-        epsilon: Floor of the sampling distribution.
 
     Returns:
         Its variance, bias and cost.
     """
-    exact = _gradient(density, logit, live, "exact", 1, epsilon)
+    exact, _ = _gradient(density, logit, live, Exact())
     total, square = torch.zeros_like(exact), torch.zeros_like(exact)
+    passes = 0
     for _ in range(draws):
-        gradient = _gradient(density, logit, live, estimator, count, epsilon)
+        gradient, passes = _gradient(density, logit, live, estimator)
         total += gradient
         square += gradient.square()
     mean = total / draws
     variance = float((square / draws - mean.square()).clamp_min(0).sum(dim=1).mean())
     off = float((mean - exact).square().sum(dim=1).mean()) - variance / draws
     bias = math.sqrt(max(0.0, off) / max(float(exact.square().sum(dim=1).mean()), 1e-30))
-    return GradientStatistics(variance, bias, int(live.sum()) if estimator == "exact" else count)
+    return GradientStatistics(variance, bias, passes)
 
 
-def _gradient(
-    density: Tensor, logit: Tensor, live: Tensor, estimator: EstimatorName, count: int, epsilon: float
-) -> Tensor:
+def _gradient(density: Tensor, logit: Tensor, live: Tensor, estimator: Estimator) -> tuple[Tensor, int]:
+    """One draw's gradient in the logits, and how many cells of a frame it looked at."""
     logit = logit.detach().requires_grad_()
-    samples = sample_cells(logit.softmax(dim=1), live, estimator, count, epsilon)
+    samples = estimator.draw(logit.softmax(dim=1), live)
     error = density.gather(1, samples.cell)
-    value = background_objective(samples, error, torch.ones_like(error)).sum()
+    value = Background().expected(samples, error, torch.ones_like(error)).sum()
     (gradient,) = torch.autograd.grad(value, logit)
-    return gradient
+    return gradient, samples.cell.shape[1]
 
 
 @torch.no_grad()
@@ -110,12 +108,13 @@ def cell_densities(model: SegmentationModule, batch: Batch) -> tuple[Tensor, Ten
         live, (cells,); and seconds that a pass of the inpainter took per frame.
     """
     image = batch["image"]
+    view = model.scene.view(batch, model.inpainter, model.training)
     proposals = model.detector(image)
     live = proposals.live
     density = torch.zeros_like(proposals.probability)
     begin = time.perf_counter()
     for cell in live.nonzero().flatten().tolist():
-        density[:, cell] = model.background_density(batch, proposals.box[:, cell])
+        density[:, cell] = model.background.density(view, proposals.box[:, cell])
     seconds = (time.perf_counter() - begin) / (int(live.sum()) * len(image))
     return density, proposals.probability.log(), live, seconds
 
@@ -159,10 +158,11 @@ def estimators(
     shown = Table(title=f"gradient of G in the logits, {len(density)} frames, {draws} draws")
     for column in ("estimator", "K", "passes/frame", "ms/frame", "variance", "variance x passes", "bias"):
         shown.add_column(column, justify="left" if column == "estimator" else "right")
-    epsilon = model.hparams["epsilon"]
-    for name, count in CANDIDATES:
-        one = gradient_statistics(density, logit / flatten, live, name, count, draws, epsilon)
+    epsilon = model.estimator.epsilon if isinstance(model.estimator, Importance) else Importance.epsilon
+    for estimator in candidates(epsilon):
+        one = gradient_statistics(density, logit / flatten, live, estimator, draws)
         cost = f"{1000 * seconds * one.passes:.2f}"
         numbers = (f"{one.variance:.3g}", f"{one.variance * one.passes:.3g}", f"{one.bias:.3f}")
-        shown.add_row(name, str(count) if name != "exact" else "", str(one.passes), cost, *numbers)
+        name, count = type(estimator).__name__, getattr(estimator, "samples", "")
+        shown.add_row(name, str(count), str(one.passes), cost, *numbers)
     Console(width=None if sys.stdout.isatty() else 120).print(shown)

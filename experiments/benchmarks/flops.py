@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.runs.composition import model_and_data
 from lightning_modules import InpaintingModule, SegmentationModule
+from lightning_modules.building import build, without_files
 
 PROFILES = ("small", "paper")
 
@@ -52,9 +53,8 @@ def profile_costs(profile: str, data: str) -> list[Cost]:
         The costs of D, S and I per image.
     """
     inpaint, segment = (model_and_data(profile, stage, data) for stage in ("inpaint", "segment"))
-    arguments = segment["model"] | {"detector_weights": None, "synthesis_weights": None, "perceptual_net": None}
-    stage1 = InpaintingModule(**(inpaint["model"] | {"perceptual_net": None}))
-    stage2 = SegmentationModule(**(arguments | {"inpainter_channels": inpaint["model"]["channels"]}))
+    stage1 = build(InpaintingModule, without_files(InpaintingModule, inpaint["model"]))
+    stage2 = build(SegmentationModule, without_files(SegmentationModule, segment["model"]))
     height, width = (round(side * inpaint["data"]["scale"]) for side in inpaint["data"]["image_size"])
     image = torch.zeros(1, 3, height, width)
     crop = torch.zeros(1, 3, *stage2.segmenter.crop_size)

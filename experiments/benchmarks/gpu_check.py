@@ -19,6 +19,7 @@ from experiments.errors import RunError, one_line
 from experiments.runs.composition import Stage, model_and_data
 from experiments.runs.trainers import measuring_trainer
 from lightning_modules import InpaintingModule, SegmentationModule
+from lightning_modules.building import build, without_files
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 PRECISIONS: tuple[Precision, ...] = ("32-true", "16-mixed", "bf16-mixed")
@@ -144,9 +145,8 @@ def check(
 def _model(stage: str, settings: dict[str, Any], inpainter: Path) -> pl.LightningModule:
     """A stage's module, without what would have to be fetched."""
     if stage == "inpaint":
-        return InpaintingModule(**(settings | {"perceptual_net": None}))
-    nothing = {"perceptual_net": None, "detector_weights": None, "synthesis_weights": None}
-    return SegmentationModule(**(settings | nothing | {"inpainter_ckpt": str(inpainter)}))
+        return build(InpaintingModule, without_files(InpaintingModule, settings))
+    return build(SegmentationModule, without_files(SegmentationModule, settings) | {"inpainter_ckpt": str(inpainter)})
 
 
 def gpu_check(profile: str = "paper", data: str = "davis", batch_size: int = 16, steps: int = 50) -> None:

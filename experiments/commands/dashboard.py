@@ -12,6 +12,7 @@ from experiments.commands.sweep import SWEEPS, find_sweep, load_sweep
 from experiments.errors import RunError, one_line
 from experiments.reporting.templates import template
 from experiments.runs.loggers import has_account
+from experiments.runs.recipe import own_name
 from experiments.runs.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def build(entity: str, project: str, parameters: Sequence[str]) -> Workspace:
         layout = ws.SectionLayoutSettings(columns=columns, rows=rows)
         return ws.Section(name=name, panels=list(panels), is_open=True, layout_settings=layout)
 
-    axes = [wr.ParallelCoordinatesPlotColumn(wr.Config(key(name)), name.split(".")[-1]) for name in parameters]
+    axes = [wr.ParallelCoordinatesPlotColumn(wr.Config(key(name)), own_name(name)) for name in parameters]
     axes.append(wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(J), "J"))
     return ws.Workspace(
         name=NAME,
@@ -112,10 +113,10 @@ def key(setting: str) -> str:
     keeps the names in ``run.setting``. What else is no setting is known by the name that the sweep's agent gives it.
 
     Args:
-        setting: As the command line names it, such as ``model.init_args.s_min`` or ``seed_everything``.
+        setting: As the command line names it, such as ``model.init_args.detector.s_min`` or ``seed_everything``.
 
     Returns:
-        ``cli.model.init_args.s_min`` or ``cli.seed_everything``.
+        ``cli.model.init_args.detector.s_min`` or ``cli.seed_everything``.
     """
     if setting == "config":
         return "cli.run.setting"

@@ -17,7 +17,7 @@ from experiments.results.evaluation import evaluate
 from experiments.results.record import RESULTS, Numbers, Results
 from experiments.runs.composition import find_configs
 from experiments.runs.folder import StageFolder
-from experiments.runs.recipe import Recipe, check, data_options, write_down
+from experiments.runs.recipe import Recipe, by_name, check, data_options, write_down
 from experiments.runs.stages import GO_ON, alone, fit_arguments, train_stage
 from experiments.signatures import Words
 
@@ -202,7 +202,7 @@ def parse(arguments: Sequence[str]) -> tuple[Trial, bool]:
         options.profile,
         options.background,
         options.seed_everything,
-        tuple(sorted(settings, key=lambda word: (not word.startswith("--config="), word.split("=")[0]))),
+        tuple(sorted(settings, key=by_name)),
         tuple(inpaint_options),
         tuple(more),
     )

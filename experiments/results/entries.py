@@ -15,6 +15,7 @@ from experiments.errors import RunError
 from experiments.results.protocol import Protocol, data_arguments
 from experiments.results.record import RESULTS, Results, Settings
 from experiments.runs.folder import flat
+from experiments.runs.recipe import own_name
 
 FILE = RESULTS["held_out"]
 
@@ -159,7 +160,7 @@ def _names(firsts: Sequence[Entry]) -> list[str]:
     for entry in firsts:
         alike = [dict(flat(other.decided_by)) for other in firsts if other.label == entry.label]
         own = {
-            name.split(".")[-1]: value
+            own_name(name): value
             for name, value in flat(entry.decided_by)
             if all(name in other for other in alike) and any(other[name] != value for other in alike)
         }

@@ -177,7 +177,7 @@ def _settings(folder: StageFolder, config: Mapping[str, Any], checkpoint: str) -
         "data": run.get("data"),
         "profile": run.get("profile"),
         "scale": (data.get("init_args") or {}).get("scale"),
-        "mode": model.get("mode"),
+        "mode": mode(model) if model else None,
         "data_settings": data,
         "model_settings": {name: value for name, value in model.items() if name != "inpainter_ckpt"},
         "checkpoint": str(path),
@@ -190,9 +190,18 @@ def _settings(folder: StageFolder, config: Mapping[str, Any], checkpoint: str) -
     }
 
 
+def mode(model: Mapping[str, Any]) -> str:
+    """Which part of Fig. 3 the settings of a model are: ``separate`` is the method (e)."""
+    if (model.get("detector") or {}).get("direct"):
+        return "direct_regression"
+    if "foreground" in model and model["foreground"] is None:
+        return "background_only"
+    return "joint" if (model.get("foreground") or {}).get("reaches_p") else "separate"
+
+
 def _tuned(config: Mapping[str, Any]) -> str:
     """What labels the settings of a config were tuned with, in words."""
     if (config.get("run") or {}).get("profile") != "small":
         return ""
-    background = ((config.get("model") or {}).get("init_args") or {}).get("background")
-    return TUNED + (TUNED_PLATES if background in ("static", "temporal") else "")
+    plates = ((config.get("data") or {}).get("init_args") or {}).get("plates")
+    return TUNED + (TUNED_PLATES if plates else "")

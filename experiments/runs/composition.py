@@ -14,6 +14,7 @@ Later ones win. A file of the working directory goes before the shipped one of t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -197,7 +198,26 @@ def find_configs(arguments: Sequence[str]) -> list[str]:
                 raise RunError(f"There is no config {name}, neither here nor among the shipped ones ({shipped}).")
             name = str(CONFIGS / name)
         found.append(head + name)
-    return found
+    return _nulls(found)
+
+
+def _nulls(arguments: Sequence[str]) -> list[str]:
+    """Write a null of a group of the model's settings as jsonargparse 4.53 understands it, not as the word None.
+
+    ``--model.init_args.detector.weights=null`` becomes ``--model.init_args.detector={"weights": null}``.
+    """
+    written: list[str] = []
+    for argument in arguments:
+        option = f"{written[-1]}={argument}" if written and argument == "null" else argument
+        if nested := re.fullmatch(r"(--model\.(?:init_args\.)?(?!init_args\.)\w+)\.([\w.]+)=null", option):
+            if argument == "null":
+                written.pop()
+            value: dict[str, Any] | None = None
+            for name in reversed(nested[2].split(".")):
+                value = {name: value}
+            argument = f"{nested[1]}={json.dumps(value)}"
+        written.append(argument)
+    return written
 
 
 def parser(parts: Sequence[Literal["model", "data"]], **options: Any) -> LightningArgumentParser:  # noqa: ANN401

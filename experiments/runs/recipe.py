@@ -60,14 +60,27 @@ def short_name(setting: str) -> str:
     """A setting in a name: of a config its file's, of an option the last part of its name and the value.
 
     Args:
-        setting: ``--config=ablations/joint.yaml`` or ``--model.init_args.s_min=0.1``.
+        setting: ``--config=ablations/joint.yaml`` or ``--model.init_args.detector.s_min=0.1``.
 
     Returns:
         ``joint`` or ``s_min=0.1``, fit for a folder's name.
     """
     name, _, value = setting.removeprefix("--").partition("=")
-    text = Path(value).stem if name == "config" else f"{name.split('.')[-1]}={value}"
+    text = Path(value).stem if name == "config" else f"{own_name(name)}={value}"
     return re.sub(r"[^\w.=+-]+", "_", text)
+
+
+def own_name(name: str) -> str:
+    """The last part of a setting's name, ``s_min``; of those of a prior its last two, ``mask_prior_level``."""
+    group, _, own = name.rpartition(".")
+    prior = re.search(r"\w+_prior$", group)
+    return f"{prior[0]}_{own}" if prior else own
+
+
+def by_name(setting: str) -> tuple[bool, str, str]:
+    """Sorts settings: configs first, in the order in which they were given, as later ones win; then by name."""
+    name = setting.partition("=")[0]
+    return name != "--config", name.split(".")[0], short_name(f"{name}=")
 
 
 def data_options(words: Sequence[str]) -> list[str]:

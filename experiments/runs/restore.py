@@ -11,11 +11,12 @@ import pytorch_lightning as pl
 from jsonargparse import ArgumentParser
 
 import datamodules  # noqa: F401  (importing makes the short class names known)
+from backdrop.settings import argument_types
 from experiments.errors import RunError
 from experiments.runs.folder import StageFolder, load_checkpoint
-from experiments.runs.settings import only_to_begin
 from experiments.runs.suggestions import make_command
 from lightning_modules import SegmentationModule
+from lightning_modules.building import without_files
 
 MOST_SUBJECTS = 20
 
@@ -65,9 +66,16 @@ def load_model(
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     parameters = load_checkpoint(path).get("hyper_parameters", {})
     config = folder.config()
-    left_out: dict[str, Any] = {name: None for name in parameters if only_to_begin(f"model.init_args.{name}", config)}
     model_class = _import_class(config["model"]["class_path"])
-    model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **left_out)
+    kind: type = model_class
+    if unknown := [name for name in parameters if name not in argument_types(kind) and not name.startswith("_")]:
+        raise RunError(
+            f"{path} was trained by another version, whose setting {unknown[0]} this one does not have: train again, "
+            "or take the version that trained it."
+        )
+    kept = without_files(model_class, parameters)  # they begin a training, and may be gone
+    changed = {name: value for name, value in kept.items() if value != parameters[name]}
+    model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **changed)
     if isinstance(model, SegmentationModule):
         model.subjects = subjects
     elif subjects > 1:

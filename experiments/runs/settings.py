@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from backdrop import settings
-from backdrop.settings import Measurement, Place, Role, Use
+from backdrop.settings import Measurement, Place, Role
 
 
 @dataclass
@@ -75,17 +75,6 @@ def role(name: str, config: Mapping[str, Any]) -> Role:
         return Role.PLACE
     kind, argument, arguments = _argument(name, config)
     return Role.TRAINING if kind is None else settings.role(kind, argument, arguments)
-
-
-def only_to_begin(name: str, config: Mapping[str, Any]) -> bool:
-    """Whether a setting of the model or the data is needed to begin a training and not to apply its result.
-
-    Args:
-        name: See :func:`role`.
-        config: See :func:`role`.
-    """
-    kind, argument, arguments = _argument(name, config)
-    return kind is not None and Use.BEGIN in settings.marks(kind, argument, arguments)
 
 
 def _argument(name: str, config: Mapping[str, Any]) -> tuple[type | None, str, Mapping[str, Any]]:

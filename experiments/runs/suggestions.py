@@ -35,7 +35,7 @@ def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
         "PRESET": data.get("preset"),
         "HELD_OUT": data.get("held_out") or None,
         "PROFILE": profile,
-        "BACKGROUND": ((config.get("model") or {}).get("init_args") or {}).get("background"),
+        "BACKGROUND": data.get("plates"),
         "SEED": config.get("seed_everything"),
         "RUN": run,
     }

@@ -13,6 +13,7 @@ from lightning_modules.geometry.boxes import (
     require_boxes,
     tighten,
 )
+from lightning_modules.geometry.holes import random_holes
 from lightning_modules.geometry.spatial_transformer import crop, crop_matrix, focal_bump, paste
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "live_cells",
     "mask_extent",
     "paste",
+    "random_holes",
     "require_boxes",
     "tighten",
 ]

@@ -55,7 +55,7 @@ def decode_boxes(raw: Tensor, s_min: float = 0.2, s_max: float = 0.8, max_offset
 
     Args:
         raw: Offset x, offset y, size x, size y before their squashing, (B, 4, h, w), float32.
-        s_min: Smallest size, a fraction of the frame's width or height.
+        s_min: Smallest size, a fraction of the frame's width or height, 0 < s_min < s_max <= 1.
         s_max: Largest size, likewise.
         max_offset: Largest offset of a centre from its cell's centre, in cells.
 
@@ -63,12 +63,10 @@ def decode_boxes(raw: Tensor, s_min: float = 0.2, s_max: float = 0.8, max_offset
         One box per cell, (B, h * w, 4).
 
     Raises:
-        ValueError: If ``raw`` has not four channels, or not ``0 < s_min < s_max <= 1``.
+        ValueError: If ``raw`` has not four channels.
     """
     if raw.ndim != 4 or raw.shape[1] != 4:
         raise ValueError(f"raw boxes have shape {tuple(raw.shape)}; expected (B, 4, h, w).")
-    if not 0 < s_min < s_max <= 1:
-        raise ValueError(f"s_min={s_min}, s_max={s_max}: expected 0 < s_min < s_max <= 1 (fractions of the frame).")
     height, width = raw.shape[-2:]
     offset, size = raw.flatten(2).transpose(1, 2).split(2, dim=-1)  # each (B, h * w, 2)
     cell_size = raw.new_tensor([2 / width, 2 / height])

@@ -1,7 +1,7 @@
-"""The spatial transformer ``T`` (crop), its inverse (paste) and the focal bump, all in float32.
+"""The spatial transformer ``T`` (crop), its inverse (paste) and the focal bump, in float32 or more.
 
 Convention: boxes as in :mod:`lightning_modules.geometry.boxes`; ``align_corners=False`` throughout. Autocast is
-switched off inside: a bfloat16 grid is up to a quarter of a pixel off at 64 pixels.
+switched off inside: a bfloat16 grid is up to a quarter of a pixel off at 64 pixels. float64 stays float64.
 """
 
 import torch
@@ -20,13 +20,13 @@ def crop_matrix(box: Tensor, frame_size: tuple[int, int], crop_size: tuple[int, 
         crop_size: (height, width) in pixels.
 
     Returns:
-        (B, 2, 3), float32, differentiable in ``box``.
+        (B, 2, 3), at least float32, differentiable in ``box``.
 
     Raises:
         ValueError: If ``box`` is not (B, 4).
     """
     require_boxes(box)
-    cx, cy, sx, sy = box.float().unbind(-1)
+    cx, cy, sx, sy = box.to(_precision(box)).unbind(-1)
     (frame_h, frame_w), (crop_h, crop_w) = frame_size, crop_size
     scale_x, scale_y = crop_w / (frame_w * sx), crop_h / (frame_h * sy)
     shift_x = ((1 / frame_w - 1 - cx) / sx + 1) * crop_w / 2 - 0.5
@@ -45,15 +45,15 @@ def crop(image: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
         size: Output (height, width) in pixels.
 
     Returns:
-        Windows, (B, C, *size), float32; zeros outside the frame.
+        Windows, (B, C, *size), at least float32; zeros outside the frame.
 
     Raises:
         ValueError: If ``box`` is not (B, 4).
     """
     frame_size = (image.shape[-2], image.shape[-1])
     with torch.autocast(image.device.type, enabled=False):
-        matrix = crop_matrix(box, frame_size, size)
-        return warp_affine(image.float(), matrix, size, align_corners=False)
+        dtype = _precision(image, box)
+        return warp_affine(image.to(dtype), crop_matrix(box.to(dtype), frame_size, size), size, align_corners=False)
 
 
 def paste(window: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
@@ -65,15 +65,21 @@ def paste(window: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
         size: Frame (height, width) in pixels.
 
     Returns:
-        Frames, (B, C, *size), float32; zeros outside the box.
+        Frames, (B, C, *size), at least float32; zeros outside the box.
 
     Raises:
         ValueError: If ``box`` is not (B, 4).
     """
     window_size = (window.shape[-2], window.shape[-1])
     with torch.autocast(window.device.type, enabled=False):
-        matrix = invert_affine_transform(crop_matrix(box, size, window_size))
-        return warp_affine(window.float(), matrix, size, align_corners=False)
+        dtype = _precision(window, box)
+        matrix = invert_affine_transform(crop_matrix(box.to(dtype), size, window_size))
+        return warp_affine(window.to(dtype), matrix, size, align_corners=False)
+
+
+def _precision(*tensors: Tensor) -> torch.dtype:
+    """float32, or float64 where a tensor is."""
+    return torch.float64 if any(tensor.dtype == torch.float64 for tensor in tensors) else torch.float32
 
 
 def focal_bump(size: tuple[int, int], device: torch.device | None = None) -> Tensor:

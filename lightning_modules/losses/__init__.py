@@ -1,25 +1,24 @@
 """Losses: pure functions of tensors, and thin modules where weights are held."""
 
 from lightning_modules.losses.box_fit import box_fit, evidence_target, mask_target
-from lightning_modules.losses.objectives import background_objective, foreground_objective
-from lightning_modules.losses.priors import MaskPrior, box_prior, confidence_prior, mask_prior
+from lightning_modules.losses.priors import MaskPriorKind, box_prior, confidence_prior, mask_prior
 from lightning_modules.losses.reconstruction import (
     PerceptualDistance,
+    Reconstruction,
     ReconstructionLoss,
     pixel_distance,
     squared_error,
 )
 
 __all__ = [
-    "MaskPrior",
+    "MaskPriorKind",
     "PerceptualDistance",
+    "Reconstruction",
     "ReconstructionLoss",
-    "background_objective",
     "box_fit",
     "box_prior",
     "confidence_prior",
     "evidence_target",
-    "foreground_objective",
     "mask_prior",
     "mask_target",
     "pixel_distance",

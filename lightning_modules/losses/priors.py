@@ -1,22 +1,21 @@
 """Weak priors on the box, the confidence and the mask (Sec. 3.2; appendix, Eq. 7)."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-MaskPrior = Literal["none", "l1", "l2", "v"]
+MaskPriorKind = Literal["none", "l1", "l2", "v"]
 
 
-def box_prior(box: Tensor, size: float | Sequence[float] = 0.4) -> Tensor:
+def box_prior(box: Tensor, size: float = 0.4) -> Tensor:
     """Squared distance of the batch-mean size from a target and of the batch-mean centre from the frame's centre.
 
     On means: each single box stays free to be large, small or off-centre.
 
     Args:
         box: (B, 4).
-        size: Target half-extent, one number or (width, height), as fractions of the frame.
+        size: Target half-extent, a fraction of the frame's width and height.
 
     Returns:
         Scalar.
@@ -30,11 +29,11 @@ def confidence_prior(probability: Tensor) -> Tensor:
     return probability.square().mean()
 
 
-def mask_prior(mean: Tensor, kind: MaskPrior = "v", level: float = 0.005) -> Tensor:
+def mask_prior(mean: Tensor, kind: MaskPriorKind = "v", level: float = 0.005) -> Tensor:
     """Prior on the mean mask value ``m`` of each image.
 
-    ``l1`` is m, ``l2`` is m^2, ``v`` is ``|m - level| + level`` (7): it pushes m above the level first and keeps it
-    sparse later.
+    ``l1`` is m, ``l2`` is m^2, ``v`` is ``|m - level| + level``, Eq. (7): it pushes m above the level first and keeps
+    it sparse later.
 
     Args:
         mean: m, (B,), in [0, 1].
@@ -43,9 +42,6 @@ def mask_prior(mean: Tensor, kind: MaskPrior = "v", level: float = 0.005) -> Ten
 
     Returns:
         (B,).
-
-    Raises:
-        ValueError: If the kind is unknown.
     """
     match kind:
         case "none":
@@ -56,4 +52,3 @@ def mask_prior(mean: Tensor, kind: MaskPrior = "v", level: float = 0.005) -> Ten
             return mean.square()
         case "v":
             return (mean - level).abs() + level
-    raise ValueError(f"mask_prior={kind!r}: expected none, l1, l2 or v.")

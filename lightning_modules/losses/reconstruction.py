@@ -2,12 +2,17 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
 
 import lpips
 import torch
 from torch import Tensor, nn
 
+from backdrop.ranges import at_least, one_of
+from backdrop.settings import Beginning
+
+PerceptualNet = Literal["alex", "vgg", "squeeze"]
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
@@ -43,18 +48,15 @@ class PerceptualDistance(nn.Module):
     The features come from ``$TORCH_HOME`` (``hub/checkpoints``) or are fetched by torchvision.
 
     Args:
-        net: ``alex``, ``vgg`` or ``squeeze``.
+        net: Whose features.
         random_trunk: Take random features instead; for tests without weights.
 
     Raises:
-        ValueError: If the name is unknown.
         RuntimeError: If the features can neither be found nor fetched.
     """
 
-    def __init__(self, net: str = "alex", random_trunk: bool = False) -> None:
+    def __init__(self, net: PerceptualNet = "alex", random_trunk: bool = False) -> None:
         super().__init__()
-        if net not in ("alex", "vgg", "squeeze"):
-            raise ValueError(f"perceptual_net={net!r}: expected alex, vgg, squeeze or null.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torchvision: 'pretrained' is deprecated; the call is lpips' own
             try:
@@ -87,22 +89,38 @@ def _forget_lpips(module: nn.Module, keys: Any) -> None:  # noqa: ANN401  torch'
     keys.missing_keys[:] = [key for key in keys.missing_keys if "_lpips." not in key]
 
 
-class ReconstructionLoss(nn.Module):
-    """``L = pixel_weight * pixel L2 + perceptual_weight * perceptual`` (paper: 1 and 2).
+@dataclass(frozen=True)
+class Reconstruction:
+    """What ``L`` is; the defaults are the paper's.
 
     Args:
         pixel_weight: Weight of :func:`pixel_distance`.
         perceptual_weight: Weight of :class:`PerceptualDistance`.
-        perceptual_net: ``alex``, ``vgg``, ``squeeze``, or ``None`` for the pixel term alone.
+        perceptual_net: Its network: ``alex``, ``vgg``, ``squeeze``, or ``None`` for pixels alone.
     """
 
-    def __init__(
-        self, pixel_weight: float = 1.0, perceptual_weight: float = 2.0, perceptual_net: str | None = "alex"
-    ) -> None:
+    pixel_weight: float = 1.0
+    perceptual_weight: float = 2.0
+    perceptual_net: Beginning[PerceptualNet | None] = "alex"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        at_least(0, self, pixel_weight=self.pixel_weight, perceptual_weight=self.perceptual_weight)
+        one_of((*get_args(PerceptualNet), None), self, perceptual_net=self.perceptual_net)
+
+
+class ReconstructionLoss(nn.Module):
+    """``L = pixel_weight * pixel L2 + perceptual_weight * perceptual`` (Sec. 3.2, implementation details).
+
+    Args:
+        settings: Its weights.
+    """
+
+    def __init__(self, settings: Reconstruction) -> None:
         super().__init__()
-        self.pixel_weight, self.perceptual_weight = pixel_weight, perceptual_weight
-        wanted = perceptual_net is not None and perceptual_weight > 0
-        self.perceptual = PerceptualDistance(perceptual_net) if wanted and perceptual_net else None
+        self.pixel_weight, self.perceptual_weight = settings.pixel_weight, settings.perceptual_weight
+        net = settings.perceptual_net if settings.perceptual_weight > 0 else None
+        self.perceptual = None if net is None else PerceptualDistance(net)
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Distance per image; (B, 3, H, W) in [0, 1] twice -> (B,), float32."""

@@ -41,14 +41,7 @@ class ResNetTrunk(nn.Module):
         self, name: str = "resnet18", width: float = 1.0, stride: int = 32, weights: str | None = None
     ) -> None:
         super().__init__()
-        if name not in models.list_models(include="resnet*"):
-            raise ValueError(f"backbone={name!r} is not a ResNet of torchvision; take resnet18, resnet34 or resnet50.")
-        if stride not in _STAGES_FOR_STRIDE:
-            raise ValueError(f"stride={stride}: a ResNet can be cut at stride 8, 16 or 32.")
-        if weights is not None and width != 1.0:
-            raise ValueError(
-                f"weights={weights!r} need width 1.0, not {width}; set weights to null to train from scratch."
-            )
+        require_trunk(name, width, stride, weights)
         stages = _thin_trunk(name, width) if width != 1.0 else _full_trunk(name, weights)
         self.layers = nn.Sequential(*stages[: 1 + _STAGES_FOR_STRIDE[stride]])
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
@@ -73,10 +66,32 @@ class ResNetTrunk(nn.Module):
         return levels
 
 
+def require_trunk(name: str, width: float, stride: int, weights: str | None) -> None:
+    """Refuse a trunk that cannot be built.
+
+    Args:
+        name: See :class:`ResNetTrunk`, as for all.
+        width: Channels relative to the original.
+        stride: Total stride of the output.
+        weights: What it starts from; no file is looked at.
+
+    Raises:
+        ValueError: If the name, the stride or the combination of width and weights is not possible.
+    """
+    if name not in models.list_models(include="resnet*"):
+        raise ValueError(f"backbone={name!r} is not a ResNet of torchvision; take resnet18, resnet34 or resnet50.")
+    if stride not in _STAGES_FOR_STRIDE:
+        raise ValueError(f"stride={stride}: a ResNet can be cut at stride 8, 16 or 32.")
+    if weights is not None and width != 1.0:
+        raise ValueError(f"weights={weights!r} need width 1.0, not {width}; set weights to null to train from scratch.")
+    if not width > 0:
+        raise ValueError(f"width={width}: the channels relative to the original must be above 0.")
+    if width != 1.0 and name not in _BASIC_BLOCKS:
+        raise ValueError(f"width={width} is offered for {' and '.join(_BASIC_BLOCKS)}, not for {name}; use width 1.0.")
+
+
 def _thin_trunk(name: str, width: float) -> list[nn.Module]:
     """Stem and four stages of a basic-block ResNet with ``width`` times the channels (at least 16 in the stem)."""
-    if name not in _BASIC_BLOCKS:
-        raise ValueError(f"width={width} is offered for {' and '.join(_BASIC_BLOCKS)}, not for {name}; use width 1.0.")
     # fewer than 16 crash oneDNN's backward pass on two threads at some batch sizes (torch 2.14.1, channels last)
     planes = max(16, round(64 * width))
     stem = nn.Sequential(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from backdrop.ranges import positive, require
 from lightning_modules.networks.blocks import double_conv
 
 
@@ -16,17 +17,21 @@ class Inpainter(nn.Module):
     The hole is a fourth input channel, so that black pixels and hidden pixels differ. Frames whose size is not a
     multiple of the total stride are padded inside by repeating the border, and cut back.
 
+    Attributes:
+        channels: What was given.
+
     Args:
         channels: One entry per stage; the paper's profile is ``(8, 16, 32, 64, 128, 256)``.
 
     Raises:
-        ValueError: If there are fewer than two stages.
+        ValueError: If there are fewer than two stages, or one without channels.
     """
 
     def __init__(self, channels: Sequence[int] = (8, 16, 32, 64, 128, 256)) -> None:
         super().__init__()
-        if len(channels) < 2:
-            raise ValueError(f"channels={tuple(channels)}: a U-Net needs at least two stages.")
+        require(self, len(channels) > 1, "channels", list(channels), "at least two stages")
+        positive(self, channels=channels)
+        self.channels = list(channels)
         self.stride = 2 ** (len(channels) - 1)
         widths = [4, *channels]
         self.down = nn.ModuleList(double_conv(a, b) for a, b in itertools.pairwise(widths))

@@ -17,7 +17,7 @@ import lightning_modules
 from backdrop import settings
 from backdrop.settings import Beginning, Measurement, Place, Role, Use
 from experiments.runs.folder import StageFolder, flat
-from experiments.runs.settings import RunSettings, only_to_begin, role
+from experiments.runs.settings import RunSettings, role
 
 
 class Inner:
@@ -110,12 +110,3 @@ def test_every_setting_of_a_saved_config_is_of_one_part(trained: Path) -> None:
     assert {"data.init_args.root", "trainer.devices", "run.id", "trainer.callbacks"} <= {*found[Role.PLACE]}
     assert {"seed_everything", "trainer.max_steps", "trainer.precision", "run.profile"} <= {*found[Role.TRAINING]}
     assert {"data.init_args.image_size", "run.data"} <= {*found[Role.MEASUREMENT]}
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("detector_weights", True), ("perceptual_net", True), ("epsilon", False), ("inpainter_ckpt", False)],
-)
-def test_what_only_begins_a_training(trained: Path, name: str, expected: bool) -> None:
-    config = StageFolder(trained / "segment").config()
-    assert only_to_begin(f"model.init_args.{name}", config) is expected

@@ -102,8 +102,8 @@ def test_an_unknown_config_lists_the_shipped_ones(capsys: pytest.CaptureFixture[
 def test_a_misspelt_setting_is_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
 ) -> None:
-    line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.epsilom=1"), 2)
-    assert "SegmentationModule" in line and "'epsilom' is not accepted: did you mean epsilon?" in line
+    line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.mask_prior.lewel=1"), 2)
+    assert "model.init_args.mask_prior: " in line and "'lewel' is not accepted: did you mean level?" in line
     assert "NoneType" not in line
 
 
@@ -151,8 +151,9 @@ def test_a_failed_call_leaves_no_empty_folder(
 def test_the_saved_config_is_whole(trained: Path) -> None:
     saved = yaml.safe_load((trained / "segment" / "config_fit.yaml").read_text())
     assert saved["model"]["class_path"] == "lightning_modules.SegmentationModule"
-    assert saved["model"]["init_args"]["epsilon"] == 0.001  # from segment.yaml
-    assert saved["model"]["init_args"]["code_size"] == 600  # a default
+    model = saved["model"]["init_args"]
+    assert model["estimator"]["init_args"]["epsilon"] == 0.001  # from segment.yaml
+    assert model["detector"]["backbone"] == "resnet18"  # a default
     assert saved["data"]["init_args"]["batch_size"] == 2  # from the command line
     assert len(saved["run"]["inpainter_sha256"]) == 64
     assert saved["trainer"]["callbacks"][0]["init_args"]["dirpath"] == str(trained / "segment" / "checkpoints")

@@ -26,25 +26,32 @@ SIZES = {
     "segment": {
         "small": {},
         "paper": {
-            "detector_width": "0.25",
-            "synthesis_backbone": "resnet18",
-            "synthesis_width": "0.25",
-            "crop_size": "[64,64]",
-            "code_size": "60",
-            "tiled_size": "16",
+            "detector.width": "0.25",
+            "segmenter.init_args.backbone": "resnet18",
+            "segmenter.init_args.width": "0.25",
+            "segmenter.init_args.crop_size": "[64,64]",
+            "segmenter.init_args.code_size": "60",
+            "segmenter.init_args.tiled_size": "16",
         },
     },
 }
 """Between profile and ablation: the paper's networks are too large for a test."""
-NO_WEIGHTS = {"detector_weights": "null", "synthesis_weights": "null"}
+NO_WEIGHTS = {"detector.weights": "null", "segmenter.init_args.weights": "null"}
 """After the ablation: nothing is fetched."""
 
 
 VARIATIONS = {
-    "exact": {"estimator": "exact", "background_estimator": "exact"},
-    "draws": {"estimator": "leave_one_out", "samples": "3", "background_estimator": "null"},
-    "level": {"mask_prior": "v", "mask_prior_level": "0.5"},
-    "sizes": {"s_min": "0.1", "s_max": "0.5", "max_offset": "2.0", "hole_growth": "1.3", "epsilon": "0.02"},
+    "exact": {"estimator": "Exact", "background.estimator": "Exact"},
+    "draws": {"estimator": "LeaveOneOut", "estimator.init_args.samples": "3", "background.estimator": "null"},
+    "level": {"mask_prior.kind": "v", "mask_prior.level": "0.5"},
+    "sizes": {
+        "detector.s_min": "0.1",
+        "detector.s_max": "0.5",
+        "detector.max_offset": "2.0",
+        "scene.init_args.growth": "1.3",
+        "estimator.init_args.epsilon": "0.02",
+        "background.estimator.init_args.epsilon": "0.02",
+    },
 }
 """What no shipped file sets, or not so that three steps show it: each is like an ablation of the small profile."""
 

@@ -73,10 +73,11 @@ def _kinds(hint: object) -> Iterator[type]:
 
 
 def _arguments(found: type) -> list[str]:
-    """The arguments of a class as a config has them, those that it hands on among them."""
+    """The arguments of a class as a config has them, those that it hands on among them; groups are classes too."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(found, "of", fail_untyped=False)
-    return [name.removeprefix("of.") for name in parser.get_defaults(skip_validation=True).keys() if name != "of"]
+    names = [name.removeprefix("of.") for name in parser.get_defaults(skip_validation=True).keys() if name != "of"]
+    return list({name.split(".")[0] for name in names})
 
 
 def _find(path: str) -> type:

@@ -5,11 +5,13 @@ import torch
 
 from lightning_modules import InpaintingModule
 from lightning_modules.losses import squared_error
+from lightning_modules.schedule import scheduled
+from tests.tiny import PIXELS
 
 
 def module(channels: tuple[int, ...] = (4, 8), **arguments: object) -> InpaintingModule:
     torch.manual_seed(0)
-    made = InpaintingModule(channels, perceptual_net=None, **arguments)  # type: ignore[arg-type]
+    made = InpaintingModule(channels, reconstruction=PIXELS, **arguments)  # type: ignore[arg-type]
     made.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
     return made
 
@@ -52,15 +54,26 @@ def test_it_learns_to_repaint() -> None:
     assert sum(losses[-5:]) < 0.2 * sum(losses[:5])
 
 
-def test_hyperparameters_are_plain() -> None:
-    assert dict(module().hparams)["channels"] == (4, 8)
+@pytest.mark.parametrize("side", [(0.0, 0.5), (0.6, 0.5), (0.5, 1.5)])
+def test_impossible_holes_are_refused(side: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match=r"hole_side of InpaintingModule is .*, expected 0 < smallest <= largest <= 1"):
+        module(hole_side=side)
 
 
-def test_an_unknown_schedule_is_refused() -> None:
-    from lightning_modules.schedule import scheduled
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": 0.0}, "learning_rate of InpaintingModule is 0.0, expected above 0."),
+        ({"lr_schedule": "linear"}, "lr_schedule of InpaintingModule is linear, expected constant or cosine."),
+        ({"visible_weight": -0.1}, "visible_weight of InpaintingModule is -0.1, expected at least 0."),
+    ],
+)
+def test_what_is_out_of_range_is_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        module(**arguments)
 
+
+def test_a_cosine_needs_an_end() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    with pytest.raises(ValueError, match="linear"):
-        scheduled(optimizer, "linear", 10)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="max_steps"):
         scheduled(optimizer, "cosine", float("inf"))

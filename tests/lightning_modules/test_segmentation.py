@@ -1,7 +1,9 @@
 """SegmentationModule: every cell of the routing table from ``.grad``, the frozen inpainter, inference."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -9,14 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from backdrop.contracts import StepOutput
 from lightning_modules import InpaintingModule, SegmentationModule
-from lightning_modules.background import Scene
-from lightning_modules.geometry import box_area
+from lightning_modules.estimators import Estimator, Exact, Importance, LeaveOneOut
 from lightning_modules.handover import HandoverError, read_inpainter
-from tests.tiny import SEGMENTATION
+from lightning_modules.networks import DetectorSettings
+from lightning_modules.objectives import Background, BoxFit, Draw, Foreground, MaskPrior
+from lightning_modules.scene import Evidence, Inpainting, Plates, Scene
+from tests.tiny import DETECTOR, PIXELS, SEGMENTATION, WINDOW
 
-SMALL = SEGMENTATION | {"inpainter_channels": (4, 8), "code_size": 20, "tiled_size": 8}
+SMALL = SEGMENTATION | {"inpainter_channels": (4, 8)}
 
 
 def module(**arguments: object) -> SegmentationModule:
@@ -28,6 +31,15 @@ def module(**arguments: object) -> SegmentationModule:
 
 def images() -> Tensor:
     return torch.rand(3, 3, 36, 48, generator=torch.Generator().manual_seed(1))
+
+
+def drawn(net: SegmentationModule, scene: Scene | None = None, **batch: Tensor) -> Draw:
+    """What a training step draws, over a scene that may be another than the module's."""
+    return net.draw((scene or net.scene).view({"image": images(), **batch}, net.inpainter, True))  # type: ignore[typeddict-item]
+
+
+def terms_of(net: SegmentationModule, scene: Scene | None = None, **batch: Tensor) -> dict[str, Tensor]:
+    return net.losses(drawn(net, scene, **batch))
 
 
 def gradients(term: str, **arguments: object) -> dict[str, bool]:
@@ -42,8 +54,7 @@ def gradients(term: str, **arguments: object) -> dict[str, bool]:
                 kept[name].retain_grad()
 
     net.detector.register_forward_hook(keep)
-    terms, _ = net.objectives(images())
-    terms[term].backward()
+    terms_of(net)[term].backward()
 
     def reached(tensors: list[Tensor]) -> bool:
         return any(t.grad is not None and bool(t.grad.abs().sum() > 0) for t in tensors)
@@ -56,36 +67,44 @@ def gradients(term: str, **arguments: object) -> dict[str, bool]:
     }
 
 
+BOXES = Background(reaches_boxes=True)
+MODES: dict[str, dict[str, Any]] = {
+    "separate": {},
+    "joint": {"foreground": Foreground(reaches_p=True), "background": BOXES},
+    "background_only": {"foreground": None, "background": BOXES},
+    "direct": {"detector": DetectorSettings(**DETECTOR, direct=True), "background": BOXES},
+    "p alone": {"foreground": Foreground(reaches_p=True)},
+}
 ROUTES = [
     ("separate", "foreground", {"p": False, "b": True, "S": True, "I": False}),
     ("separate", "background", {"p": True, "b": False, "S": False, "I": False}),
     ("joint", "foreground", {"p": True, "b": True, "S": True, "I": False}),
     ("joint", "background", {"p": True, "b": True, "S": False, "I": False}),
     ("background_only", "background", {"p": True, "b": True, "S": False, "I": False}),
-    ("direct_regression", "foreground", {"p": False, "b": True, "S": True, "I": False}),
-    ("direct_regression", "background", {"p": False, "b": True, "S": False, "I": False}),
+    ("direct", "foreground", {"p": False, "b": True, "S": True, "I": False}),
+    ("direct", "background", {"p": False, "b": True, "S": False, "I": False}),
+    ("p alone", "foreground", {"p": True, "b": True, "S": True, "I": False}),
+    ("p alone", "background", {"p": True, "b": False, "S": False, "I": False}),
 ]
 
 
 @pytest.mark.parametrize(("mode", "term", "expected"), ROUTES)
-@pytest.mark.parametrize(
-    "estimators",
-    [
-        {},
-        {"background_estimator": "leave_one_out", "background_samples": 3},
-        {"skips": True, "focal": False},  # as in the small profile
-    ],
-)
-def test_who_learns_from_which(mode: str, term: str, expected: dict[str, bool], estimators: dict[str, object]) -> None:
-    assert gradients(term, mode=mode, **estimators) == expected
+@pytest.mark.parametrize("estimator", [None, LeaveOneOut(3, 0.01)], ids=["reused draws", "own draws"])
+@pytest.mark.parametrize("segmenter", ["code", "window"])
+def test_who_learns_from_which(
+    mode: str, term: str, expected: dict[str, bool], estimator: Estimator | None, segmenter: str
+) -> None:
+    arguments = dict(MODES[mode])
+    arguments["background"] = replace(arguments.get("background", Background()), estimator=estimator)
+    arguments |= {"segmenter": WINDOW} if segmenter == "window" else {}
+    assert gradients(term, **arguments) == expected
 
 
 def test_one_backward_pass_gives_the_sum_of_both_objectives() -> None:
     def run(choose: Callable[[dict[str, Tensor]], Tensor]) -> Tensor:
         net = module()
         torch.manual_seed(5)
-        terms, _ = net.objectives(images())
-        choose(terms).backward()
+        choose(terms_of(net)).backward()
         grad = net.detector.head.weight.grad
         assert grad is not None
         return grad
@@ -97,38 +116,39 @@ def test_one_backward_pass_gives_the_sum_of_both_objectives() -> None:
 def test_the_exact_estimator_of_o_equals_the_mean_of_many_draws() -> None:
     net = module().eval()
     with torch.no_grad():
-        net.hparams["estimator"] = "exact"
-        exact = net.objectives(images())[0]
-        net.hparams["estimator"] = "importance"
-        net.hparams["samples"] = 400
-        drawn = net.objectives(images())[0]
+        net.estimator = Exact()
+        exact = terms_of(net)
+        net.estimator = Importance(400, 0.01)
+        many = terms_of(net)
     for name in ("foreground", "background"):
-        torch.testing.assert_close(drawn[name], exact[name], rtol=0.05, atol=0)
+        torch.testing.assert_close(many[name], exact[name], rtol=0.05, atol=0)
 
 
 def test_the_terms_beyond_the_paper_reach_what_they_should() -> None:
-    reached = gradients("box_fit", box_fit_weight=1.0, skips=True, focal=False)
+    reached = gradients("box_fit", box_fit=BoxFit(1.0), segmenter=WINDOW)
     assert reached == {"p": False, "b": True, "S": False, "I": False}
-    terms, _ = module().objectives(images())
-    assert set(terms) == {"foreground", "background", "prior_mask", "prior_box", "prior_confidence"}
+    assert list(terms_of(module())) == ["foreground", "prior_mask", "background", "prior_box", "prior_confidence"]
+    off = dict.fromkeys(("mask_prior", "box_prior", "confidence_prior"))
+    assert list(terms_of(module(**off))) == ["foreground", "background"]
 
 
 def test_the_mask_prior_over_the_frame_weighs_the_window_by_its_area() -> None:
     values = {}
+    half = DetectorSettings(**(DETECTOR | {"s_min": 0.49999, "s_max": 0.50001}))
     for over in ("window", "frame"):
-        net = module(mask_prior="l1", mask_prior_weight=1.0, mask_prior_over=over, s_min=0.49999, s_max=0.50001)
+        net = module(mask_prior=MaskPrior(1.0, "l1", over=over), detector=half)  # type: ignore[arg-type]
         torch.manual_seed(2)
-        values[over] = net.objectives(images())[0]["prior_mask"]
+        values[over] = terms_of(net)["prior_mask"]
     torch.testing.assert_close(values["frame"], values["window"] / 4, rtol=1e-3, atol=0)
 
 
 def test_the_box_of_the_mask_is_given_in_use_and_lies_inside_the_detectors() -> None:
-    net = module(skips=True, focal=False).eval()
+    net = module(segmenter=WINDOW).eval()
     with torch.no_grad():
         window = net.detector(images()).best()[0]
         plain = net(images())["box"]
-        net.hparams["box_from_mask"] = True
-        net.segmenter.synthesis.forward = lambda seen, other: (
+        net.box_from_mask = True
+        net.segmenter.synthesis.forward = lambda seen, other: (  # type: ignore[method-assign]
             seen,
             (torch.arange(32) < 16).float().expand(len(seen), 1, 32, 32),
         )
@@ -139,116 +159,92 @@ def test_the_box_of_the_mask_is_given_in_use_and_lies_inside_the_detectors() -> 
 
 
 def test_both_objectives_look_at_the_plate_where_it_is_known() -> None:
-    net = module(background="temporal")
+    net = module(scene=Plates())
     frames = images()
     covered = torch.ones_like(frames[:, :1], dtype=torch.bool)
-    everywhere, nowhere = Scene(frames, covered), Scene(frames, ~covered)
-    terms, output = net.objectives(frames, everywhere)  # a plate that shows the frame itself: nothing is the subject
-    assert terms["background"] == 0 and torch.equal(output["background"], frames)
+    draw = drawn(net, plate=frames, covered=covered)  # a plate that shows the frame itself: nothing is the subject
+    assert net.losses(draw)["background"] == 0 and torch.equal(draw.output()["background"], frames)
     torch.manual_seed(3)
-    unknown = net.objectives(frames, nowhere)[0]["background"]
+    unknown = terms_of(net, plate=frames, covered=~covered)["background"]
     torch.manual_seed(3)
-    torch.testing.assert_close(unknown, net.objectives(frames)[0]["background"])
+    torch.testing.assert_close(unknown, terms_of(net, Inpainting())["background"])
     assert unknown < 0
 
 
-def test_by_evidence_the_background_error_is_that_of_the_evidence() -> None:
-    image = images()
-    evidence = torch.zeros_like(image[:, :1])
+def test_against_evidence_the_box_fit_looks_at_it() -> None:
+    evidence = torch.zeros(3, 1, 36, 48)
     evidence[..., 12:24, 16:32] = 0.75
-    batch = {"image": image, "plate": image, "covered": evidence < 1, "evidence": evidence}
-    box = torch.tensor([[0.0, 0.0, 0.9, 0.9]]).expand(3, 4)
-    net = module(background="temporal", evidence=True, skips=True, focal=False)
-    torch.testing.assert_close(net.background_density(batch, box) * 0.81, evidence.mean(dim=(1, 2, 3)))
-    assert module(background="temporal").background_density(batch, box).abs().max() == 0  # the plate is perfect
-
-
-def test_a_mask_that_covers_all_evidence_leaves_no_foreground_error() -> None:
-    net = module(background="temporal", evidence=True, skips=True, focal=False, pixel_weight=2.0)
-    image = images()
-    evidence = torch.zeros_like(image[:, :1])
-    evidence[..., 12:24, 16:32] = 0.75
-    scene = Scene(image, evidence > 0, evidence)
-    box = torch.tensor([[0.0, 0.0, 0.9, 0.9]]).expand(3, 4)
-    nothing, all_of_it, half = (
-        net._foreground_error(image, mask, image, box, scene)
-        for mask in (torch.zeros_like(evidence), (evidence > 0).float(), (evidence > 0) * 0.5)
-    )
-    torch.testing.assert_close(nothing, 2 * evidence.mean(dim=(1, 2, 3)))
-    assert all_of_it.abs().max() == 0
-    torch.testing.assert_close(half, nothing / 4)
-
-
-@pytest.mark.parametrize("arguments", [{"skips": True, "focal": False}, {"background": "temporal"}])
-def test_evidence_needs_plates_and_the_window_as_foreground(arguments: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="evidence needs"):
-        module(evidence=True, **arguments)
-
-
-def test_boxes_follow_the_evidence_and_not_the_mask_where_that_is_asked_for() -> None:
-    image = images()
-    evidence = torch.zeros_like(image[:, :1])
-    evidence[..., 12:24, 16:32] = 0.75
-    scene = Scene(image, evidence < 1, evidence)
+    known = {"plate": images(), "covered": evidence < 1, "evidence": evidence}
 
     def pull(reach: float, mask: float) -> Tensor:
-        arguments = {"background": "temporal", "evidence": True, "skips": True, "focal": False, "box_fit_weight": 1.0}
-        net = module(**arguments, box_fit_reach=reach)
+        net = module(scene=Evidence(reach=reach), segmenter=WINDOW, box_fit=BoxFit(1.0))
         whole = net.segmenter.forward
         net.segmenter.forward = lambda *given: (*whole(*given)[:2], torch.full((len(given[1]), 1, 8, 8), mask))  # type: ignore[method-assign]
         torch.manual_seed(0)
-        return net.objectives(image, scene)[0]["box_fit"].detach()
+        return terms_of(net, **known)["box_fit"].detach()
 
     assert pull(0.0, mask=0.0) == 0 and pull(0.0, mask=1.0) > 0
     assert pull(2.0, mask=0.0) == pull(2.0, mask=1.0) > 0
-    with pytest.raises(ValueError, match="box_fit_reach must be 0 or at least 1"):
-        module(box_fit_reach=1.5, box_fit_weight=1.0)
-    with pytest.raises(ValueError, match="box_fit_reach must be 0 or at least 1"):
-        pull(0.5, mask=0.0)
 
 
-@pytest.mark.parametrize("arguments", [{"box_warmup": 0.5}, {"box_warmup": 1.5, "box_fit_weight": 1.0}])
-def test_an_impossible_warm_up_is_refused(arguments: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="box_warmup must"):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scene": Evidence()}, "the scene Evidence does not go with the segmenter CodeSegmenter"),
+        ({"estimator": Importance(epsilon=0.5)}, "epsilon of Importance is 0.5, expected 0 to 1/4"),
+        ({"background": Background(LeaveOneOut(2, 0.5))}, "epsilon of LeaveOneOut is 0.5, expected 0 to 1/4"),
+        ({"learning_rate": 0.0}, "learning_rate of SegmentationModule is 0.0, expected above 0."),
+        ({"decoder_learning_rate": -1.0}, "decoder_learning_rate of SegmentationModule is -1.0, expected above 0."),
+        ({"lr_schedule": "linear"}, "lr_schedule of SegmentationModule is linear, expected constant or cosine."),
+        ({"inpainter_channels": (4, 0)}, "channels of Inpainter is .*, expected above 0."),
+    ],
+)
+def test_settings_that_do_not_go_together_or_are_out_of_range_are_refused(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
         module(**arguments)
 
 
-def test_while_it_is_warm_boxes_are_pulled_to_the_prior_size_and_not_to_their_masks() -> None:
-    net = module(skips=True, focal=False, box_fit_weight=2.0, box_prior_size=0.4)
+def test_while_it_is_warm_boxes_are_pulled_to_a_size_of_their_own_and_not_to_their_masks() -> None:
+    net = module(segmenter=WINDOW, box_fit=BoxFit(2.0, warmup=0.5))
 
-    def pull(warm: bool) -> Tensor:
+    def pull(progress: float) -> Tensor:
+        net._progress = lambda: progress  # type: ignore[method-assign]
         torch.manual_seed(3)
-        return net.objectives(images(), warm=warm)[0]["box_fit"]
+        return terms_of(net)["box_fit"]
 
+    net._progress = lambda: 1.0  # type: ignore[method-assign]
     torch.manual_seed(3)
-    boxes = net.objectives(images())[1]["box"]
-    torch.testing.assert_close(pull(True), 2 * (boxes[:, 2:] - 0.4).square().sum(dim=1).mean())
-    assert not torch.isclose(pull(True), pull(False))
+    boxes = drawn(net).output()["box"]
+    torch.testing.assert_close(pull(0.4), 2 * (boxes[:, 2:] - 0.4).square().sum(dim=1).mean())
+    assert not torch.isclose(pull(0.4), pull(0.5))
 
 
 def test_it_is_warm_for_the_share_that_is_asked_for() -> None:
-    net = module(skips=True, focal=False, box_fit_weight=2.0, box_warmup=0.25)
-    seen: list[bool] = []
-    objectives = net.objectives
+    net = module(segmenter=WINDOW, box_fit=BoxFit(2.0, warmup=0.25))
+    seen: list[float] = []
+    losses = net.losses
 
-    def watched(image: Tensor, scene: Scene | None, warm: bool) -> tuple[dict[str, Tensor], StepOutput]:
-        seen.append(warm)
-        return objectives(image, scene, warm)
+    def watched(draw: Draw) -> dict[str, Tensor]:
+        seen.append(draw.progress())
+        return losses(draw)
 
-    net.objectives = watched  # type: ignore[method-assign, assignment]
+    net.losses = watched  # type: ignore[method-assign]
     frames = [{"image": image} for image in images().repeat(3, 1, 1, 1)[:8]]
     loader: DataLoader[dict[str, Tensor]] = DataLoader(frames, batch_size=1)  # type: ignore[arg-type]
     net.inpainter_ready.fill_(True)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = pl.Trainer(max_steps=8, accelerator="cpu", **quiet)  # type: ignore[arg-type]
     trainer.fit(net, loader)
-    assert seen == [True] * 2 + [False] * 6
+    assert seen == [step / 8 for step in range(8)]
 
 
 def test_background_only_has_no_foreground_term() -> None:
-    net = module(mode="background_only")
-    terms, output = net.objectives(images())
-    assert "foreground" not in terms and "mask" not in output
+    net = module(foreground=None, background=BOXES, box_fit=BoxFit())
+    draw = drawn(net)
+    assert list(net.losses(draw)) == ["background", "prior_box", "prior_confidence"]
+    assert not {"mask", "composite"} & draw.output().keys()
     assert not any(p.requires_grad for p in net.segmenter.parameters())  # unused parameters stop a DDP run
     terms_logged: dict[str, Tensor] = {}
     net.log_dict = lambda values, **kwargs: terms_logged.update(values)  # type: ignore[method-assign]
@@ -256,10 +252,11 @@ def test_background_only_has_no_foreground_term() -> None:
     assert "val/loss_background" in terms_logged and "val/loss_foreground" not in terms_logged
 
 
-@pytest.mark.parametrize("estimators", [{}, {"background_estimator": "leave_one_out", "background_samples": 2}])
-def test_one_box_learns_from_both_objectives_and_has_nothing_to_choose(estimators: dict[str, object]) -> None:
-    net = module(mode="direct_regression", **estimators)
-    terms, output = net.objectives(images())
+@pytest.mark.parametrize("estimator", [None, LeaveOneOut(2, 0.01)])
+def test_one_box_learns_from_both_objectives_and_has_nothing_to_choose(estimator: Estimator | None) -> None:
+    net = module(**MODES["direct"] | {"background": Background(estimator, reaches_boxes=True)})
+    draw = drawn(net)
+    terms, output = net.losses(draw), draw.output()
     assert terms["background"].requires_grad and not terms["prior_confidence"].requires_grad
     assert output["probability"].shape == (3, 1, 1) and torch.equal(output["confidence"], torch.ones(3))
     torch.stack(list(terms.values())).sum().backward()
@@ -268,40 +265,10 @@ def test_one_box_learns_from_both_objectives_and_has_nothing_to_choose(estimator
     assert net.eval()(images())["mask"].shape == (3, 1, 36, 48)
 
 
-def density_gradient(error: Tensor, box: Tensor) -> Tensor:
-    """Gradient of the error per area in a box where boxes learn from G; the painter errs by ``error`` everywhere."""
-    net = module(mode="joint", hole_growth=1.0)
-    spread = torch.tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1)
-    image = torch.zeros(len(box), 3, *error.shape[-2:])
-    net.inpainter.forward = lambda image, hole: error.sqrt() * spread * hole  # type: ignore[method-assign]
-    box = box.clone().requires_grad_()
-    density = net._free_background_error(image, box, None) / box_area(box)
-    (gradient,) = torch.autograd.grad(density.sum(), box)
-    return gradient
-
-
-def test_where_boxes_learn_from_g_the_error_counts_and_not_the_size() -> None:
-    box = torch.tensor([[0.03, -0.02, 0.41, 0.33], [0.0, 0.1, 0.7, 0.5]])
-    torch.testing.assert_close(density_gradient(torch.ones(1, 1, 48, 64), box), torch.zeros(2, 4), atol=1e-4, rtol=0)
-    spot = torch.zeros(1, 1, 48, 64)
-    spot[..., 12:36, 16:48] = 1  # the middle half of each axis
-    assert density_gradient(spot, torch.tensor([[0.0, 0.0, 0.3, 0.3]])).abs().max() < 1e-4  # all inside: no better box
-    wide = density_gradient(spot, torch.tensor([[0.1, 0.0, 0.7, 0.7]]))[0]
-    torch.testing.assert_close(wide[2:], torch.full((2,), -0.25 / 0.7**3), atol=0.02, rtol=0)
-    off = density_gradient(spot, torch.tensor([[0.4, 0.0, 0.3, 0.3]]))[0]
-    assert off[0] < -1 and off[1].abs() < 1e-4  # toward the spot
-
-
-def test_the_window_as_foreground_and_the_bump_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match="exclude each other"):
-        module(skips=True, focal=True)
-
-
 def test_the_inpainter_stays_frozen_in_training_mode() -> None:
     net = module().train()
     before = {k: v.clone() for k, v in net.inpainter.state_dict().items()}
-    terms, _ = net.objectives(images())
-    torch.stack(list(terms.values())).sum().backward()
+    torch.stack(list(terms_of(net).values())).sum().backward()
     assert not any(m.training for m in net.inpainter.modules()) and net.detector.training
     assert all(torch.equal(v, before[k]) for k, v in net.inpainter.state_dict().items())
 
@@ -334,7 +301,7 @@ def test_training_over_a_random_inpainter_is_refused() -> None:
 
 
 def stage_1(path: Path) -> str:
-    net = InpaintingModule(channels=(4, 8), perceptual_net=None)
+    net = InpaintingModule(channels=(4, 8), reconstruction=PIXELS)
     settings = dict(net.hparams) | {"_instantiator": "pytorch_lightning.cli.instantiate_module"}  # the CLI adds it
     torch.save({"state_dict": net.state_dict(), "hyper_parameters": settings}, path)
     return str(path)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules import SegmentationModule
+from lightning_modules.building import build
 from lightning_modules.geometry import box_mask
 from lightning_modules.networks import Proposals
 from lightning_modules.subjects import find_subjects
@@ -69,4 +70,4 @@ def test_one_subject_is_as_ever_and_more_are_found_in_test_and_prediction() -> N
     batch = {"image": images(), "clip": ["a"] * 3, "index": torch.arange(3)}
     assert "subject_mask" in net.test_step(batch, 0)  # type: ignore[arg-type]
     assert "subject_mask" not in net.validation_step(batch, 0)  # type: ignore[arg-type]
-    assert "subjects" not in SegmentationModule(**dict(net.hparams)).hparams
+    assert "subjects" not in build(SegmentationModule, net.hparams).hparams

@@ -207,17 +207,17 @@ def test_every_setting_is_in_the_config_that_is_logged(logging_run: Path, spec: 
 def test_a_sweep_names_the_parameters(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     parameters = {
-        "model.init_args.s_min": {"values": [0.1, 0.2]},
+        "model.init_args.detector.s_min": {"values": [0.1, 0.2]},
         "data.init_args.preset": {"values": ["ptz"]},
         "config": {"values": ["a.yaml", "b.yaml"]},
-        "model.init_args.mode": {"value": "joint"},
+        "model.init_args.box_from_mask": {"value": True},
     }
     file.write_text(yaml.safe_dump({"method": "grid", "parameters": parameters}))
     names = dashboard.varied(str(file))
     (plot,) = of_kind(dashboard.stored_form(dashboard.build("nobody", "p", names)), "Parallel Coordinates Plot")
     axes = {axis["displayName"]: axis["accessor"] for axis in plot["columns"]}
     assert axes == {
-        "s_min": "config:cli.value.model.init_args.s_min",
+        "s_min": "config:cli.value.model.init_args.detector.s_min",
         "preset": "config:cli.value.data.init_args.preset",
         "config": "config:cli.value.run.setting",
         "J": "summary:val/j_mean",

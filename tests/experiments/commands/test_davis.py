@@ -21,7 +21,7 @@ from tests import fake_data
 
 FitArguments = Callable[..., list[str]]
 TINY = "--config debug.yaml --trainer.accelerator cpu"
-SEGMENT = ["--model.init_args.crop_size", "[64, 64]"]
+SEGMENT = ["--model.init_args.segmenter.init_args.crop_size", "[64, 64]"]
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ TINY = ["--config", "debug.yaml", "--trainer.accelerator=cpu"]
 DATA = [f"--data.init_args.{key}={n}" for key, n in DEMO_COUNTS.items()]
 DATA += ["--data.init_args.image_size=[64, 64]"]
 OPTIONS = ["--run=runs/two", f"--inpaint-options={' '.join(TINY)}", "--", *DATA, *TINY]
-OPTIONS += ["--model.init_args.crop_size=[64, 64]"]
+OPTIONS += ["--model.init_args.segmenter.init_args.crop_size=[64, 64]"]
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_an_option_that_is_given_anew_leaves_nothing_of_the_files_own() -> None:
 
 def test_settings_that_do_not_fit_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
     changed = yaml.safe_load((SWEEPS / "table4.yaml").read_text())
-    changed["parameters"] = {"model.init_args.s_mni": {"values": [0.1]}}
+    changed["parameters"] = {"model.init_args.detector.s_mni": {"values": [0.1]}}
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(changed))
     with pytest.raises(RunError, match=r"Trial s_mni=0\.1-seed0 cannot be made: .*s_mni"):
         look_at(plan(tmp_path / "s.yaml", [f"--run={tmp_path / 'run'}"]))
@@ -197,11 +197,11 @@ def test_a_sweep_trains_each_painter_once_fails_alone_and_goes_on(
     assert {path: path.stat().st_mtime_ns for path in two.rglob("results.json")} == before
     assert main(["sweep", "two.yaml", "--dry-run", *OPTIONS]) == 0
     assert "ours-seed1 (done)" in capsys.readouterr().out
-    assert main(["sweep", "two.yaml", *OPTIONS, "--model.init_args.s_min=0.3"]) == 1
+    assert main(["sweep", "two.yaml", *OPTIONS, "--model.init_args.detector.s_min=0.3"]) == 1
     assert "was begun with options" in capsys.readouterr().err
     made = json.loads((two / "runs/two/ours-seed1/results.json").read_text())["made_by"]
     assert made["setting"] == "ours" and made["seed"] == 1 and made["command"].startswith("python -m experiments trial")
-    assert made["settings"]["model_settings"]["mode"] == "separate"
+    assert made["settings"]["mode"] == "separate"
 
     (two / "runs/two/ours-seed0/results.json").write_text("{")
     assert main(["sweep", "two.yaml", *OPTIONS]) == 1

@@ -30,8 +30,12 @@ def trial(*words: str) -> Trial:
         ([], "default-seed0"),
         (["--config=ablations/joint.yaml", "--seed_everything=2"], "joint-seed2"),
         (["--config", "ablations/joint.yaml"], None),
-        (["--model.init_args.s_min=0.1", "--model.init_args.s_max=0.5"], "s_max=0.5-s_min=0.1-seed0"),
-        (["--model.init_args.synthesis_weights=/my nets/a.pth"], "synthesis_weights=_my_nets_a.pth-seed0"),
+        (["--model.init_args.detector.s_min=0.1", "--model.init_args.detector.s_max=0.5"], "s_max=0.5-s_min=0.1-seed0"),
+        (["--model.init_args.segmenter.init_args.weights=/my nets/a.pth"], "weights=_my_nets_a.pth-seed0"),
+        (
+            ["--model.init_args.detector.s_max=0.5", "--model.init_args.mask_prior.level=0.001"],
+            "mask_prior_level=0.001-s_max=0.5-seed0",
+        ),
     ],
 )
 def test_a_trial_is_called_after_what_is_varied(words: list[str], name: str | None) -> None:
@@ -43,21 +47,21 @@ def test_a_trial_is_called_after_what_is_varied(words: list[str], name: str | No
 
 
 def test_the_order_in_which_an_agent_gives_the_settings_does_not_matter() -> None:
-    words = ["--model.init_args.s_min=0.1", "--config=ablations/ours.yaml", "--model.init_args.epsilon=0.01"]
+    words = ["--model.init_args.box_from_mask=true", "--config=ablations/ours.yaml", "--model.init_args.lr_schedule=x"]
     assert trial(*words) == trial(*reversed(words))
     assert trial(*words).recipe.settings[0] == "--config=ablations/ours.yaml"  # options win over it
 
 
 def test_options_of_the_data_go_to_both_stages_and_others_to_their_own() -> None:
-    settings = ["--model.init_args.s_min=0.3", "--data.init_args.preset=ptz"]
+    settings = ["--model.init_args.detector.s_min=0.3", "--data.init_args.preset=ptz"]
     more = ["--data.init_args.root", "/x", "--trainer.max_steps", "9"]
     one = trial("--inpaint-options=--trainer.max_steps 7", *settings, "--", *more)
     first, second = one.inpaint_arguments(), one.segment_arguments()
     for arguments in (first, second):
         assert "--data.init_args.preset=ptz" in arguments
         assert arguments[arguments.index("--data.init_args.root") + 1] == "/x"
-    assert first[-2:] == ["--trainer.max_steps", "7"] and "--model.init_args.s_min=0.3" not in first
-    assert second[second.index("--trainer.max_steps") + 1] == "9" and "--model.init_args.s_min=0.3" in second
+    assert first[-2:] == ["--trainer.max_steps", "7"] and "--model.init_args.detector.s_min=0.3" not in first
+    assert second[second.index("--trainer.max_steps") + 1] == "9" and "--model.init_args.detector.s_min=0.3" in second
     painter = second[second.index("--model.init_args.inpainter_ckpt") + 1]
     assert painter == str(one.painter / "inpaint" / "checkpoints" / "last.ckpt")
     words = ["--data", "X", "--data=Y", "--database", "--data.a=1"]
@@ -65,7 +69,7 @@ def test_options_of_the_data_go_to_both_stages_and_others_to_their_own() -> None
 
 
 def test_the_name_of_a_trial_wins_over_that_of_its_config() -> None:
-    words = trial("--config=ablations/joint.yaml", "--model.init_args.s_min=0.1").segment_arguments()
+    words = trial("--config=ablations/joint.yaml", "--model.init_args.detector.s_min=0.1").segment_arguments()
     assert words.index("--config=ablations/joint.yaml") < words.index("--run.setting")
     assert words[words.index("--run.setting") + 1] == "joint-s_min=0.1"
 

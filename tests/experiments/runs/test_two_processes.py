@@ -55,7 +55,7 @@ def test_background_only_trains_in_two_processes(
     root: Path, trained: Path, tmp_path: Path, fit_arguments: FitArguments
 ) -> None:
     """``S`` learns nothing then, and ``ddp`` refuses parameters without a gradient at the second step."""
-    arguments = fit_arguments(tmp_path, "segment", "--model.init_args.mode=background_only")
+    arguments = fit_arguments(tmp_path, "segment", "--ablation=background_only")
     inpainter = f"--model.init_args.inpainter_ckpt={StageFolder(trained / 'inpaint').last}"
     fit(root, [*arguments, inpainter], strategy="ddp")
     check_files(StageFolder(tmp_path / "segment"), 2)

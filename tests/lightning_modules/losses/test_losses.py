@@ -5,16 +5,14 @@ import torch
 
 from lightning_modules.losses import (
     PerceptualDistance,
+    Reconstruction,
     ReconstructionLoss,
-    background_objective,
     box_prior,
     confidence_prior,
-    foreground_objective,
     mask_prior,
     pixel_distance,
     squared_error,
 )
-from lightning_modules.sampling import Samples
 
 
 def test_pixel_distance_is_in_units_of_imagenets_deviation() -> None:
@@ -48,13 +46,21 @@ def test_the_perceptual_distance_is_zero_for_equal_images_and_has_a_gradient_for
     assert other.grad is not None and other.grad.abs().sum() > 0
 
 
-def test_an_unknown_perceptual_net_is_refused() -> None:
-    with pytest.raises(ValueError, match="alex, vgg, squeeze"):
-        PerceptualDistance("resnet")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"perceptual_net": "resnet"}, "is resnet, expected alex, vgg, squeeze or null."),
+        ({"pixel_weight": -1.0}, "pixel_weight of Reconstruction is -1.0, expected at least 0."),
+        ({"perceptual_weight": -1.0}, "perceptual_weight of Reconstruction is -1.0, expected at least 0."),
+    ],
+)
+def test_an_impossible_reconstruction_is_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Reconstruction(**arguments)  # type: ignore[arg-type]
 
 
 def test_the_reconstruction_loss_is_the_weighted_sum() -> None:
-    loss = ReconstructionLoss(3.0, 2.0, None)
+    loss = ReconstructionLoss(Reconstruction(3.0, 2.0, None))
     a, b = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
     torch.testing.assert_close(loss(a, b), 3 * pixel_distance(a, b))
     assert set(loss.terms(a, b)) == {"pixel"}
@@ -63,7 +69,7 @@ def test_the_reconstruction_loss_is_the_weighted_sum() -> None:
 def test_the_box_prior_acts_on_batch_means() -> None:
     balanced = torch.tensor([[-0.5, 0.2, 0.3, 0.4], [0.5, -0.2, 0.5, 0.4]])
     torch.testing.assert_close(box_prior(balanced, 0.4), torch.tensor(0.0))
-    torch.testing.assert_close(box_prior(balanced, (0.5, 0.2)), torch.tensor(0.1**2 + 0.2**2))
+    torch.testing.assert_close(box_prior(balanced, 0.2), torch.tensor(2 * 0.2**2))
     moved = balanced + torch.tensor([0.1, 0.0, 0.0, 0.0])
     torch.testing.assert_close(box_prior(moved, 0.4), torch.tensor(0.01))
 
@@ -84,35 +90,3 @@ def test_the_v_prior_pushes_up_below_its_level_and_down_above() -> None:
         mask_prior(m, "v", 0.005).sum().backward()
         assert m.grad is not None and m.grad.item() == sign
     torch.testing.assert_close(mask_prior(torch.tensor([0.005]), "v", 0.005), torch.tensor([0.005]))
-
-
-def test_an_unknown_mask_prior_is_refused() -> None:
-    with pytest.raises(ValueError, match="l3"):
-        mask_prior(torch.zeros(1), "l3")  # type: ignore[arg-type]
-
-
-def drawn() -> tuple[Samples, torch.Tensor]:
-    weight = torch.tensor([[0.5, 1.5]], requires_grad=True)
-    return Samples(torch.tensor([[3, 4]]), weight), weight
-
-
-@pytest.mark.parametrize("joint", [False, True])
-def test_o_reaches_the_loss_always_and_p_only_jointly(joint: bool) -> None:
-    samples, weight = drawn()
-    loss = torch.tensor([[2.0, 4.0]], requires_grad=True)
-    value = foreground_objective(samples, loss, joint)
-    torch.testing.assert_close(value, torch.tensor([7.0]))
-    value.sum().backward()
-    assert loss.grad is not None
-    assert (weight.grad is not None) == joint
-
-
-@pytest.mark.parametrize("joint", [False, True])
-def test_g_reaches_p_always_and_the_box_only_jointly(joint: bool) -> None:
-    samples, weight = drawn()
-    error, area = torch.tensor([[0.2, 0.4]], requires_grad=True), torch.tensor([[0.1, 0.2]], requires_grad=True)
-    value = background_objective(samples, error, area, joint)
-    torch.testing.assert_close(value, torch.tensor([-4.0]))
-    value.sum().backward()
-    assert weight.grad is not None
-    assert (area.grad is not None) == (error.grad is not None) == joint

@@ -2,18 +2,25 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torchvision.models import resnet18, resnet34
 
 from lightning_modules.geometry import live_cells
-from lightning_modules.networks import Detector, Inpainter, Synthesis
+from lightning_modules.networks import Detector, DetectorSettings, Inpainter
 from lightning_modules.networks.backbone import ResNetTrunk
+from lightning_modules.networks.synthesis import CodeSynthesis, Synthesis
+from tests.tiny import CODE, WINDOW
 
 
 def small_synthesis(skips: bool = False) -> Synthesis:
-    return Synthesis((32, 32), "resnet18", 0.125, None, 16, code_size=20, tiled_size=8, channels=(16, 8), skips=skips)
+    return (WINDOW if skips else CODE).build().synthesis
+
+
+def detector(**changed: object) -> Detector:
+    return Detector(DetectorSettings(**({"width": 0.125, "weights": None} | changed)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [(32, 48), (37, 50)])
@@ -47,7 +54,7 @@ def test_the_paper_profile_of_the_inpainter_has_six_stages() -> None:
 
 
 def test_the_detector_gives_an_8x8_grid_with_a_masked_ring_and_starts_uniform() -> None:
-    proposals = Detector(width=0.125)(torch.rand(2, 3, 96, 128))
+    proposals = detector()(torch.rand(2, 3, 96, 128))
     assert proposals.grid == (8, 8)
     assert proposals.box.shape == (2, 64, 4)
     torch.testing.assert_close(proposals.probability.sum(1), torch.ones(2))
@@ -58,7 +65,7 @@ def test_the_detector_gives_an_8x8_grid_with_a_masked_ring_and_starts_uniform() 
 
 
 def test_chosen_cells_give_their_own_boxes() -> None:
-    proposals = Detector(width=0.125)(torch.rand(2, 3, 64, 64))
+    proposals = detector()(torch.rand(2, 3, 64, 64))
     cell = torch.tensor([[9, 10], [20, 9]])
     assert torch.equal(proposals.at(cell)[1, 0], proposals.box[1, 20])
     box, confidence = proposals.best()
@@ -68,15 +75,15 @@ def test_chosen_cells_give_their_own_boxes() -> None:
 
 def test_boxes_stay_in_float32_under_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        proposals = Detector(width=0.125)(torch.rand(1, 3, 64, 64))
+        proposals = detector()(torch.rand(1, 3, 64, 64))
     assert proposals.box.dtype == proposals.probability.dtype == torch.float32
 
 
 def test_probabilities_and_boxes_have_gradients_down_to_the_first_layer() -> None:
     for choose in (lambda p: p.probability[:, 27].sum(), lambda p: p.box[:, 27].sum()):
-        detector = Detector(width=0.125)
-        choose(detector(torch.rand(2, 3, 64, 64))).backward()
-        first = next(detector.parameters())
+        net = detector()
+        choose(net(torch.rand(2, 3, 64, 64))).backward()
+        first = next(net.parameters())
         assert first.grad is not None and first.grad.abs().sum() > 0
 
 
@@ -106,6 +113,7 @@ def test_synthesis_has_gradients_everywhere(skips: bool) -> None:
 
 def test_without_skips_everything_passes_through_the_code() -> None:
     network = small_synthesis().eval()
+    assert isinstance(network, CodeSynthesis)
     for layer in (network.decoder.code, network.decoder.tiled):
         layer.register_forward_hook(lambda _, __, output: torch.zeros_like(output))
     for first, second in zip(network(torch.rand(1, 3, 32, 32)), network(torch.rand(1, 3, 32, 32)), strict=True):
@@ -120,22 +128,39 @@ def test_with_skips_the_foreground_is_the_window_itself() -> None:
 
 def test_the_reach_of_a_box_is_an_argument() -> None:
     def reach(cells: float) -> float:
-        detector = Detector(width=0.25, size=(64, 64), max_offset=cells)
+        net = detector(size=(64, 64), max_offset=cells)
         with torch.no_grad():
-            assert detector.head.bias is not None
-            detector.head.bias[:2] = 10.0
-            box = detector(torch.rand(1, 3, 64, 64)).box
+            assert net.head.bias is not None
+            net.head.bias[:2] = 10.0
+            box = net(torch.rand(1, 3, 64, 64)).box
         return float(box[0, 0, 0])  # the first of 4 x 4 cells has its centre at -0.75
 
     assert reach(1.0) == pytest.approx(-0.25, abs=1e-3)
     assert reach(2.0) == pytest.approx(0.25, abs=1e-3)
 
 
-def test_synthesis_refuses_a_crop_that_cannot_be_halved() -> None:
-    with pytest.raises(ValueError, match="multiple of 16"):
-        Synthesis((36, 32), "resnet18", 0.125, None, 16, channels=(16, 8))
-    with pytest.raises(ValueError, match="multiple of 32"):
-        Synthesis((48, 48), "resnet18", 0.125, None, 16, channels=(16, 16, 16, 8, 8))
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"s_min": 0.9}, r"\(s_min, s_max\) of DetectorSettings is \(0.9, 0.8\), expected 0 < s_min < s_max <= 1"),
+        ({"s_max": 0.05}, r"is \(0.2, 0.05\), expected 0 < s_min < s_max <= 1"),
+        ({"s_min": 0.0}, "expected 0 < s_min < s_max <= 1"),
+        ({"s_max": 1.1}, "expected 0 < s_min < s_max <= 1"),
+        ({"max_offset": -1.0}, "max_offset of DetectorSettings is -1.0, expected at least 0"),
+        ({"size": (128, 32)}, r"size of DetectorSettings is \(128, 32\), expected at least 33 pixels each way"),
+        ({"size": (0, 32), "direct": True}, r"size of DetectorSettings is \(0, 32\), expected above 0"),
+        ({"width": -1.0}, "must be above 0"),
+    ],
+)
+def test_a_detector_that_cannot_be_is_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        detector(**changed)
+
+
+@pytest.mark.parametrize("size", [(128, 128), (64, 80), (49, 33)])
+def test_the_settings_know_how_many_cells_are_live(size: tuple[int, int]) -> None:
+    assert detector(size=size)(torch.rand(1, 3, 64, 64)).live.sum() == DetectorSettings(size=size).live_cells
+    assert DetectorSettings(direct=True).live_cells == 1
 
 
 @pytest.mark.parametrize(("stride", "channels"), [(8, 128), (16, 256), (32, 512)])
@@ -224,12 +249,12 @@ def test_weight_files_that_are_missing_or_of_another_net_are_refused(tmp_path: P
 
 
 def test_direct_regression_gives_one_box_that_reaches_all_of_the_frame() -> None:
-    detector = Detector(width=0.125, size=(64, 64), direct=True)
-    proposals = detector(torch.rand(2, 3, 48, 64))
+    net = detector(size=(64, 64), direct=True)
+    proposals = net(torch.rand(2, 3, 48, 64))
     assert proposals.grid == (1, 1) and proposals.box.shape == (2, 1, 4) and proposals.live.all()
     assert torch.equal(proposals.probability, torch.ones(2, 1))
-    assert len(detector.head.weight) == 4  # no logit, which would be an unused parameter
+    assert len(net.head.weight) == 4  # no logit, which would be an unused parameter
     for shift, centre in ((-9.0, -1.0), (9.0, 1.0)):
         with torch.no_grad():
-            detector.head.get_parameter("bias")[:2] = shift
-        torch.testing.assert_close(detector(torch.rand(1, 3, 64, 64)).box[0, 0, :2], torch.full((2,), centre))
+            net.head.get_parameter("bias")[:2] = shift
+        torch.testing.assert_close(net(torch.rand(1, 3, 64, 64)).box[0, 0, :2], torch.full((2,), centre))

@@ -1,17 +1,20 @@
 """The segmenter crops, decodes and pastes back; recoloured windows leave the foreground alone."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
-from lightning_modules.networks import Segmenter, Synthesis
+from lightning_modules.networks import Segmenter, SegmenterSettings
+from tests.tiny import CODE, WINDOW
 
 BOX = torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.2, -0.1, 0.3, 0.6]])
 
 
-def segmenter(focal: bool = False, recolour: bool = False, skips: bool = True) -> Segmenter:
+def segmenter(settings: SegmenterSettings = WINDOW) -> Segmenter:
     torch.manual_seed(0)
-    synthesis = Synthesis((32, 32), "resnet18", 0.125, None, 16, 20, 8, (16, 8), skips)
-    return Segmenter(synthesis, (32, 32), focal, recolour)
+    return settings.build()
 
 
 def test_the_foreground_is_the_frame_inside_the_box_and_nothing_outside() -> None:
@@ -25,7 +28,7 @@ def test_the_foreground_is_the_frame_inside_the_box_and_nothing_outside() -> Non
 
 def test_recolouring_changes_what_decides_the_mask_and_nothing_else() -> None:
     image = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1))
-    net = segmenter(recolour=True)
+    net = segmenter(replace(WINDOW, recolour=True))
     seen: list[torch.Tensor] = []
     net.synthesis.register_forward_pre_hook(lambda module, args: seen.append(args[1]))
     _, in_training, _ = net.train()(image, BOX)
@@ -37,18 +40,34 @@ def test_recolouring_changes_what_decides_the_mask_and_nothing_else() -> None:
 
 def test_in_use_the_window_keeps_its_colours() -> None:
     image = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1))
-    plain, recolouring = segmenter().eval(), segmenter(recolour=True).eval()
+    plain, recolouring = segmenter().eval(), segmenter(replace(WINDOW, recolour=True)).eval()
     torch.testing.assert_close(plain(image, BOX)[0], recolouring(image, BOX)[0])
 
 
 def test_the_box_has_a_gradient_through_the_mask() -> None:
     box = BOX.clone().requires_grad_()
-    segmenter(focal=True, skips=False)(torch.rand(2, 3, 48, 64), box)[0].sum().backward()
+    segmenter(CODE)(torch.rand(2, 3, 48, 64), box)[0].sum().backward()
     assert box.grad is not None and box.grad.abs().min() > 0
 
 
-def test_what_does_not_go_together_is_refused() -> None:
-    with pytest.raises(ValueError, match="skips and focal exclude"):
-        segmenter(focal=True)
-    with pytest.raises(ValueError, match="recolour needs skips"):
-        segmenter(recolour=True, skips=False)
+def test_the_focal_bump_is_a_switch() -> None:
+    image = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1))
+    bumped, plain = segmenter(CODE).eval()(image, BOX)[2], segmenter(replace(CODE, focal=False)).eval()(image, BOX)[2]
+    assert bumped[..., 0, 0].max() == 0 < plain[..., 0, 0].min()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"crop_size": (36, 32)}, r"crop_size of CodeSegmenter is \(36, 32\), expected a multiple of 16, for 2 dec"),
+        ({"crop_size": (48, 48), "decoder_channels": (16, 16, 16, 8, 8)}, "expected a multiple of 32, for 5 dec"),
+        ({"crop_size": (0, 32)}, r"crop_size of CodeSegmenter is \(0, 32\), expected above 0"),
+        ({"code_size": 0}, "code_size of CodeSegmenter is 0, expected above 0"),
+        ({"decoder_channels": (16, 0)}, "decoder_channels of CodeSegmenter is .*, expected above 0"),
+        ({"backbone": "vgg16"}, "not a ResNet"),
+        ({"width": 0.0}, "must be above 0"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(CODE, **changed)

@@ -14,18 +14,13 @@ def random_holes(
 
     Args:
         count: How many.
-        side: Smallest and largest side, fractions of the frame's width and height.
+        side: Smallest and largest side, fractions of the frame's width and height, 0 < smallest <= largest <= 1.
         device: Where to put them; they are drawn on the CPU, so that a seed gives the same holes everywhere.
         generator: Source of randomness on the CPU; the global one if not given.
 
     Returns:
         Boxes (cx, cy, sx, sy), (count, 4), see :mod:`lightning_modules.geometry.boxes`.
-
-    Raises:
-        ValueError: If not ``0 < side[0] <= side[1] <= 1``.
     """
     low, high = side
-    if not 0 < low <= high <= 1:
-        raise ValueError(f"hole_side={tuple(side)}: expected 0 < smallest <= largest <= 1 (fractions of the frame).")
     draw = torch.rand(count, 4, generator=generator)
     return torch.cat([draw[:, :2] * 2 - 1, low + (high - low) * draw[:, 2:]], dim=1).to(device)
