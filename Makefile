@@ -51,6 +51,8 @@ data_args = $(call option,--data.init_args.root,$(ROOT)) \
 configs = --data $(call quoted,$(DATA)) --profile $(call quoted,$(PROFILE)) $(call option,--background,$(BACKGROUND))
 limit_args = $(call option,--trainer.max_steps,$(STEPS)) \
 	$(if $(EPOCHS),$(call option,--trainer.max_epochs,$(EPOCHS)) --trainer.max_steps -1)
+sweep_args = $(if $(METHOD),--baselines $(METHOD)) $(call option,--processes,$(PROCESSES)) \
+	$(if $(INPAINT_ARGS),--inpaint-options=$(call quoted,$(INPAINT_ARGS))) -- $(data_args) $(limit_args) $(ARGS)
 fit = $(PY) -m experiments fit --stage $(1) $(configs) --trainer.default_root_dir $(call quoted,$(RUN)/$(1)) \
 	--seed_everything $(call quoted,$(SEED)) $(data_args) $(limit_args)
 
@@ -64,11 +66,12 @@ help: ## print this help
 	@echo
 	@echo "Variables (default):"
 	@echo "  DATA=demo|davis|videos|h36m|ski|handheld (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
-	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis"
+	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis and videos"
 	@echo "  RESOLUTION=1080p|Full-Resolution|..., for davis (480p)     PRESET=static|ptz|handheld, for demo"
 	@echo "  STEPS=number or EPOCHS=number: how long to train"
 	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the inpainter"
-	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7 or a file (fig3)   PROCESSES=trials at a time (1)"
+	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7, each (a model for each clip) or a file (fig3)"
+	@echo "  PROCESSES=trials or clips at a time (1), for sweep and davis"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
 	@echo "  METHOD=\"mog2 flow ...\": which baselines (all)"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT), or report's file"
@@ -118,16 +121,12 @@ train-seg: $(STAMP) ## stage 2: detector and segmenter, over the inpainter of th
 davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),temporal)
 davis: $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
-	@$(PY) -m experiments davis $(call quoted,$(RUN)) $(call option,--root,$(ROOT)) $(if $(strip $(CLIPS)),--clips $(CLIPS)) \
-		--profile $(call quoted,$(PROFILE)) $(call option,--resolution,$(RESOLUTION)) --background $(call quoted,$(BACKGROUND)) \
-		--seed $(call quoted,$(SEED)) $(call option,--held-out,$(HELD_OUT)) \
-		$(if $(INPAINT_ARGS),--inpaint-options=$(call quoted,$(INPAINT_ARGS))) -- $(limit_args) $(ARGS)
+	@$(PY) -m experiments sweep each --continue --run $(call quoted,$(RUN)) $(configs) --seed $(call quoted,$(SEED)) $(sweep_args)
 
 # RUN, DATA and PROFILE are taken only where they were given: a sweep says them itself.
 sweep: $(STAMP) ## all trials of SWEEP and their table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
 	@$(PY) -m experiments sweep $(call quoted,$(SWEEP)) $(call given,RUN,--run) $(call given,DATA,--data) $(call given,PROFILE,--profile) \
-		$(if $(METHOD),--baselines $(METHOD)) $(call option,--background,$(BACKGROUND)) $(call option,--processes,$(PROCESSES)) \
-		$(if $(INPAINT_ARGS),--inpaint-options=$(call quoted,$(INPAINT_ARGS))) -- $(data_args) $(limit_args) $(ARGS)
+		$(call option,--background,$(BACKGROUND)) $(sweep_args)
 
 evaluate: $(STAMP) ## score RUN on its test clips: RUN/results.json, a table and a picture sheet
 	@$(PY) -m experiments evaluate $(call quoted,$(RUN)) $(ARGS)

@@ -112,6 +112,8 @@ class FramesDataModule(pl.LightningDataModule):
             unknown, or ``held_out`` or ``val_share`` is not in [0, 1).
     """
 
+    clips: list[str] | None = None
+
     def __init__(
         self,
         image_size: Measurement[tuple[int, int]] = (360, 640),
@@ -190,6 +192,14 @@ class FramesDataModule(pl.LightningDataModule):
     def producers(self) -> list[Producer]:
         """What makes more planes of the frames to train and to validate on; each by its name is in the batches."""
         return [] if self.plates is None else [plate_producer(self.plates, self.plate_evidence)]
+
+    def available_clips(self) -> list[str]:
+        """Names of all clips that are there, where ``clips`` may choose some of them.
+
+        Raises:
+            ValueError: If the data set cannot be restricted to single clips.
+        """
+        raise ValueError(f"{type(self).__name__} cannot be restricted to single clips, as davis and videos can.")
 
     def prepare_data(self) -> None:
         """Decode into the store what is not there yet, on one process per machine.

@@ -60,6 +60,7 @@ class VideosDataModule(FramesDataModule):
 
     Args:
         root: A video file or a folder, see above.
+        clips: Names of the clips to train and test on, whatever ``splits.json`` lists; None takes all.
         every_nth: Keep every n-th frame of a clip and the annotated ones; original numbers are kept.
         fps: Keep so many frames of a second instead, by the time stamps of the video, and the annotated ones.
         time_ranges: Use parts of a video only: clip name -> [[start, end], ...] in seconds from its first frame.
@@ -75,6 +76,7 @@ class VideosDataModule(FramesDataModule):
     def __init__(
         self,
         root: Place[str],
+        clips: list[str] | None = None,
         every_nth: Measurement[int] = 1,
         fps: Measurement[float | None] = None,
         time_ranges: Measurement[dict[str, list[tuple[float, float]]] | None] = None,
@@ -93,6 +95,7 @@ class VideosDataModule(FramesDataModule):
                 if not 0 <= start < end:
                     raise ValueError(f"The time range of clip '{name}' is {start:g} to {end:g} s: it must go forward.")
         self.root = Path(root).expanduser()
+        self.clips = clips
         self.every_nth = every_nth
         self.fps = fps
         self.time_ranges = time_ranges or {}
@@ -144,6 +147,18 @@ class VideosDataModule(FramesDataModule):
         self._notice_strays(paths)
         clips = (self._clip(name, paths[name]) for name in self._split_names(paths)[split])
         return [clip for clip in clips if clip is not None]
+
+    def available_clips(self) -> list[str]:
+        """Names of all clips that are there, in natural order.
+
+        Raises:
+            FileNotFoundError: If there is none.
+        """
+        return list(find_clips(self.root))
+
+    def _data_set(self) -> str:
+        """Models of single clips may share a root."""
+        return f"{super()._data_set()} {self.clips}" if self.clips is not None else super()._data_set()
 
     def _notice_strays(self, clips: dict[str, Path]) -> None:
         """Notice annotations that belong to no clip, folders without one, and a root at the wrong level."""
@@ -227,6 +242,9 @@ class VideosDataModule(FramesDataModule):
 
     def _split_names(self, paths: dict[str, Path]) -> dict[Split, list[str]]:
         """Clip names of every split."""
+        if self.clips is not None:
+            names = self._expand(self.clips, list(paths), "the argument clips")
+            return {split: names for split in SPLITS}
         file = self.root / "splits.json"
         if file.is_file():
             return self._listed_splits(file, paths)

@@ -65,17 +65,31 @@ def call(name: str, function: Command, words: Sequence[str]) -> int:
         ArgumentError: If the words do not fit the signature.
         UsageError: If they do not fit the command.
     """
-    marks = _marks(function)
-    if Filled.WORDS in marks.values():
+    if Filled.WORDS in _marks(function).values():
         return function(words) or 0
+    return function(**arguments(name, function, words)) or 0
+
+
+def arguments(name: str, function: Command, words: Sequence[str]) -> dict[str, Any]:
+    """The arguments that a command is called with.
+
+    Args:
+        name: Its name on the command line.
+        function: See :func:`call`; it takes no :data:`Words`.
+        words: What follows the name.
+
+    Raises:
+        ArgumentError: If the words do not fit the signature.
+        UsageError: If they do not fit the command.
+    """
+    marks = _marks(function)
     parser, options, filled = understand(name, function, words)
     if Filled.DATA in marks.values():
         filled |= {Filled.DATA: parser.instantiate_classes(options).data, Filled.CONFIG: options.as_dict()}
-    values = {
+    return {
         parameter: _filled(marks[parameter], filled, options) if parameter in marks else options[parameter.rstrip("_")]
         for parameter in inspect.signature(function).parameters
     }
-    return function(**values) or 0
 
 
 def understand(

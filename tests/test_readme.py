@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from experiments import signatures
 from experiments.cli import load
-from experiments.commands import davis, sweep, trial
+from experiments.commands import sweep, trial
 from experiments.runs import lightning_cli
 from experiments.runs.composition import CONFIGS
-from experiments.signatures import understand
+from experiments.trials.sweep import find_sweep
 from tests.docs.relink import documents
 
 OTHER_PROGRAMS = set("cd git export source ls cat open xdg-open rm mkdir pip wandb nvidia-smi".split())
@@ -42,25 +44,23 @@ def makefile(root: Path) -> tuple[set[str], set[str]]:
 def check_python(words: list[str]) -> None:
     """Parse ``python -m experiments COMMAND …`` with the command's own parser."""
     command, *arguments = words
-    if command == "davis":
-        options = davis.parse(arguments)
-        for stage in ("inpaint", "segment"):
-            check_python(davis.stage_arguments(stage, Path("runs"), "clip", options))
-        return
     if command == "sweep":
-        for one in sweep.plan_arguments(arguments)[0]:
-            check_python(["trial", *one.arguments])
-            break  # the others differ in their settings only, which tests/experiments/commands/test_sweep.py looks at
+        given = signatures.arguments(command, sweep.sweep, arguments)
+        names = inspect.signature(sweep.overruling).parameters
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sweep, "clip_names", lambda _: ["clip"])  # the data are not there
+            trials = sweep.plan(find_sweep(given["file"]), sweep.overruling(*(given[name] for name in names)))
+        check_python(["trial", *trials[0].words()])  # tests/experiments/commands/test_sweep.py looks at the others
         return
     if command == "trial":
-        planned, _ = trial.parse(arguments)
+        planned = trial.read(arguments)
         for stage in (planned.inpaint_arguments(), planned.segment_arguments()):
             check_python(stage)
         return
     if command in ("fit", "validate", "test"):
         lightning_cli.understand([command, *arguments])
     else:
-        understand(command, load(command), arguments)
+        signatures.understand(command, load(command), arguments)
 
 
 def check_make(root: Path, words: list[str]) -> None:
@@ -125,7 +125,7 @@ def test_every_command_of_the_readme_and_the_documents_exists(root: Path) -> Non
     [
         "make train-inpaint DATA=demo PRESET=static STEPS=10",
         "make train-seg DATA=davis ROOT=/data/DAVIS CLIPS='dance-twirl parkour' EPOCHS=3 SEED=2",
-        "make train-seg DATA=videos ROOT=/data/mine RUN=runs/mine ARGS='--model.init_args.epsilon 0.01'",
+        "make train-seg DATA=videos ROOT=/data/mine RUN=runs/mine ARGS='--model.init_args.learning_rate 0.01'",
         "make inspect DATA=ski ROOT=/data/Kuetai RUN=runs/ski",
         "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--soft'",
         "make evaluate RUN=runs/demo ARGS='--checkpoint best'",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,8 +12,6 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
 from torch.utils.data import DataLoader
 
 from backdrop.files import write_text
@@ -48,6 +45,8 @@ from experiments.benchmarks.loading import (
     write_store,
 )
 from experiments.errors import UsageError
+from experiments.results.table import Table, columns, row
+from experiments.results.writers import terminal
 from experiments.runs import provenance
 from experiments.signatures import Typed
 
@@ -211,21 +210,18 @@ def table(results: dict[str, Any]) -> Table:
         results: What the command writes.
 
     Returns:
-        A rich table.
+        A line for each way.
     """
     settings = results["settings"]
     height, width = settings["size"]
     title = f"{width}x{height}, batch {settings['batch']}, {settings['workers']} workers, {settings['frames']} frames"
-    shown = Table(title=title)
-    shown.add_column("")
-    shown.add_column("frames/s", justify="right")
-    shown.add_column(f"times the {BASELINE}", justify="right")
+    rows = []
     for name, numbers in results["speeds"].items():
         if "missing" in numbers:
-            shown.add_row(name, numbers["missing"], "")
+            rows.append(row(name, numbers["missing"], ""))
         else:
-            shown.add_row(name, f"{numbers['frames_per_second']:.0f}", f"{numbers['ratio']:.2f}")
-    return shown
+            rows.append(row(name, f"{numbers['frames_per_second']:.0f}", f"{numbers['ratio']:.2f}"))
+    return Table(title, columns("", "frames/s", f"times the {BASELINE}"), tuple(rows))
 
 
 def memory_lines(found: dict[str, Any]) -> list[str]:
@@ -284,7 +280,7 @@ def benchmark(
         results["speeds"] = measured(Path(temporary), rounds=rounds, **settings)
         if long:
             results["memory"] = growth(Path(temporary), batch, workers)
-    Console(width=None if sys.stdout.isatty() else 120).print(table(results))
+    terminal(table(results))
     for line in memory_lines(results["memory"]) if long else ():
         print(line)
     if output is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -12,13 +11,13 @@ from typing import Literal
 
 import pytorch_lightning as pl
 import torch
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch import Tensor
 
 from backdrop.contracts import Batch
 from experiments.errors import RunError, UsageError
+from experiments.results.table import Table, columns, row
+from experiments.results.writers import terminal
 from experiments.runs.restore import load_data, load_model, segment_folder
 from lightning_modules import SegmentationModule
 from lightning_modules.estimators import Estimator, Exact, Gumbel, Importance, LeaveOneOut, Uniform
@@ -155,14 +154,13 @@ def estimators(
         found.append(cell_densities(model, data.on_after_batch_transfer(batch, 0)))
     density, logit = torch.cat([part[0] for part in found]), torch.cat([part[1] for part in found])
     live, seconds = found[0][2], sum(part[3] for part in found) / len(found)
-    shown = Table(title=f"gradient of G in the logits, {len(density)} frames, {draws} draws")
-    for column in ("estimator", "K", "passes/frame", "ms/frame", "variance", "variance x passes", "bias"):
-        shown.add_column(column, justify="left" if column == "estimator" else "right")
+    rows = []
     epsilon = model.estimator.epsilon if isinstance(model.estimator, Importance) else Importance.epsilon
     for estimator in candidates(epsilon):
         one = gradient_statistics(density, logit / flatten, live, estimator, draws)
         cost = f"{1000 * seconds * one.passes:.2f}"
         numbers = (f"{one.variance:.3g}", f"{one.variance * one.passes:.3g}", f"{one.bias:.3f}")
         name, count = type(estimator).__name__, getattr(estimator, "samples", "")
-        shown.add_row(name, str(count), str(one.passes), cost, *numbers)
-    Console(width=None if sys.stdout.isatty() else 120).print(shown)
+        rows.append(row(name, str(count), str(one.passes), cost, *numbers))
+    heads = columns("estimator", "K", "passes/frame", "ms/frame", "variance", "variance x passes", "bias")
+    terminal(Table(f"gradient of G in the logits, {len(density)} frames, {draws} draws", heads, tuple(rows)))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments.results.table import Row, Table, columns, row
+from experiments.results.writers import terminal
 from experiments.runs.composition import model_and_data
 from lightning_modules import InpaintingModule, SegmentationModule
 from lightning_modules.building import build, without_files
@@ -72,16 +72,14 @@ def flops(profile: str | None = None, data: str = "demo") -> None:
         profile: One size profile only.
         data: Data config that gives the frame size.
     """
-    shown = Table(title="one image, forward pass; a multiply-add is 2 FLOPs")
-    for title in ("profile", "network", "input", "parameters", "GFLOPs"):
-        shown.add_column(title, justify="left" if title in ("profile", "network") else "right")
+    rows = list[Row]()
     for one in [profile] if profile else PROFILES:
         costs = profile_costs(one, data)
-        for cost in costs:
-            size = f"{cost.size[0]}x{cost.size[1]}"
-            shown.add_row(one, cost.name, size, f"{cost.parameters:,}", f"{cost.flops / 1e9:.3f}")
+        for place, cost in enumerate(costs):
+            numbers = (f"{cost.size[0]}x{cost.size[1]}", f"{cost.parameters:,}", f"{cost.flops / 1e9:.3f}")
+            rows.append(row(one, cost.name, *numbers, rule=bool(rows) and place == 0))
         inference = costs[0].flops + costs[1].flops
         total = sum(cost.parameters for cost in costs)
-        shown.add_row(one, "all; inference D + S", "", f"{total:,}", f"{inference / 1e9:.3f}")
-        shown.add_section()
-    Console(width=100).print(shown)
+        rows.append(row(one, "all; inference D + S", "", f"{total:,}", f"{inference / 1e9:.3f}"))
+    heads = columns("profile", "network", "input", "parameters", "GFLOPs", words=2)
+    terminal(Table("one image, forward pass; a multiply-add is 2 FLOPs", heads, tuple(rows)))

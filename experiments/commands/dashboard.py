@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backdrop.files import write_text
-from experiments.commands.sweep import SWEEPS, find_sweep, load_sweep
 from experiments.errors import RunError, one_line
 from experiments.reporting.templates import template
 from experiments.runs.loggers import has_account
-from experiments.runs.recipe import own_name
-from experiments.runs.settings import RunSettings
+from experiments.runs.settings import RunSettings, own_name
+from experiments.trials.recipe import CLIPS
+from experiments.trials.sweep import EACH, SWEEPS, find_sweep, load_sweep
 
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import Panel
@@ -145,7 +145,8 @@ def varied(sweep: str | None) -> list[str]:
     for path in [find_sweep(sweep)] if sweep else sorted(SWEEPS.glob("*.yaml")):
         spaces = load_sweep(path)["parameters"]
         several = [str(n) for n, space in spaces.items() if not (isinstance(space, Mapping) and "value" in space)]
-        names |= dict.fromkeys(several or map(str, spaces))
+        if sweep or spaces.get(CLIPS) != {"values": EACH}:  # which W&B does not run
+            names |= dict.fromkeys(several or map(str, spaces))
     return list(names)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
 from pytorch_lightning import LightningDataModule
-from rich.console import Console
-from rich.table import Table
 
 from callbacks.png import save_png
 from datamodules import FramesDataModule
@@ -17,6 +14,8 @@ from datamodules.base import SPLITS, Split
 from datamodules.clips.problems import Problem, counted
 from datamodules.contact_sheet import ROWS, contact_sheet
 from experiments.errors import RunError
+from experiments.results.table import Row, Table, columns, row
+from experiments.results.writers import terminal
 from experiments.signatures import Data
 
 COLUMNS = ("split", "clip", "frames", "size", "masks", "boxes", "problems")
@@ -31,18 +30,13 @@ def table(data: FramesDataModule) -> Table:
         data: A data module after ``setup``.
 
     Returns:
-        A rich table: one line for each split and each of its first clips; sizes are width x height of the original
-        frames.
+        One line for each split and each of its first clips; sizes are width x height of the original frames.
     """
-    shown = Table(title=f"{type(data).__name__}, frames at {data.working_size[1]}x{data.working_size[0]}")
-    for title in COLUMNS:
-        shown.add_column(title, justify="left" if title in ("split", "clip") else "right")
-    for split in SPLITS:
-        _add_split(shown, data, split)
-    return shown
+    title = f"{type(data).__name__}, frames at {data.working_size[1]}x{data.working_size[0]}"
+    return Table(title, columns(*COLUMNS, words=2), tuple(line for split in SPLITS for line in _lines(data, split)))
 
 
-def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
+def _lines(data: FramesDataModule, split: Split) -> list[Row]:
     """One line for a split and one for each of its first clips."""
     dataset = data.dataset(split)
     sources = {clip.name: clip.source for clip in data.listed_clips(split)}
@@ -50,14 +44,14 @@ def _add_split(shown: Table, data: FramesDataModule, split: Split) -> None:
     counts = [dataset.clip_counts(number) for number in range(len(dataset.clips))]
     total = [str(sum(column)) for column in zip(*counts, strict=True)] or ["0", "0", "0"]
     concerned = sum(problems.count(name) for name in dataset.clip_names)
-    shown.add_section()
-    shown.add_row(split, counted(len(counts), "clip"), total[0], "", *total[1:], str(concerned), style="bold")
+    whole = (split, counted(len(counts), "clip"), total[0], "", *total[1:], str(concerned))
+    rows = [row(*whole, rule=split != SPLITS[0], look="total")]
     for name, (frames, masks, boxes) in list(zip(dataset.clip_names, counts, strict=True))[:MOST_CLIPS]:
         height, width = sources[name].original_size()
-        row = (str(frames), f"{width}x{height}", str(masks), str(boxes), str(problems.count(name)))
-        shown.add_row("", name, *row)
+        rows.append(row("", name, str(frames), f"{width}x{height}", str(masks), str(boxes), str(problems.count(name))))
     if len(counts) > MOST_CLIPS:
-        shown.add_row("", f"... and {len(counts) - MOST_CLIPS} more", *[""] * 5)
+        rows.append(row("", f"... and {len(counts) - MOST_CLIPS} more", *[""] * 5))
+    return rows
 
 
 def problem_lines(data: FramesDataModule) -> list[str]:
@@ -113,7 +107,7 @@ def inspect(data: Data[LightningDataModule], output: Path | None = None) -> None
     name = type(data).__name__.removesuffix("DataModule").lower()
     data.prepare_data()
     data.setup()
-    Console(width=None if sys.stdout.isatty() else 120).print(table(data))
+    terminal(table(data))
     lines = problem_lines(data)
     print("\n".join([f"problems: {data.skipped()}", *lines]) if lines else "problems: none")
     sheet = (output or Path("runs") / name) / f"inspect_{name}.png"

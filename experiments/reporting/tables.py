@@ -10,7 +10,7 @@ from backdrop.settings import Role
 from experiments.reporting.runs import STAGES, Run
 from experiments.results.measures import MEASURES, RANKING
 from experiments.results.record import Numbers, Part, Results
-from experiments.results.table import Cell, Column, Row, Table, number, row
+from experiments.results.table import Cell, Column, Row, Table, columns, number, row
 from experiments.runs import provenance
 from experiments.runs.folder import flat
 from experiments.runs.settings import role
@@ -103,9 +103,9 @@ def clip_tables(runs: Sequence[Run]) -> list[Table]:
     clips = sorted({name for _, numbers in found for name in numbers})
     tables = []
     for measure, title in (("j_mean", "J of each clip, threshold 0.50"), ("hit_rate", "Hit rate of each clip")):
-        columns = (Column("", words=True), *(Column(name, measure) for name, _ in found))
+        heads = (Column("", words=True), *(Column(name, measure) for name, _ in found))
         rows = tuple(row(clip, *(number(one.get(clip, {}).get(measure)) for _, one in found)) for clip in clips)
-        tables.append(Table(title, columns, rows))
+        tables.append(Table(title, heads, rows))
     return [table for table in tables if any(map(table.fills, range(1, len(table.columns))))]
 
 
@@ -126,8 +126,8 @@ def setting_tables(runs: Sequence[Run]) -> list[Table]:
         differing = [name for name in names if len({known.get(name, "") for known in settings}) > 1]
         rows = tuple(row(name, *(known.get(name, "") for known in settings)) for name in differing)
         if len(members) > 1:
-            columns = _words("", *(run.name for run in members))
-            tables.append(Table(f"Settings that differ, stage {stage}", columns, rows))
+            heads = columns("", *(run.name for run in members), words=1 + len(members))
+            tables.append(Table(f"Settings that differ, stage {stage}", heads, rows))
     return tables
 
 
@@ -142,15 +142,11 @@ def _text(value: Any) -> str:  # noqa: ANN401  any YAML value
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _words(*headings: str) -> tuple[Column, ...]:
-    return tuple(Column(heading, words=True) for heading in headings)
-
-
 def origin_table(runs: Sequence[Run]) -> Table:
     """What made each run: data, seed, length, commits, command."""
-    columns = _words("", "data", "profile", "seed", "steps", "trained by", "evaluated by", "command", "date")
+    heads = ("data", "profile", "seed", "steps", "trained by", "evaluated by", "command", "date")
     rows = tuple(row(run.name, *_origin(run), run=place) for place, run in enumerate(runs))
-    return Table("What made the numbers", columns, rows)
+    return Table("What made the numbers", columns("", *heads, words=1 + len(heads)), rows)
 
 
 def _origin(run: Run) -> list[str]:

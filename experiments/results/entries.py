@@ -15,7 +15,7 @@ from experiments.errors import RunError
 from experiments.results.protocol import Protocol, data_arguments
 from experiments.results.record import RESULTS, Results, Settings
 from experiments.runs.folder import flat
-from experiments.runs.recipe import own_name
+from experiments.runs.settings import own_name
 
 FILE = RESULTS["held_out"]
 

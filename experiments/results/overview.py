@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.results.evaluation import BEST
 from experiments.results.measures import MEASURES, RANKING, SECONDS, SUBJECT_MEASURES
 from experiments.results.record import Numbers, Results
-from experiments.results.table import Cell, Column, Row, Table, number, row
+from experiments.results.table import Cell, Row, Table, columns, number, row
 from experiments.results.writers import terminal
 
 
@@ -30,12 +30,11 @@ def run_table(results: Results) -> Table:
     """The model, the floors and the clips of a run."""
     settings = results.made_by.settings
     title = f"{settings.data} ({settings.profile}), {_frames(results)}, mean over clips"
-    columns = _columns("", *RANKING.values())
     named = {"model": results.numbers, **{name.replace("_", " "): floor for name, floor in results.floors.items()}}
     rows = [line for name, numbers in named.items() for line in _lines(name, numbers, _ranking(numbers))]
     for place, (name, numbers) in enumerate(results.clips.items()):
         rows.append(_lines(name, numbers, _ranking(numbers), rule=place == 0)[0])
-    return Table(title, columns, tuple(rows))
+    return Table(title, columns("", "threshold", *MEASURES.values(), *RANKING.values()), tuple(rows))
 
 
 def subjects_table(results: Results) -> Table:
@@ -43,12 +42,12 @@ def subjects_table(results: Results) -> Table:
     several = results.subjects or {}
     named = {"model": (results.numbers, several)}
     named |= {name: (results.clips[name], numbers) for name, numbers in several["clips"].items()}
-    columns = [Column("", words=True), *map(Column, ("J of the union", *SUBJECT_MEASURES.values()))]
     rows = [
         row(name, number(union.get("j_mean")), *(number(numbers.get(measure)) for measure in SUBJECT_MEASURES))
         for name, (union, numbers) in named.items()
     ]
-    return Table(f"up to {results.made_by.settings.subjects} subjects in a frame", tuple(columns), tuple(rows))
+    title = f"up to {results.made_by.settings.subjects} subjects in a frame"
+    return Table(title, columns("", "J of the union", *SUBJECT_MEASURES.values()), tuple(rows))
 
 
 def methods_table(results: Mapping[str, Results], title: str) -> Table:
@@ -65,12 +64,7 @@ def methods_table(results: Mapping[str, Results], title: str) -> Table:
     ]
     for place, (name, floor) in enumerate(next(iter(results.values())).floors.items()):
         rows += _lines(name, floor, [Cell() for _ in SECONDS], rule=place == 0)
-    return Table(title, _columns("method", *SECONDS.values()), tuple(rows))
-
-
-def _columns(first: str, *more: str) -> tuple[Column, ...]:
-    """A name, a threshold, every measure at it, and more."""
-    return (Column(first, words=True), *map(Column, ("threshold", *MEASURES.values(), *more)))
+    return Table(title, columns("method", "threshold", *MEASURES.values(), *SECONDS.values()), tuple(rows))
 
 
 def _frames(results: Results) -> str:

@@ -106,6 +106,11 @@ class Table:
         return any(row.cells[place].text for row in self.rows)
 
 
+def columns(*headings: str, words: int = 1) -> tuple[Column, ...]:
+    """Columns that print alone has, of which the first ones hold words."""
+    return tuple(Column(heading, words=place < words) for place, heading in enumerate(headings))
+
+
 def row(*cells: Cell | str, rule: bool = False, look: str = "", run: int | None = None) -> Row:
     """A line of cells, of which those that are text need no more."""
     return Row(tuple(Cell(cell) if isinstance(cell, str) else cell for cell in cells), rule, look, run)

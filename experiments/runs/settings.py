@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -84,3 +85,10 @@ def _argument(name: str, config: Mapping[str, Any]) -> tuple[type | None, str, M
     if not argument or not isinstance(described, Mapping) or "class_path" not in described:
         return None, argument, {}
     return settings.import_class(described["class_path"]), argument, described.get("init_args") or {}
+
+
+def own_name(name: str) -> str:
+    """The last part of a setting's name, ``s_min``; of those of a prior its last two, ``mask_prior_level``."""
+    group, _, own = name.rpartition(".")
+    prior = re.search(r"\w+_prior$", group)
+    return f"{prior[0]}_{own}" if prior else own

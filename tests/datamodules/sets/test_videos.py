@@ -82,6 +82,16 @@ def test_a_single_clip_serves_for_all_splits(tmp_path: Path) -> None:
     assert all(module.dataset(split).clip_names == ["run"] for split in ("train", "val", "test"))
 
 
+def test_clips_that_are_named_serve_for_all_splits(tmp_path: Path) -> None:
+    root = write_videos(tmp_path)  # its splits.json lists each clip once
+    assert videos(root).available_clips() == ["run1", "run2", "run3"]
+    module = ready(root, clips=["run2"])
+    assert all(module.dataset(split).clip_names == ["run2"] for split in ("train", "val", "test"))
+    assert module.transductive
+    with pytest.raises(ValueError, match="Clip 'no-clip' of the argument clips does not exist; available: run1"):
+        ready(root, clips=["no-clip"])
+
+
 def test_whole_clips_are_held_out_annotated_ones_first(tmp_path: Path) -> None:
     for number in range(5):
         write_images(tmp_path / "clips" / f"run{number}", number)

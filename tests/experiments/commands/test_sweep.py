@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,14 +19,18 @@ import yaml
 from experiments import cli
 from experiments.cli import main
 from experiments.commands import sweep
-from experiments.commands.sweep import SWEEPS, Planned, find_sweep, grid, look_at, plan, read_sweep, without
-from experiments.commands.trial import parse
+from experiments.commands.sweep import check_settings, plan
+from experiments.commands.trial import read
 from experiments.errors import RunError, Terminated
 from experiments.runs import stages
 from experiments.runs.composition import CONFIGS
+from experiments.trials import runner
+from experiments.trials.sweep import SWEEPS, find_sweep, grid, read_sweep, without
+from experiments.trials.trial import Trial
 from tests.conftest import DEMO_COUNTS
 
-SHIPPED = sorted(SWEEPS.glob("*.yaml"))
+EACH = SWEEPS / "each.yaml"  # which tests/experiments/trials/test_clips.py looks at
+SHIPPED = sorted(path for path in SWEEPS.glob("*.yaml") if path != EACH)
 COUNTS = {"fig3": 18, "table1_2": 3, "table3": 21, "table3_small": 15, "a7": 12}
 COUNTS |= {"table4": 72, "table4_s_max": 18, "table4_3x3": 27}
 TINY = ["--config", "debug.yaml", "--trainer.accelerator=cpu"]
@@ -61,11 +64,11 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         trained.append(arguments[arguments.index(root) + 1] if root in arguments else arguments[0])
         return cli.main(arguments)
 
-    def start(one: Planned, to_a_file: bool, stack: ExitStack) -> Any:  # noqa: ANN401
-        return Process(cli.main(["trial", *one.arguments]))
+    def start(one: Trial, *_: object) -> Any:  # noqa: ANN401
+        return Process(cli.main(["trial", *one.words()]))
 
     monkeypatch.setattr(stages, "train", train)
-    monkeypatch.setattr(sweep, "start", start)
+    monkeypatch.setattr(runner, "start", start)
     return trained
 
 
@@ -84,20 +87,20 @@ def test_a_shipped_sweep_can_be_planned_and_every_config_in_it_is_shipped(path: 
     planned = plan(path, ["--run=elsewhere", "--data=davis", "--profile=paper"])
     assert len(planned) == COUNTS[path.stem]
     for one in planned:
-        assert (one.trial.run, one.trial.recipe.data, one.trial.recipe.profile) == (Path("elsewhere"), "davis", "paper")
-        assert [word for word in one.arguments if word.startswith("--run")] == ["--run=elsewhere"]
-        for word in one.trial.recipe.settings:
+        assert (one.run, one.recipe.data, one.recipe.profile) == (Path("elsewhere"), "davis", "paper")
+        assert [word for word in one.words() if word.startswith("--run")] == ["--run=elsewhere"]
+        for word in one.recipe.settings:
             if word.startswith("--config="):
                 assert (CONFIGS / word.removeprefix("--config=")).is_file()
-    own = plan(path, [])[0].trial
+    own = plan(path, [])[0]
     assert own.run == Path("runs") / path.stem
-    assert {one.trial.recipe.seed for one in planned} == {0, 1, 2}
+    assert {one.recipe.seed for one in planned} == {0, 1, 2}
 
 
 def test_every_shipped_sweep_is_counted() -> None:
     assert {path.stem for path in SHIPPED} == set(COUNTS)
     assert find_sweep("fig3") == find_sweep("fig3.yaml") == SWEEPS / "fig3.yaml"
-    with pytest.raises(RunError, match=r"no sweep fig9, .*\(a7, fig3, "):
+    with pytest.raises(RunError, match=r"no sweep fig9, .*\(a7, each, fig3, "):
         find_sweep("fig9")
 
 
@@ -138,7 +141,7 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_trained(tmp_pat
     changed["parameters"] = {"model.init_args.detector.s_mni": {"values": [0.1]}}
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(changed))
     with pytest.raises(RunError, match=r"Trial s_mni=0\.1-seed0 cannot be made: .*s_mni"):
-        look_at(plan(tmp_path / "s.yaml", [f"--run={tmp_path / 'run'}"]))
+        check_settings(plan(tmp_path / "s.yaml", [f"--run={tmp_path / 'run'}"]))
     assert not (tmp_path / "run").exists()
 
 
@@ -146,12 +149,12 @@ def test_baselines_are_of_the_data_of_the_trials(monkeypatch: pytest.MonkeyPatch
     called: list[list[str]] = []
     monkeypatch.setattr(sweep, "train_stage", lambda arguments, what: called.append(arguments))
     words = ["--run=x", "--seed_everything=1", "--data.init_args.preset=ptz", "--", "--data.init_args.root", "/y"]
-    recipes = [parse([f"--config=ablations/{name}.yaml", *words])[0].recipe for name in ("ours", "joint")]
+    recipes = [read([f"--config=ablations/{name}.yaml", *words]).recipe for name in ("ours", "joint")]
     sweep.run_baselines(Path("x"), ["mog2"], recipes)
     options = ["--data.init_args.preset=ptz", "--data.init_args.root", "/y"]
-    assert called == [["baselines", "x", "--method", "mog2", "--config", "data/demo.yaml", *options]]
+    assert called == [["baselines", "x", "--method", "mog2", "--data", "demo", *options]]
     with pytest.raises(RunError, match="varies the data"):
-        sweep.run_baselines(Path("x"), ["mog2"], [*recipes, parse(["--run=x"])[0].recipe])
+        sweep.run_baselines(Path("x"), ["mog2"], [*recipes, read(["--run=x"]).recipe])
 
 
 def test_settings_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +169,7 @@ def test_settings_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
         plan(tmp_path / "s.yaml", [])
 
 
-def test_a_sweep_trains_each_painter_once_fails_alone_and_goes_on(
+def test_a_sweep_trains_each_inpainter_once_fails_alone_and_goes_on(
     two: Path, in_this_process: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = two / "runs/two/ours-seed0"
@@ -178,8 +181,8 @@ def test_a_sweep_trains_each_painter_once_fails_alone_and_goes_on(
     assert "1 of 4 trials failed (ours-seed0)" in said.err and "going on with the next trial" in said.err
     names = [str(Path(name).relative_to("runs/two")) for name in in_this_process]
     assert names == [
-        "painters/seed0/inpaint", "direct-seed0/segment", "ours-seed0/segment",
-        "painters/seed1/inpaint", "direct-seed1/segment", "ours-seed1/segment",
+        "inpainters/seed0/inpaint", "direct-seed0/segment", "ours-seed0/segment",
+        "inpainters/seed1/inpaint", "direct-seed1/segment", "ours-seed1/segment",
     ]  # fmt: skip
     table = (two / "runs/two/table.md").read_text()
     assert table in said.out and "| direct | 2 | fixed |" in table and "| ours | 1 | fixed |" in table
@@ -218,7 +221,7 @@ def test_a_sweep_trains_each_painter_once_fails_alone_and_goes_on(
 
 def test_an_interrupted_trial_ends_the_sweep(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    monkeypatch.setattr(sweep, "start", lambda one, *_: started.append(one.trial.recipe.name) or Process(130))
+    monkeypatch.setattr(runner, "start", lambda one, *_: started.append(one.recipe.name) or Process(130))
     assert main(["sweep", "two.yaml", *OPTIONS]) == 130
     assert started == ["direct-seed0"]
 
@@ -238,7 +241,7 @@ def test_a_terminated_sweep_terminates_its_trials_and_waits_for_them(
         process.wait = lambda: seen.append("wait")
         return process
 
-    monkeypatch.setattr(sweep, "start", start)
+    monkeypatch.setattr(runner, "start", start)
     assert main(["sweep", "two.yaml", "--processes=2", *OPTIONS]) == 143
     assert seen == ["terminate"] * 2 + ["wait"] * 2
 

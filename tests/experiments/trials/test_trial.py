@@ -1,4 +1,4 @@
-"""``trial``: names, what goes to which stage, shared painters, and what is done with what is there already."""
+"""``trial``: names, what goes to which stage, shared inpainters, and what is done with what is there already."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ import pytest
 import yaml
 
 from backdrop.locks import flock
-from experiments.commands.trial import Trial, make_stage, parse
+from experiments.commands.trial import read
 from experiments.errors import RunError, UsageError
 from experiments.results.record import MadeBy, Results, Settings
 from experiments.runs.folder import StageFolder
-from experiments.runs.recipe import check, data_options, write_down
 from experiments.runs.stages import alone, train
+from experiments.trials.recipe import check, data_options, write_down
+from experiments.trials.trial import Trial, make_stage
 
 
 def trial(*words: str) -> Trial:
-    return parse(["--run=runs/x", *words])[0]
+    return read(["--run=runs/x", *words])
 
 
 @pytest.mark.parametrize(
     ("words", "name"),
     [
         ([], "default-seed0"),
+        (['--data.init_args.clips=["monday/run 1"]'], "monday_run_1-seed0"),
+        (['--data.init_args.clips=["a"]', "--config=ablations/joint.yaml"], "a-joint-seed0"),
+        (["--data.init_args.clips=[a, b]"], "clips=_a_b_-seed0"),
         (["--config=ablations/joint.yaml", "--seed_everything=2"], "joint-seed2"),
         (["--config", "ablations/joint.yaml"], None),
         (["--model.init_args.detector.s_min=0.1", "--model.init_args.detector.s_max=0.5"], "s_max=0.5-s_min=0.1-seed0"),
@@ -46,6 +50,18 @@ def test_a_trial_is_called_after_what_is_varied(words: list[str], name: str | No
         assert trial(*words).recipe.name == name
 
 
+def test_a_trial_says_how_it_is_made() -> None:
+    words = ["--config=ablations/joint.yaml", "--seed_everything=2", "--background=temporal"]
+    one = trial(*words, "--inpaint-options=--a 'b c'", "--", "--trainer.max_steps", "5")
+    assert read(one.words()) == one
+
+
+def test_the_name_of_a_clip_is_no_setting() -> None:
+    words = trial('--data.init_args.clips=["bear"]').segment_arguments()
+    assert "--run.setting" not in words and words[-2:] == ["--run.tags", '["x"]']
+    assert trial('--data.init_args.clips=["bear"]').recipe.without_clip() == trial().recipe
+
+
 def test_the_order_in_which_an_agent_gives_the_settings_does_not_matter() -> None:
     words = ["--model.init_args.box_from_mask=true", "--config=ablations/ours.yaml", "--model.init_args.lr_schedule=x"]
     assert trial(*words) == trial(*reversed(words))
@@ -62,8 +78,8 @@ def test_options_of_the_data_go_to_both_stages_and_others_to_their_own() -> None
         assert arguments[arguments.index("--data.init_args.root") + 1] == "/x"
     assert first[-2:] == ["--trainer.max_steps", "7"] and "--model.init_args.detector.s_min=0.3" not in first
     assert second[second.index("--trainer.max_steps") + 1] == "9" and "--model.init_args.detector.s_min=0.3" in second
-    painter = second[second.index("--model.init_args.inpainter_ckpt") + 1]
-    assert painter == str(one.painter / "inpaint" / "checkpoints" / "last.ckpt")
+    inpainter = second[second.index("--model.init_args.inpainter_ckpt") + 1]
+    assert inpainter == str(one.inpainter / "inpaint" / "checkpoints" / "last.ckpt")
     words = ["--data", "X", "--data=Y", "--database", "--data.a=1"]
     assert data_options(words) == ["--data", "X", "--data=Y", "--data.a=1"]
 
@@ -74,20 +90,20 @@ def test_the_name_of_a_trial_wins_over_that_of_its_config() -> None:
     assert words[words.index("--run.setting") + 1] == "joint-s_min=0.1"
 
 
-def test_trials_share_a_painter_where_stage_1_is_the_same() -> None:
+def test_trials_share_an_inpainter_where_stage_1_is_the_same() -> None:
     joint, ours = (trial(f"--config=ablations/{name}.yaml", "--seed_everything=1") for name in ("joint", "ours"))
-    assert joint.painter == ours.painter == Path("runs/x/painters/seed1")
-    assert joint.recipe.painter() == ours.recipe.painter()
+    assert joint.inpainter == ours.inpainter == Path("runs/x/inpainters/seed1")
+    assert joint.recipe.inpainter() == ours.recipe.inpainter()
     other = trial("--config=ablations/ours.yaml", "--data.init_args.preset=ptz")
-    assert other.painter == Path("runs/x/painters/preset=ptz-seed0")
-    assert trial("--inpaint-options=--trainer.max_steps 7").recipe.painter() != trial().recipe.painter()
-    assert trial("--", "--trainer.max_steps", "7").recipe.painter() == trial().recipe.painter()
+    assert other.inpainter == Path("runs/x/inpainters/preset=ptz-seed0")
+    assert trial("--inpaint-options=--trainer.max_steps 7").recipe.inpainter() != trial().recipe.inpainter()
+    assert trial("--", "--trainer.max_steps", "7").recipe.inpainter() == trial().recipe.inpainter()
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(RunError, match=r"no config data/kinetics\.yaml"):
+    with pytest.raises(UsageError, match="--data kinetics is unknown: choose davis, "):
         trial("--data=kinetics")
-    with pytest.raises(RunError, match=r"no config profiles/huge/segment\.yaml"):
+    with pytest.raises(UsageError, match="--profile huge is unknown: choose paper, small"):
         trial("--profile=huge")
     for words in (["--config=ablations/nope.yaml"], ["--", "--config", "ablations/nope.yaml"]):
         with pytest.raises(RunError, match=r"no config ablations/nope\.yaml"):
@@ -155,7 +171,7 @@ def test_a_stage_of_nobodys_recipe_is_looked_at_by_the_training_first(trained: P
 
 
 def test_results_count_where_it_is_known_what_they_are_of(tmp_path: Path) -> None:
-    one = parse([f"--run={tmp_path}"])[0]
+    one = read([f"--run={tmp_path}"])
     one.folder.mkdir()
     settings = Settings(data="demo", profile="small", scale=1.0, mode="separate")
     made_by = MadeBy(command="", commit=None, dirty=None, seed=0, settings=settings)
@@ -164,6 +180,10 @@ def test_results_count_where_it_is_known_what_they_are_of(tmp_path: Path) -> Non
     assert Results.read(one.results) == results
     assert not one.done()
     write_down(one.folder, one.recipe)
+    assert one.done()
+    one.results.unlink()
+    assert not one.done()
+    one.unscored.write_text("nothing to score")
     assert one.done()
     one.results.write_text("{")
     with pytest.raises(RunError, match=r"results\.json cannot be read as results .*: delete it, and the command"):

@@ -1,4 +1,4 @@
-"""What a trial of a sweep is, and its record in the trial's folder."""
+"""What a trial is, and its record in the trial's folder."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from backdrop.files import write_text
 from experiments.errors import RunError
+from experiments.runs.settings import own_name
 
 RECORD = "trial.json"
+CLIPS = "data.init_args.clips"
+"""The setting that says which clips a model is of."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a trial learns, and so what may share a painter or be gone on with.
+    """Everything that decides what a trial learns, and so what may share an inpainter or be gone on with.
 
     Attributes:
         data: Data config.
@@ -41,19 +46,42 @@ class Recipe:
     options: tuple[str, ...] = ()
 
     @property
-    def setting(self) -> str:
-        """What is varied, in short: a name for all seeds."""
-        return "-".join(map(short_name, self.settings)) or "default"
+    def clip(self) -> str | None:
+        """The clip that its model is of, where the sweep makes one for each."""
+        given = next((word.partition("=")[2] for word in self.settings if word.startswith(f"--{CLIPS}=")), None)
+        names = yaml.safe_load(given) if given is not None else None
+        return str(names[0]) if isinstance(names, list) and len(names) == 1 else None
+
+    @property
+    def setting(self) -> str | None:
+        """What is varied but the clip, in short: a name for all seeds; None where that is the clip alone."""
+        names = map(short_name, self.without_clip().settings)
+        return "-".join(names) or ("default" if self.clip is None else None)
 
     @property
     def name(self) -> str:
         """Name of the trial."""
-        return f"{self.setting}-seed{self.seed}"
+        clip = _plain(self.clip) if self.clip is not None else None
+        return "-".join(filter(None, (clip, self.setting, f"seed{self.seed}")))
 
-    def painter(self) -> Recipe:
-        """What of it decides stage 1; trials that agree in it share their painter."""
+    def without_clip(self) -> Recipe:
+        """What it has in common with the trials of other clips."""
+        if self.clip is None:
+            return self
+        return replace(self, settings=tuple(word for word in self.settings if not word.startswith(f"--{CLIPS}=")))
+
+    def inpainter(self) -> Recipe:
+        """What of it decides stage 1; trials that agree in it share their inpainter."""
         data = tuple(data_options(self.settings))
         return replace(self, background="inpainting", settings=data, options=tuple(data_options(self.options)))
+
+    def words(self) -> list[str]:
+        """The options of ``trial`` that describe it."""
+        named = {"data": self.data, "profile": self.profile, "background": self.background}
+        named |= {"seed_everything": str(self.seed)}
+        named |= {"inpaint-options": shlex.join(self.inpaint_options)} if self.inpaint_options else {}
+        own = [f"--{name}={value}" for name, value in named.items()]
+        return [*own, *self.settings, *(("--", *self.options) if self.options else ())]
 
 
 def short_name(setting: str) -> str:
@@ -66,15 +94,12 @@ def short_name(setting: str) -> str:
         ``joint`` or ``s_min=0.1``, fit for a folder's name.
     """
     name, _, value = setting.removeprefix("--").partition("=")
-    text = Path(value).stem if name == "config" else f"{own_name(name)}={value}"
+    return _plain(Path(value).stem if name == "config" else f"{own_name(name)}={value}")
+
+
+def _plain(text: str) -> str:
+    """A text as part of a folder's name."""
     return re.sub(r"[^\w.=+-]+", "_", text)
-
-
-def own_name(name: str) -> str:
-    """The last part of a setting's name, ``s_min``; of those of a prior its last two, ``mask_prior_level``."""
-    group, _, own = name.rpartition(".")
-    prior = re.search(r"\w+_prior$", group)
-    return f"{prior[0]}_{own}" if prior else own
 
 
 def by_name(setting: str) -> tuple[bool, str, str]:
@@ -103,7 +128,7 @@ def check(folder: Path, recipe: Recipe) -> bool:
     """Whether a folder is that of a recipe.
 
     Args:
-        folder: A trial's or a painter's folder.
+        folder: A trial's or an inpainter's folder.
         recipe: What should be in it.
 
     Returns:
@@ -133,7 +158,7 @@ def write_down(folder: Path, recipe: Recipe) -> None:
     """Write down what a folder is for.
 
     Args:
-        folder: A trial's or a painter's folder.
+        folder: A trial's or an inpainter's folder.
         recipe: What is made in it.
     """
     write_text(folder / RECORD, json.dumps(asdict(recipe), indent=2) + "\n")
