@@ -17,7 +17,7 @@ from types import FrameType
 
 from jsonargparse import ArgumentError
 
-from experiments.errors import NothingToDo, Terminated, UsageError, one_line, report, was_terminated
+from experiments.errors import NothingToDo, Terminated, UsageError, one_line, print_error, was_terminated
 from experiments.signatures import PROGRAM, Command, call
 
 COMMANDS = {
@@ -154,12 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted.", file=sys.stderr)  # Lightning turns the interruption of a test loop into an exit
         return 143 if isinstance(left.__context__, Terminated) else 130
     except (ArgumentError, UsageError) as error:
-        report(error, name if name in COMMANDS else "")
+        print_error(error, name if name in COMMANDS else "")
         return 2
     except Exception as error:
         if was_terminated(error):  # its loader before this process itself
             print("interrupted.", file=sys.stderr)
             return 143
-        report(error)
+        print_error(error)
         return 1
     return 0

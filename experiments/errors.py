@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import difflib
 import inspect
@@ -10,7 +9,6 @@ import os
 import re
 import sys
 import traceback
-from typing import NoReturn
 
 from jsonargparse import ArgumentError
 
@@ -52,18 +50,6 @@ class UsageError(Exception):
 
 class NothingToDo(Exception):
     """What was asked for is there already."""
-
-
-class CommandParser(argparse.ArgumentParser):
-    """argparse without the usage lines in front of an error."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of leaving the process.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(f"{message} (see {self.prog} --help)")
 
 
 def one_line(error: BaseException) -> str:
@@ -166,7 +152,7 @@ def warn(message: str) -> None:
         print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
-def report(error: BaseException, command: str | None = None) -> None:
+def print_error(error: BaseException, command: str | None = None) -> None:
     """Print an exception as one line on stderr, and its traceback too where ``BACKDROP_DEBUG=1``.
 
     Args:
