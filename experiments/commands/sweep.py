@@ -158,7 +158,7 @@ def check_settings(todo: Iterable[Trial]) -> None:
             try:
                 if arguments not in seen:
                     understand(arguments)
-            except ArgumentError as error:
+            except (ArgumentError, RunError, UsageError, ValueError) as error:
                 raise RunError(f"Trial {trial.recipe.name} cannot be made: {one_line(error)}") from error
             seen.add(arguments)
 

@@ -10,6 +10,7 @@ import torch
 
 from backdrop.files import whole_file
 from callbacks import MaskMetrics
+from experiments.errors import RunError
 from experiments.results.record import RESULTS, MadeBy, Results
 from experiments.runs import provenance
 
@@ -37,9 +38,14 @@ def combine(runs: Mapping[str, Path], command: str) -> Results:
 
     Returns:
         The numbers, means over clips, the best threshold one for all; ``made_by`` has one entry for each ``model``.
+
+    Raises:
+        RunError: If the measures of a run's frames are not there.
     """
     metrics = MaskMetrics()
     for run in runs.values():
+        if not (run / FRAME_STATE).is_file():
+            raise RunError(f"{run / FRAME_STATE} is missing: python -m experiments evaluate {run} makes it anew.")
         metrics.merge(torch.load(run / FRAME_STATE, weights_only=True))
     metrics.compute_results()
     models = {clip: Results.read(run / RESULTS["held_out"]).made_by for clip, run in runs.items()}
