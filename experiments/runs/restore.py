@@ -10,13 +10,14 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from jsonargparse import ArgumentParser
 
-import datamodules  # noqa: F401  (importing makes the short class names known)
+from datamodules import load_all
 from experiments.errors import RunError
 from experiments.runs.folder import StageFolder, load_checkpoint
 from experiments.runs.settings import only_to_begin
 from experiments.runs.suggestions import make_command
 from lightning_modules import SegmentationModule
 
+load_all()  # for the short class names
 MOST_SUBJECTS = 20
 
 
