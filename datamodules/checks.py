@@ -17,12 +17,12 @@ _SAMPLES = 8
 _ALIKE = 1.0
 
 
-def frame_warnings(dataset: FrameDataset, held_out: int = 0) -> list[str]:
+def frame_warnings(dataset: FrameDataset, apart: int = 0) -> list[str]:
     """Look at training frames.
 
     Args:
         dataset: The training split.
-        held_out: Number of frames of the clips that only validate and test.
+        apart: Number of frames of the clips that only validate and test.
 
     Returns:
         One sentence for each problem: few frames, frames that hardly differ.
@@ -30,7 +30,7 @@ def frame_warnings(dataset: FrameDataset, held_out: int = 0) -> list[str]:
     found = []
     if len(dataset) < FEW_FRAMES:
         few = f"Only {counted(len(dataset), 'training frame')}: expect little below some {FEW_FRAMES}"
-        more = f"; {held_out} more are held out for validation and test, which splits.json changes" if held_out else ""
+        more = f"; {apart} more are for validation and test only, which splits.json changes" if apart else ""
         found.append(f"{few}{more}.")
     clips = dataset.clips[:: max(1, len(dataset.clips) // _SAMPLES)]
     samples = [clip.read(range(0, len(clip), max(1, len(clip) // _SAMPLES))) for clip in clips]

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.base import SPLITS, FramesDataModule, Split
+from datamodules.base import FramesDataModule
+from datamodules.clips.splits import SPLITS, Split
 from datamodules.dataset import FrameDataset
 from datamodules.readers import Pixels, resize
 

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Subset, get_worker_info
 
 from backdrop.contracts import Batch
-from datamodules.clips.clip import ClipMasks
+from datamodules.clips.annotations import ClipMasks
 from datamodules.clips.planes import Plane
+from datamodules.clips.sampling import spread
+from datamodules.clips.splits import Split
 from datamodules.plates.evidence import plate_evidence
 from datamodules.plates.plate import COVERED, EVIDENCE, PLATE, evidence_bytes
 from datamodules.readers import Pixels
@@ -44,7 +46,7 @@ class FrameDataset(Dataset[Batch]):
         masks: Their masks, one per clip, or None for training.
         transform: Change of one uint8 RGB frame (h, w, 3), and of its other planes alike, see
             :class:`datamodules.transforms.FrameAugmentation`; or None.
-        boxes: Their boxes, (N, 4) for each clip, see :func:`datamodules.clips.clip.read_boxes`, or None.
+        boxes: Their boxes, (N, 4) for each clip, see :func:`datamodules.clips.annotations.read_boxes`, or None.
         planes: More planes: for each of their producers one entry per clip, with a row for every frame, or a single
             row for all of them. Where there are plates without evidence, as those of whole clips are, the evidence of
             each frame is measured when it is read.
@@ -203,6 +205,30 @@ def _rows(frames: StoredClip, entry: StoredClip) -> NDArray[np.int64]:
             "and start again."
         )
     return np.searchsorted(entry.frame_numbers, frames.frame_numbers).astype(np.int64)
+
+
+def frame_loader(dataset: FrameDataset, split: Split, batch_size: int, num_workers: int) -> DataLoader[Batch]:
+    """The loader of one split.
+
+    Args:
+        dataset: Its frames.
+        split: In training, frames are shuffled and a short last batch is dropped unless it is the only one; in
+            validation every batch is spread over all clips; a test has them in order.
+        batch_size: Frames in a batch.
+        num_workers: Loader processes; 0 loads in this one.
+    """
+    train = split == "train"
+    return DataLoader(
+        Subset(dataset, spread(len(dataset), batch_size)) if split == "val" else dataset,
+        batch_size=batch_size,
+        shuffle=train,
+        drop_last=train and len(dataset) >= batch_size,
+        num_workers=num_workers,
+        collate_fn=finished,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=single_thread,
+    )
 
 
 def finished(batch: Any) -> Any:  # noqa: ANN401  the loader expects a list here, which it gets only without us

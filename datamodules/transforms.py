@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from typing import cast
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before the import, which otherwise calls home
 
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from backdrop.contracts import Batch
 from datamodules.readers import Pixels
+
+_WHOLLY = 0.99  # a pixel that the augmentation mixes of covered and other ones is not covered
 
 
 class FrameAugmentation:
@@ -97,17 +100,26 @@ class DeviceAugmentation(nn.Module):
         return changed.clamp(0.0, 1.0)
 
 
-def to_float(batch: Batch) -> dict[str, Tensor]:
+def on_device(batch: Batch, augmentation: DeviceAugmentation | None) -> Batch:
     """Make numbers of the planes of a batch, which leave the loader as bytes.
 
     Args:
         batch: The batch; all of its bytes are planes, but for the numbers of the subjects (``objects``).
+        augmentation: Changes all planes alike; None leaves them as they are.
 
     Returns:
-        Each plane by its name, float32 in [0, 1], (B, 3, h, w) or (B, 1, h, w), on its device.
+        The batch with each plane as float32 in [0, 1], (B, 3, h, w) or (B, 1, h, w), on its device; ``covered`` as
+        bool.
     """
-    return {
+    planes = {
         name: value.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0)
         for name, value in batch.items()
         if name != "objects" and isinstance(value, Tensor) and value.dtype == torch.uint8
     }
+    if augmentation is not None:
+        channels = [plane.shape[1] for plane in planes.values()]
+        changed = augmentation(torch.cat(list(planes.values()), dim=1)).split(channels, dim=1)
+        planes = dict(zip(planes, changed, strict=True))
+    if "covered" in planes:
+        planes["covered"] = planes["covered"] > _WHOLLY
+    return cast(Batch, {**batch, **planes})

@@ -1,77 +1,40 @@
-"""VideosDataModule: the user's own recordings, as video files or folders of images."""
+"""VideosDataModule: the user's own recordings."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
 from backdrop.settings import Measurement, Place
-from datamodules.base import SPLITS, FramesDataModule, Split
+from datamodules.base import FramesDataModule
 from datamodules.checks import frame_warnings, subject_warnings
-from datamodules.clips.clip import Clip
-from datamodules.clips.sampling import at_rate, within
-from datamodules.readers import (
-    ImageFrames,
-    VideoFrames,
-    frame_number,
-    list_images,
-    open_frames,
-    read_mask,
-    readable,
-)
-from datamodules.sets.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
-from datamodules.store.stored_clips import too_short
-
-_STRETCH = 1.15
+from datamodules.clips.splits import SPLITS
+from datamodules.sets.videos import Videos
 
 
 class VideosDataModule(FramesDataModule):
-    """The user's own recordings; everything but the frames is optional.
+    """The user's own recordings, of which all but the frames is optional.
 
-    ``root`` may be a video file; a folder of images (one clip); a folder of videos and folders of images, as deep as
-    you like; or a folder with the parts below. Names sort in natural order, orientation flags are honoured.
-
-    ::
-
-        ROOT/clips/run1.mp4                 or ROOT/clips/run1/000001.jpg ...; .mov, .avi, .mkv, .webm, .gif, ...
-        ROOT/clips/monday/run2.mp4          clip "monday/run2"; so also masks/monday/run2/ and boxes/monday/run2.csv
-        ROOT/masks/run1/000001.png          evaluation only; non-zero = subject; no file = frame not annotated
-        ROOT/boxes/run1.csv                 evaluation only; frame,x0,y0,x1,y1 in pixels of the original frame
-        ROOT/splits.json                    {"train": ["run1"], "val": ["run2"], "test": ["monday"]}: clips or folders
-
-    A mask or box belongs to the image with the same name, or else the same number; frames of a video are counted from
-    0, whatever its rate. The folders ``masks`` and ``boxes`` may also lie beside the videos or clip folders
-    themselves.
-
-    Without ``splits.json`` clips that cannot be opened, or are shorter than ``min_frames`` by their header, are left
-    out first. A share of the others, annotated ones first, is held out, the rest trains. Where there are
-    three or more, every other one of them validates and the rest, the first of all among them, tests; of two clips one
-    trains, the other tests and none validates. A single clip serves for all three: the model then sees its test frames
-    (never the masks) in training, which must be stated beside any figure (transductive); ``held_out`` cuts it in time.
-
-    Where ``splits.json`` lists one of "val" and "test" only, its clips test, and a share of the training clips
-    validates (``val_share``). Where it lists "train" only, or a clip twice, its word holds, and is repeated to you.
+    :class:`datamodules.sets.videos.Videos` says how they may lie on disk, and which clips are for what.
 
     Args:
-        root: A video file or a folder, see above.
+        root: A video file or a folder, see there.
         clips: Names of the clips to train and test on, whatever ``splits.json`` lists; None takes all.
         every_nth: Keep every n-th frame of a clip and the annotated ones; original numbers are kept.
         fps: Keep so many frames of a second instead, by the time stamps of the video, and the annotated ones.
         time_ranges: Use parts of a video only: clip name -> [[start, end], ...] in seconds from its first frame.
-        val_fraction: Share of the clips held out, for validation and test together, where there is no
-            ``splits.json``; of three or more clips at least two.
+        val_fraction: Share of the clips for validation and test together, where there is no ``splits.json``; of three
+            or more clips at least two.
         **kwargs: Options of :class:`datamodules.base.FramesDataModule`; frames of another shape than ``image_size``
             are stretched to it.
 
     Raises:
-        ValueError: If ``every_nth``, ``fps``, ``time_ranges`` or ``val_fraction`` is out of range.
+        ValueError: If an argument is out of range.
     """
+
+    kind: ClassVar[type[Videos]] = Videos
 
     def __init__(
         self,
@@ -84,26 +47,11 @@ class VideosDataModule(FramesDataModule):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
-        if every_nth < 1 or not 0 < val_fraction < 1:
-            raise ValueError(
-                f"every_nth must be at least 1 and val_fraction between 0 and 1, got {every_nth} and {val_fraction}."
-            )
-        if fps is not None and (fps <= 0 or every_nth != 1):
-            raise ValueError(f"fps must be positive, without every_nth; got fps {fps} and every_nth {every_nth}.")
-        for name, ranges in (time_ranges or {}).items():
-            for start, end in ranges:
-                if not 0 <= start < end:
-                    raise ValueError(f"The time range of clip '{name}' is {start:g} to {end:g} s: it must go forward.")
-        self.root = Path(root).expanduser()
-        self.clips = clips
-        self.every_nth = every_nth
-        self.fps = fps
-        self.time_ranges = time_ranges or {}
-        self.val_fraction = val_fraction
-        self._sources: dict[str, ImageFrames | VideoFrames | None] = {}
+        given = (Path(root), clips, every_nth, fps, time_ranges or {}, val_fraction, self.image_size, self.min_frames)
+        self.data_set = self.kind(*given, val_share=self.val_share, findings=self.findings)
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the frames of a stage's splits and warn about data that will hardly train.
+        """Open the frames of the splits that a stage needs, and warn of recordings that will hardly train.
 
         Args:
             stage: "fit", "validate", "test", "predict" (nothing) or None (all).
@@ -116,224 +64,13 @@ class VideosDataModule(FramesDataModule):
         super().setup(stage)
         for split in SPLITS:
             if split in self._datasets and split not in before:
-                dataset = self.dataset(split)
-                train = split == "train"
-                for warning in frame_warnings(dataset, self._held_frames()) if train else subject_warnings(dataset):
+                dataset, train = self.dataset(split), split == "train"
+                for warning in frame_warnings(dataset, self._frames_apart()) if train else subject_warnings(dataset):
                     rank_zero_warn(warning)
 
-    def _held_frames(self) -> int:
+    def _frames_apart(self) -> int:
         """Number of frames of the clips that only validate and test."""
         train = {clip.name for clip in self.listed_clips("train")}
-        held = {clip.name: len(clip) for split in ("val", "test") for clip in self._lists.get(split, ())}
-        return sum(frames for name, frames in held.items() if name not in train)
-
-    def split_clips(self, split: Split) -> list[Clip]:
-        """The clips of one split.
-
-        Args:
-            split: "train", "val" or "test".
-
-        Returns:
-            Its clips, not read yet.
-
-        Raises:
-            FileNotFoundError: If there is nothing to read; the message says what was expected.
-            ValueError: If ``splits.json`` is wrong, a clip's name is not unique or a mask belongs to no frame.
-        """
-        paths = find_clips(self.root)
-        unknown = [name for name in self.time_ranges if name not in paths]
-        if unknown:
-            raise ValueError(f"time_ranges names clip '{unknown[0]}', but there are only {', '.join(paths)}.")
-        self._notice_strays(paths)
-        clips = (self._clip(name, paths[name]) for name in self._split_names(paths)[split])
-        return [clip for clip in clips if clip is not None]
-
-    def available_clips(self) -> list[str]:
-        """Names of all clips that are there, in natural order.
-
-        Raises:
-            FileNotFoundError: If there is none.
-        """
-        return list(find_clips(self.root))
-
-    def _data_set(self) -> str:
-        """Models of single clips may share a root."""
-        return f"{super()._data_set()} {self.clips}" if self.clips is not None else super()._data_set()
-
-    def _notice_strays(self, clips: dict[str, Path]) -> None:
-        """Notice annotations that belong to no clip, folders without one, and a root at the wrong level."""
-        for folder in empty_folders(self.root):
-            self.notice(folder.name, None, f"{folder} holds no image and no video: fill or delete it")
-        if hint := level_hint(self.root, clips):
-            self.notice(next(iter(clips)), None, hint)
-            self.say(f"{hint}.")
-        masks, boxes = self.root / "masks", self.root / "boxes"
-        found = {path.relative_to(masks).as_posix(): path for path in masks.rglob("*") if path.is_dir()}
-        parents = {parent.as_posix() for name in clips for parent in Path(name).parents}
-        found = {name: path for name, path in found.items() if name not in parents}
-        found |= {path.relative_to(boxes).with_suffix("").as_posix(): path for path in boxes.rglob("*.csv")}
-        for name, path in sorted(found.items()):
-            if name not in clips:
-                self.notice(name, None, f"{path} belongs to no clip: name it after one")
-                self.say(f"{path} belongs to no clip: name it after one of {', '.join(clips)}.")
-
-    def _clip(self, name: str, path: Path) -> Clip | None:
-        source = self._source(name, path)
-        if source is None:
-            return None
-        height, width = source.original_size()
-        stretch = (width / height) / (self.image_size[1] / self.image_size[0])
-        if not 1 / _STRETCH < stretch < _STRETCH:
-            self.say(
-                f"Frames of clip '{name}' are {width}x{height} and will be stretched to {self.image_size[1]}x"
-                f"{self.image_size[0]}: set image_size to their shape."
-            )
-        masks = {index: partial(read_mask, file) for index, file in self._mask_files(name, source).items()}
-        table = self.root / "boxes" / f"{name}.csv"
-        clip = Clip(name, source, masks, self.every_nth, read_boxes_csv(table) if table.is_file() else {})
-        return self._timed(clip) if self.fps is not None or name in self.time_ranges else clip
-
-    def _source(self, name: str, path: Path) -> ImageFrames | VideoFrames | None:
-        """The frames of a clip, opened once; None where they cannot be read."""
-        if name not in self._sources:
-            self._sources[name] = self.open_source(name, lambda: readable(open_frames(path)))
-        return self._sources[name]
-
-    def _timed(self, clip: Clip) -> Clip:
-        """Choose the frames of a clip by their time."""
-        if not isinstance(clip.source, VideoFrames):
-            raise ValueError(
-                f"Clip '{clip.name}' is a folder of images and has no time stamps: sample it by every_nth instead of "
-                "fps and time_ranges."
-            )
-        times = clip.source.times()
-        ranges = self.time_ranges.get(clip.name, [(0.0, np.inf)])
-        inside = within(times, ranges)
-        if not len(inside):
-            raise ValueError(f"No frame of clip '{clip.name}' is in its time_ranges: it lasts {times[-1]:.1f} s.")
-        chosen = inside[at_rate(times[inside], self.fps)] if self.fps is not None else inside[:: self.every_nth]
-        numbers = set(inside.tolist())
-        outside = set(range(len(times))) - numbers
-        return Clip(
-            clip.name,
-            clip.source,
-            {frame: mask for frame, mask in clip.masks.items() if frame not in outside},
-            boxes={frame: box for frame, box in clip.boxes.items() if frame not in outside},
-            chosen=frozenset(chosen.tolist()),
-        )
-
-    def _mask_files(self, name: str, source: ImageFrames | VideoFrames) -> dict[int, Path]:
-        """Mask files of a clip by original frame number."""
-        folder = self.root / "masks" / name
-        if not folder.is_dir():
-            return {}
-        files: dict[int, Path] = {}
-        stems = (
-            {}
-            if isinstance(source, VideoFrames)
-            else dict(zip(source.stems(), source.indices, strict=True))
-        )
-        for file in list_images(folder):
-            index = stems.get(file.stem, frame_number(file.stem))
-            if index is None or (stems and index not in stems.values()):
-                raise ValueError(f"The mask {file} belongs to no frame of clip '{name}': name it after its frame.")
-            files[index] = file
-        return files
-
-    def _split_names(self, paths: dict[str, Path]) -> dict[Split, list[str]]:
-        """Clip names of every split."""
-        if self.clips is not None:
-            names = self._expand(self.clips, list(paths), "the argument clips")
-            return {split: names for split in SPLITS}
-        file = self.root / "splits.json"
-        if file.is_file():
-            return self._listed_splits(file, paths)
-        names = self._candidates(paths)
-        if len(names) == 1:
-            only = "Only one clip is" if len(paths) == 1 else f"Only one of {len(paths)} clips can be used"
-            self.say(f"{only} in {self.root}: it serves for training, validation and test.")
-            return {split: names for split in SPLITS}
-        return self._held_out(names)
-
-    def _candidates(self, paths: dict[str, Path]) -> list[str]:
-        """Names of the clips among which the split is made: those that can be opened and are long enough.
-
-        How many frames are left of a clip that is sampled by time is not looked at here.
-        """
-        names = []
-        for name, path in paths.items():
-            source = self._source(name, path)
-            shortage = None if source is None else self._shortage(name, source)
-            if shortage is not None:
-                self.leave_out(name, shortage)
-            elif source is not None:
-                names.append(name)
-        return names
-
-    def _shortage(self, name: str, source: ImageFrames | VideoFrames) -> str | None:
-        """Why a clip has too few frames, as far as is known before they are read; None where it has enough."""
-        least = self._stored.min_frames
-        if least == 1:  # and the first frame has been read
-            return None
-        most = len(source) if self._is_annotated(name) else -(-len(source) // self.every_nth)
-        return too_short(most, least) if most < least else None
-
-    def _held_out(self, names: list[str]) -> dict[Split, list[str]]:
-        """Clip names of every split where the user has listed none."""
-        annotated = [name for name in names if self._is_annotated(name)]
-        order = annotated + [name for name in names if name not in annotated]
-        least = 2 if len(names) > 2 else 1
-        held = order[: min(max(least, round(self.val_fraction * len(names))), len(names) - 1)]
-        test, val = set(held[::2]), set(held[1::2])  # an annotated clip, if there is one, is tested on
-        if not val:
-            self.go_without_validation("two clips, one to train on and one to test on")
-        return {
-            "train": [name for name in names if name not in held],
-            "val": [name for name in names if name in val],
-            "test": [name for name in names if name in test],
-        }
-
-    def _is_annotated(self, name: str) -> bool:
-        return (self.root / "masks" / name).is_dir() or (self.root / "boxes" / f"{name}.csv").is_file()
-
-    def _recording(self, name: str) -> str:
-        """What a clip is part of; its parts are never in two splits that are not listed by hand."""
-        return name
-
-    def _listed_splits(self, file: Path, paths: dict[str, Path]) -> dict[Split, list[str]]:
-        """Read and check ``splits.json``."""
-        try:
-            listed = json.loads(file.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{file} is not valid JSON ({error}).") from error
-        if not isinstance(listed, dict) or not all(isinstance(value, list) for value in listed.values()):
-            raise ValueError(f'{file} must look like {{"train": ["run1"], "val": ["run2"], "test": ["run3"]}}.')
-        wrong = [key for key in listed if key not in SPLITS]
-        if wrong:
-            raise ValueError(f"{file} has a split '{wrong[0]}': only train, val and test exist.")
-        names = list(paths)
-        listed = {split: self._expand(members, names, f"split {split} in {file}") for split, members in listed.items()}
-        train, val, test = (listed.get(split, []) for split in SPLITS)
-        held = test or val
-        if (val and test) or not held or set(held) & set(train):  # all of it was chosen
-            return {"train": train, "val": val or held or train, "test": held or train}
-        if not test:
-            self.say(f"{file} lists no test clips: those of val are tested on, and training clips validate.")
-        sources = {name: self._source(name, paths[name]) for name in train}
-        usable = [name for name, source in sources.items() if source and self._shortage(name, source) is None]
-        drawn = self.validation_part(map(self._recording, usable))
-        return {
-            "train": [name for name in train if self._recording(name) not in drawn],
-            "val": [name for name in train if self._recording(name) in drawn],
-            "test": held,
-        }
-
-    def _expand(self, entries: Sequence[object], names: list[str], where: str) -> list[str]:
-        """Clip names of a list of clips and folders of clips."""
-        found: list[str] = []
-        for entry in entries:
-            members = [name for name in names if name == entry or name.startswith(f"{entry}/")]
-            if not members:
-                raise ValueError(f"Clip '{entry}' of {where} does not exist; available: {', '.join(names)}.")
-            found += [name for name in members if name not in found]
-        return found
+        lists = self._splits.listed()
+        apart = {clip.name: len(clip) for split in ("val", "test") for clip in lists.get(split, ())}
+        return sum(frames for name, frames in apart.items() if name not in train)

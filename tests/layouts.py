@@ -8,9 +8,10 @@ from typing import Any
 
 import datamodules
 from datamodules import DemoDataModule, FramesDataModule
-from datamodules.base import SPLITS, Split
 from datamodules.clips.clip import Clip
+from datamodules.clips.splits import SPLITS, Split
 from datamodules.readers import ImageFrames
+from datamodules.sets.data_set import DataSet
 from tests.fake_data import LAYOUTS, SIZE
 
 Factory = Callable[..., FramesDataModule]
@@ -18,15 +19,19 @@ Factory = Callable[..., FramesDataModule]
 OPTIONS: dict[str, dict[str, object]] = {"h36m": {"every_nth": 1}, "davis-2017": {"year": 2017}}
 
 
-class ShortestDataModule(FramesDataModule):
-    """A new data set, as the README's checklist has it."""
-
-    def __init__(self, root: str, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(**kwargs)
-        self.root = Path(root)
+class Shortest(DataSet):
+    """A new data set."""
 
     def split_clips(self, split: Split) -> list[Clip]:
         return [Clip(folder.name, ImageFrames(folder)) for folder in sorted((self.root / split).iterdir())]
+
+
+class ShortestDataModule(FramesDataModule):
+    """Its data module."""
+
+    def __init__(self, root: str, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self.data_set = Shortest(Path(root), val_share=self.val_share, findings=self.findings)
 
 
 def on_disk(name: str, root: Path, **changes: object) -> FramesDataModule:

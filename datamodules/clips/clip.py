@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backdrop.boxes import from_corners
-from datamodules.readers import FrameSource, resize_mask, resize_objects
+from datamodules.readers import FrameSource
 
 Mask = NDArray[np.bool_] | NDArray[np.uint8]
 """One subject, bool (H, W), or several: the number of the object at each pixel, 0 = background, uint8 (H, W)."""
@@ -58,58 +56,27 @@ class Clip:
         samples = self.annotated_only or self.every_nth > 1 or self.chosen is not None
         return self.name, self.every_nth, self.chosen, self.annotated_only, self.annotated if samples else None
 
-    def keeps(self, position: int, number: int) -> bool:
+    def keeps(self, position: int, frame_number: int) -> bool:
         """Whether the frame at a position (from 0) with an original number is kept."""
-        if number in self.masks or number in self.boxes:
+        if frame_number in self.masks or frame_number in self.boxes:
             return True
         if self.annotated_only:
             return False
-        return position % self.every_nth == 0 if self.chosen is None else number in self.chosen
+        return position % self.every_nth == 0 if self.chosen is None else frame_number in self.chosen
 
 
-@dataclass(frozen=True)
-class ClipMasks:
-    """The masks of one clip in memory, compressed, aligned with its frames.
-
-    Attributes:
-        packed: Masks at the evaluation size by position, eight pixels to a byte, compressed; annotated frames only.
-        annotated: Whether the frame has a mask, bool, (N,).
-        size: Evaluation size (height, width) in pixels.
-        numbers: Numbers of the objects at the evaluation size by position, compressed; where masks tell them apart.
-    """
-
-    packed: Mapping[int, bytes]
-    annotated: NDArray[np.bool_]
-    size: tuple[int, int]
-    numbers: Mapping[int, bytes] = field(default_factory=dict)
-
-    def objects(self, position: int) -> NDArray[np.uint8]:
-        """Number of the object at each pixel, 0 = background, uint8 (H, W); 1 where the mask knows but one subject."""
-        if position not in self.numbers:
-            return self[position].astype(np.uint8)
-        return np.frombuffer(zlib.decompress(self.numbers[position]), np.uint8).reshape(self.size).copy()
-
-    def __getitem__(self, position: int) -> NDArray[np.bool_]:
-        """Mask at a position, bool (H, W); all False where the frame is not annotated."""
-        height, width = self.size
-        if not self.annotated[position]:
-            return np.zeros(self.size, dtype=bool)
-        bits = np.frombuffer(zlib.decompress(self.packed[position]), np.uint8)
-        return np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
-
-
-def refuse_strays(clip: Clip, indices: NDArray[np.int64], left_out: Collection[int | None] = ()) -> None:
+def refuse_strays(clip: Clip, frame_numbers: NDArray[np.int64], left_out: Collection[int | None] = ()) -> None:
     """Make sure that every annotation of a clip belongs to a frame.
 
     Args:
         clip: The clip.
-        indices: Original numbers of the frames that could be read, (N,).
+        frame_numbers: Original numbers of the frames that could be read, (N,).
         left_out: Original numbers of those that could not.
 
     Raises:
         ValueError: If a mask or a box belongs to no frame; the message names the first.
     """
-    known = {*indices.tolist(), *left_out}
+    known = {*frame_numbers.tolist(), *left_out}
     for what, annotated in (("mask", clip.masks), ("box", clip.boxes)):
         stray = sorted(set(annotated) - known)
         if stray:
@@ -117,80 +84,3 @@ def refuse_strays(clip: Clip, indices: NDArray[np.int64], left_out: Collection[i
                 f"Clip '{clip.name}' has a {what} for frame {stray[0]}, but no such frame: renumber it after its frame "
                 "(frames of a video are counted from 0)."
             )
-
-
-def read_masks(
-    clip: Clip, indices: NDArray[np.int64], size: tuple[int, int], tick: Callable[[], object] | None = None
-) -> ClipMasks:
-    """Read the masks of a clip at the evaluation size.
-
-    Args:
-        clip: The clip.
-        indices: Original numbers of the frames that could be read, (N,).
-        size: Evaluation size (height, width) in pixels.
-        tick: Called after every mask, for a progress bar.
-
-    Returns:
-        The masks, aligned with ``indices``; those of other frames are not read.
-
-    Raises:
-        ValueError: If a mask differs in size from the frames.
-    """
-    packed: dict[int, bytes] = {}
-    numbers: dict[int, bytes] = {}
-    annotated = np.zeros(len(indices), dtype=bool)
-    frame_size = clip.source.original_size() if clip.masks else size
-    for position, index in enumerate(indices.tolist()):
-        if index in clip.masks:
-            mask = clip.masks[index]()
-            if mask.shape != frame_size:
-                raise ValueError(
-                    f"The mask of frame {index} of clip '{clip.name}' is {mask.shape[1]}x{mask.shape[0]} pixels, its "
-                    f"frames are {frame_size[1]}x{frame_size[0]}: save the mask at the size of its frame."
-                )
-            joined = resize_mask(mask > 0, size)
-            packed[position] = zlib.compress(np.packbits(joined).tobytes(), level=1)
-            if mask.dtype != np.bool_:
-                numbers[position] = zlib.compress(resize_objects(mask, joined).tobytes(), level=1)
-            annotated[position] = True
-            if tick is not None:
-                tick()
-    return ClipMasks(packed, annotated, size, numbers)
-
-
-def read_boxes(
-    clip: Clip, indices: NDArray[np.int64], tick: Callable[[], object] | None = None
-) -> NDArray[np.float32]:
-    """Read the boxes of a clip.
-
-    Args:
-        clip: The clip.
-        indices: Original numbers of the frames that could be read, (N,).
-        tick: Called after every box, for a progress bar.
-
-    Returns:
-        Boxes aligned with ``indices``, (N, 4): (cx, cy, sx, sy), centre and half-extent in [-1, 1], x right, y down,
-        ±1 on the outer pixel edges; NaN where the frame has none.
-
-    Raises:
-        ValueError: If a box does not lie in its frame.
-    """
-    boxes = np.full((len(indices), 4), np.nan, dtype=np.float32)
-    if not clip.boxes:
-        return boxes
-    height, width = clip.source.original_size()
-    for position, index in enumerate(indices.tolist()):
-        given = clip.boxes.get(index)
-        box = given() if callable(given) else given
-        if tick is not None and given is not None:
-            tick()
-        if box is None:
-            continue
-        x0, y0, x1, y1 = box
-        if not (x0 < x1 and y0 < y1 and x0 < width and y0 < height and x1 > 0 and y1 > 0):
-            raise ValueError(
-                f"The box of frame {index} of clip '{clip.name}' is ({x0:g}, {y0:g}, {x1:g}, {y1:g}), expected x0 < x1 "
-                f"and y0 < y1 within its {width}x{height} pixels: mend or remove it."
-            )
-        boxes[position] = from_corners((x0, y0, x1, y1), (height, width))
-    return boxes

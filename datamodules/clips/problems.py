@@ -86,3 +86,8 @@ def counted(number: int, noun: str) -> str:
         "1 frame", "2 frames".
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def too_short(count: int, least: int) -> str:
+    """Why a clip of so many frames is left out where so many are the least."""
+    return f"Only {count} of at least {least} frames can be read: add frames, or lower min_frames."

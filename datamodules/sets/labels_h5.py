@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.base import FramesDataModule
+from datamodules.clips.findings import Findings
 from datamodules.readers import ImageFrames, readable
 
 FILE = "labels.h5"
@@ -105,12 +105,12 @@ def read_labels(folder: Path, names: Sequence[str], optional: Sequence[str] = ()
 
 
 def labelled_clips(
-    module: FramesDataModule, folder: Path, key: str, optional: Sequence[str] = ()
+    findings: Findings, folder: Path, key: str, optional: Sequence[str] = ()
 ) -> tuple[list[LabelledClip], dict[str, NDArray[np.float64]]]:
     """Group the images that ``labels.h5`` lists by sequence and camera.
 
     Args:
-        module: Is told of rows without image.
+        findings: For rows without an image.
         folder: The folder that holds ``labels.h5`` and ``seq_…/cam_…/{key}_{frame:06d}.(jpg|png)``.
         key: Beginning of the images' names.
         optional: Further data sets to read where they are there.
@@ -131,8 +131,8 @@ def labelled_clips(
         rows = dict(zip(frame[members].tolist(), members.tolist(), strict=True))
         found = _images(images, key, rows)
         for missing in sorted(rows.keys() - found.keys()) if found else ():
-            module.notice(name, missing, f"no image {images}/{key}_{missing:06d}.jpg or .png: left out")
-        source = module.open_source(name, partial(_open, images, [found[n] for n in sorted(found)]))
+            findings.notice(name, missing, f"no image {images}/{key}_{missing:06d}.jpg or .png: left out")
+        source = findings.open_source(name, partial(_open, images, [found[n] for n in sorted(found)]))
         if source is not None:
             rows = {number: rows[number] for number in found}
             clips.append(LabelledClip(name, images.parent.name, source, int(subject[members[0]]), rows))

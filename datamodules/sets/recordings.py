@@ -18,7 +18,7 @@ def find_clips(root: Path) -> dict[str, Path]:
     """Find the clips below a path of the user's, however deep.
 
     Args:
-        root: A video file or a folder; see :class:`datamodules.videos.VideosDataModule`.
+        root: A video file or a folder; see :class:`datamodules.sets.videos.Videos`.
 
     Returns:
         Clip name -> video file or folder of images, in natural order. The name is the path below the folder of the

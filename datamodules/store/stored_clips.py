@@ -11,7 +11,7 @@ from backdrop.locks import Use
 from backdrop.progress import progress
 from datamodules.clips.clip import Clip, refuse_strays
 from datamodules.clips.planes import Frames, Producer
-from datamodules.clips.problems import Problem
+from datamodules.clips.problems import Problem, too_short
 from datamodules.store.codecs import CODECS, Codec
 from datamodules.store.entry import StoredClip, entry_name, open_entry
 from datamodules.store.store import FrameStore
@@ -160,8 +160,3 @@ class StoredClips:
 
     def _least(self, clip: Clip) -> int:
         return 1 if clip.annotated_only else self.min_frames
-
-
-def too_short(count: int, least: int) -> str:
-    """Why a clip of so many frames is left out where so many are the least."""
-    return f"Only {count} of at least {least} frames can be read: add frames, or lower min_frames."

@@ -10,8 +10,8 @@ from pytorch_lightning import LightningDataModule
 
 from callbacks.png import save_png
 from datamodules import FramesDataModule
-from datamodules.base import SPLITS, Split
 from datamodules.clips.problems import Problem, counted
+from datamodules.clips.splits import SPLITS, Split
 from datamodules.contact_sheet import ROWS, contact_sheet
 from experiments.errors import RunError
 from experiments.results.table import Row, Table, columns, row

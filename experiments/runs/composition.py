@@ -233,9 +233,10 @@ def parser(parts: Sequence[Literal["model", "data"]], **options: Any) -> Lightni
     import pytorch_lightning as pl
     from pytorch_lightning.cli import LightningArgumentParser
 
-    import datamodules  # noqa: F401  (importing makes the short class names known)
-    import lightning_modules  # noqa: F401
+    import lightning_modules  # noqa: F401  (importing makes the short class names known)
+    from datamodules import load_all
 
+    load_all()  # for the short class names
     kinds: dict[str, type] = {"model": pl.LightningModule, "data": pl.LightningDataModule}
     made = LightningArgumentParser(exit_on_error=False, **options)
     made.add_argument("-c", "--config", action="config", help="config file; later ones win")

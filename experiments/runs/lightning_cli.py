@@ -17,9 +17,9 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
-import datamodules  # noqa: F401
 import lightning_modules  # noqa: F401
 from backdrop.files import sha256, write_text
+from datamodules import load_all
 from experiments.errors import NothingToDo, RunError, Terminated, warn
 from experiments.runs import provenance
 from experiments.runs.composition import HELP, compose
@@ -28,6 +28,8 @@ from experiments.runs.loggers import InpainterArtifact, build_loggers, new_run_i
 from experiments.runs.progress_bar import progress_bar
 from experiments.runs.settings import RunSettings
 from experiments.runs.suggestions import make_command
+
+load_all()  # for the short class names
 
 
 class SaveStageConfig(SaveConfigCallback):

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from jsonargparse import ArgumentParser
 
-import datamodules  # noqa: F401  (importing makes the short class names known)
 from backdrop.settings import argument_types
+from datamodules import load_all
 from experiments.errors import RunError
 from experiments.runs.folder import StageFolder, load_checkpoint
 from experiments.runs.suggestions import make_command
 from lightning_modules import SegmentationModule
 from lightning_modules.building import without_files
 
+load_all()  # for the short class names
 MOST_SUBJECTS = 20
 
 

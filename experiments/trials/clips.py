@@ -8,6 +8,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from datamodules import FramesDataModule
+from datamodules.sets.data_set import ClipDataSet
 from experiments.errors import RunError
 from experiments.results.combined import combine
 from experiments.results.record import RESULTS, Results
@@ -26,19 +27,18 @@ def clip_names(recipe: Recipe) -> list[str]:
         Those that the options of the data name; all that the data set holds where they name none.
 
     Raises:
-        RunError: If a clip that is named does not exist.
+        RunError: If a clip that is named does not exist, or the data set cannot be restricted to single clips.
         FileNotFoundError: If the folder of the data is not as expected.
-        ValueError: If the data set cannot be restricted to single clips.
     """
     options = [*data_options(recipe.settings), *data_options(recipe.options)]
     data = arguments("sweep", _data, ["--data", recipe.data, *options])["data"]
-    if not isinstance(data, FramesDataModule):
-        raise RunError(f"{type(data).__name__} is no FramesDataModule: it has no clips that are known.")
-    names = data.available_clips()
-    for name in data.clips or ():
+    if not isinstance(data, FramesDataModule) or not isinstance(data.data_set, ClipDataSet):
+        raise RunError(f"{type(data).__name__} cannot be restricted to single clips, as davis and videos can.")
+    names, chosen = data.data_set.available_clips(), data.data_set.clips
+    for name in chosen or ():
         if name not in names:
             raise RunError(f"Clip '{name}' does not exist; available: {', '.join(names)}.")
-    return list(data.clips or names)
+    return list(chosen or names)
 
 
 def _data(data: Data[pl.LightningDataModule]) -> None:

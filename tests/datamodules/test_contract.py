@@ -13,8 +13,8 @@ from torch.utils.data import RandomSampler, SequentialSampler
 
 from backdrop.contracts import validate_batch
 from datamodules import FramesDataModule
-from datamodules.base import SPLITS, Split
 from datamodules.clips.sampling import spread
+from datamodules.clips.splits import SPLITS, Split
 from datamodules.contact_sheet import contact_sheet
 from datamodules.store.entry import StoredClip
 from datamodules.store.store import FrameStore
@@ -231,8 +231,8 @@ def test_a_mistyped_option_is_refused(every: Factory) -> None:
 def test_problems_name_clip_and_reason(every: Factory) -> None:
     module = ready(every)
     assert module.problems() == []
-    module.notice("run1", 3, "it is upside down")
-    module.notice("run1", 3, "it is upside down")
+    module.findings.notice("run1", 3, "it is upside down")
+    module.findings.notice("run1", 3, "it is upside down")
     assert [(p.clip, p.frame, p.reason) for p in module.problems()] == [("run1", 3, "it is upside down")]
 
 
@@ -333,14 +333,30 @@ def test_contact_sheet_shows_one_clip_per_row(every: Factory, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"image_size": (0, 64)}, {"scale": 0.0}, {"batch_size": 0}, {"store_limit_gb": 0.0}, {"min_frames": 0}],
+    ("wrong", "expected"),
+    [
+        ({"image_size": (0, 64)}, r"image_size of \w+DataModule is \(0, 64\), expected at least 1"),
+        ({"image_size": (48, 64, 3)}, "expected a height and a width"),
+        ({"scale": 0.0}, "scale of .* is 0.0, expected above 0"),
+        ({"batch_size": 0}, "batch_size of .* expected at least 1"),
+        ({"num_workers": -1}, "num_workers of .* expected at least 0"),
+        ({"store_limit_gb": 0.0}, "store_limit_gb of .* expected above 0"),
+        ({"store_codec": "png"}, "store_codec of .* is png, expected auto, raw or jpeg"),
+        ({"min_frames": 0}, "min_frames of .* expected at least 1"),
+        ({"plates": "moving"}, "plates of .* is moving, expected null, static or temporal"),
+        ({"plate_evidence": "most"}, "plate_evidence of .* expected measured, agreed, one_subject or appearance"),
+        ({"held_out": 1.0}, r"held_out of .* is 1.0, expected a share in \[0, 1\)"),
+        ({"val_share": -0.1}, r"val_share of .* is -0.1, expected a share in \[0, 1\)"),
+        ({"evaluated_part": "all"}, "evaluated_part of .* expected held_out or trained"),
+    ],
 )
-def test_refuses_sizes_that_are_not_positive(make: Factory, wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="positive"):
+def test_an_argument_out_of_range_is_refused_before_anything_is_read(
+    make: Factory, wrong: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected):
         make(**wrong)
 
 
-def test_the_base_knows_no_clips(tmp_path: Path) -> None:
-    with pytest.raises(NotImplementedError):
+def test_the_base_has_no_data_set() -> None:
+    with pytest.raises(AttributeError, match="data_set"):
         FramesDataModule(SIZE).setup("test")

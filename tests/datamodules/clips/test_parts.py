@@ -15,6 +15,7 @@ from datamodules.clips.clip import Clip
 from datamodules.clips.parts import hold_out
 from datamodules.plates.temporal import TemporalPlates
 from datamodules.readers import ImageFrames, Pixels
+from datamodules.sets.davis import Davis
 from tests.fake_data import write_images
 
 
@@ -103,7 +104,7 @@ def test_too_few_frames_are_refused(clip: Clip) -> None:
 
 
 def test_only_clips_on_both_sides_are_cut(davis: Path) -> None:
-    names = DavisDataModule(str(davis)).available_clips()
+    names = Davis(davis).available_clips()
 
     def clips(**options: object) -> dict[str, list[str]]:
         data = DavisDataModule(str(davis), held_out=0.34, image_size=(24, 32), **options)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from datamodules import DavisDataModule
 from datamodules.clips.problems import read_table
+from datamodules.sets.davis import Davis
 from tests.fake_data import SIZE, draw_frame, write_davis, write_davis_2017, write_images, write_masks
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "davis"
@@ -42,7 +43,7 @@ def test_a_share_of_the_training_list_validates_always_the_same(tmp_path: Path, 
 def test_without_anything_to_validate_on_the_stage_of_that_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="val split of DavisDataModule is empty"):
         davis(write_davis(tmp_path), val_share=0.0).setup("validate")
-    with pytest.raises(ValueError, match=r"val_share is a share of the training recordings in \[0, 1\), got 1"):
+    with pytest.raises(ValueError, match=r"val_share of DavisDataModule is 1, expected a share in \[0, 1\)"):
         davis(tmp_path, val_share=1)
 
 
@@ -188,8 +189,8 @@ def test_without_any_list_all_clips_serve_for_all_parts(tmp_path: Path) -> None:
     shutil.rmtree(root / "ImageSets")
     data = davis(root)
     assert data.transductive
-    names = [[clip.name for clip in data.split_clips(split)] for split in ("train", "val", "test")]
-    assert names[0] == data.available_clips() and names[1] == names[2] == names[0]
+    names = [[clip.name for clip in data.data_set.split_clips(split)] for split in ("train", "val", "test")]
+    assert names[0] == Davis(data.data_set.root).available_clips() and names[1] == names[2] == names[0]
 
 
 def test_a_year_without_lists_is_explained(tmp_path: Path) -> None:
@@ -244,7 +245,7 @@ def test_ignored_pixels_count_as_background(tmp_path: Path) -> None:
 
 
 def test_object_numbers_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="object_id must be at least 1"):
+    with pytest.raises(ValueError, match="object_id of Davis is 0, expected at least 1"):
         davis(tmp_path, object_id=0)
     root = write_davis_2017(tmp_path)
     mask = root / "Annotations" / "480p" / "camel" / "00000.png"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from datamodules import H36mDataModule
-from datamodules.sets.h36m_masks import MaskFile
+from datamodules.sets.h36m.masks import MaskFile
 from tests.fake_data import (
     SIZE,
     centre_box,
@@ -70,8 +70,8 @@ def test_the_boxes_of_a_take_are_read_in_one_opening(tmp_path: Path, monkeypatch
             super().__init__(path)
 
     module = h36m(root)
-    listed = module.split_clips("test")
-    monkeypatch.setattr("datamodules.sets.h36m_masks.h5py.File", Counted)
+    listed = module.data_set.split_clips("test")
+    monkeypatch.setattr("datamodules.sets.h36m.masks.h5py.File", Counted)
     for clip in listed:
         assert all(callable(box) and box() is not None for box in clip.boxes.values())
     assert len(listed) == 4 and sorted(set(opened)) == sorted(opened) and len(opened) == 4
@@ -303,5 +303,5 @@ def test_bad_labels_are_named(tmp_path: Path, damage: str, message: str) -> None
 
 
 def test_every_nth_is_checked(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="every_nth must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="every_nth of H36m is 0, expected at least 1"):
         h36m(tmp_path, every_nth=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datamodules import HandheldDataModule
-from datamodules.base import SPLITS
+from datamodules.clips.splits import SPLITS
 from tests.fake_data import SIZE, write_handheld
 
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* training frames")

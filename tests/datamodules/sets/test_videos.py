@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from datamodules import VideosDataModule
-from datamodules.base import Split
+from datamodules.clips.splits import Split
 from datamodules.sets.recordings import find_clips
+from datamodules.sets.videos import Videos
 from tests.fake_data import (
     SIZE,
     centre_box,
@@ -84,7 +85,7 @@ def test_a_single_clip_serves_for_all_splits(tmp_path: Path) -> None:
 
 def test_clips_that_are_named_serve_for_all_splits(tmp_path: Path) -> None:
     root = write_videos(tmp_path)  # its splits.json lists each clip once
-    assert videos(root).available_clips() == ["run1", "run2", "run3"]
+    assert Videos(root).available_clips() == ["run1", "run2", "run3"]
     module = ready(root, clips=["run2"])
     assert all(module.dataset(split).clip_names == ["run2"] for split in ("train", "val", "test"))
     assert module.transductive
@@ -110,7 +111,7 @@ def test_validation_and_test_have_no_clip_in_common(
     tmp_path: Path, count: int, share: float, val: str, test: str
 ) -> None:
     names = [str(number) for number in range(count)]
-    splits = videos(tmp_path, val_fraction=share)._held_out(names)
+    splits = Videos(tmp_path, val_fraction=share)._proposed(names)
     assert splits["val"] == list(val.replace(" ", "")) and splits["test"] == list(test.replace(" ", ""))
     assert splits["train"] == [name for name in names if name not in val + test]
 
@@ -262,7 +263,7 @@ def test_portrait_video_is_read_upright(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [{"every_nth": 0}, {"val_fraction": 0.0}, {"val_fraction": 1.0}])
 def test_arguments_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="every_nth must be"):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} of Videos is .*, expected"):
         videos(tmp_path, **wrong)
 
 
@@ -396,8 +397,8 @@ def test_sampling_keeps_annotated_frames_of_the_range(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fps": 0.0}, "fps must be positive"),
-        ({"fps": 5.0, "every_nth": 2}, "without every_nth"),
+        ({"fps": 0.0}, "fps of Videos is 0.0, expected above 0"),
+        ({"fps": 5.0, "every_nth": 2}, "every_nth of Videos is 2, expected 1 where fps is given"),
         ({"time_ranges": {"run": [(2.0, 1.0)]}}, "clip 'run' is 2 to 1 s: it must go forward"),
         ({"time_ranges": {"walk": [(0.0, 1.0)]}}, "names clip 'walk', but there are only run"),
         ({"time_ranges": {"run": [(7.0, 8.0)]}}, r"No frame of clip 'run' is in its time_ranges: it lasts 0\.5 s"),

@@ -479,16 +479,16 @@ def test_auto_is_raw_where_all_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
         module = videos(video, tmp_path / "store", **changes)
         module.setup(stage)
-        return next(iter(module._stored._entries.values())).codec
+        return next(iter(module._stored.frames._entries.values())).codec
 
     assert codec("fit") == "raw"
     assert codec("fit", store_limit_gb=5 * FRAME / 1e9) == "jpeg"
-    monkeypatch.setattr("datamodules.base.machine_memory", lambda: 12 * FRAME)
+    monkeypatch.setattr("datamodules.store.stored_data.machine_memory", lambda: 12 * FRAME)
     assert codec("test") == "raw"
-    monkeypatch.setattr("datamodules.base.machine_memory", lambda: 12 * FRAME - 1)
+    monkeypatch.setattr("datamodules.store.stored_data.machine_memory", lambda: 12 * FRAME - 1)
     assert codec("fit") == codec("test") == "jpeg"
     assert codec("fit", store_codec="raw") == "raw"
-    with pytest.raises(ValueError, match="choose auto, raw or jpeg"):
+    with pytest.raises(ValueError, match="expected auto, raw or jpeg"):
         videos(video, tmp_path, store_codec="png")
 
 
@@ -498,7 +498,7 @@ def test_auto_takes_what_another_machine_has_stored(tmp_path: Path, monkeypatch:
     store, other = tmp_path / "store", tmp_path / "other"
 
     def prepare(folder: Path, memory: int, codec: str = "auto") -> str:
-        monkeypatch.setattr("datamodules.base.machine_memory", lambda: memory)
+        monkeypatch.setattr("datamodules.store.stored_data.machine_memory", lambda: memory)
         return videos(tmp_path / "clips", folder, store_codec=codec).prepare()
 
     assert "(raw)" in prepare(store, 10**12) and "(raw)" in prepare(store, 1)
@@ -758,7 +758,7 @@ def test_an_interruption_waits_for_no_clip_however_little_of_it_is_kept(
                     yield number, np.zeros((*SIZE, 3), np.uint8)
 
     module = videos(write_video(tmp_path / "run.mp4"), tmp_path / "store")
-    monkeypatch.setattr(module, "split_clips", lambda split: [Clip("endless", Endless(1), chosen=chosen)])
+    monkeypatch.setattr(module.data_set, "split_clips", lambda split: [Clip("endless", Endless(1), chosen=chosen)])
     monkeypatch.setattr("datamodules.store.stored_clips.wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         module.prepare()

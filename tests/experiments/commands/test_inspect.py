@@ -14,6 +14,7 @@ from PIL import Image
 from datamodules import DavisDataModule
 from datamodules.dataset import FrameDataset
 from datamodules.readers import ImageFrames
+from datamodules.sets.davis import Davis
 from experiments.cli import main
 from experiments.commands.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
 from tests import fake_data
@@ -72,7 +73,7 @@ def test_problems_are_listed_and_long_lists_are_cut(
     for number in range(MOST_PROBLEMS + 3):
         fake_data.write_masks(root / "masks" / f"walk{number:02d}", frames=[0])
     arguments = ["--config=data/videos.yaml", f"--data.init_args.root={root}", f"--output={tmp_path}", *SMALL]
-    with pytest.warns(UserWarning, match="Only 19 training frames: .* 300; 5 more are held out .* splits.json changes"):
+    with pytest.warns(UserWarning, match="Only 19 training frames: .* 300; 5 more are for validation and test only"):
         assert main(["inspect", *arguments, "--data.init_args.val_fraction=0.2"]) == 0
     shown = capsys.readouterr().out
     assert f"pictures: {tmp_path}/inspect_videos.png (6 of 24 clips)" in shown
@@ -109,8 +110,8 @@ def test_clips_beyond_the_first_are_counted(
     arguments += [f"--data.init_args.clips=[{','.join(names)}]"]
     listed: list[str] = []
     sized: list[str] = []
-    real_list, real_size = DavisDataModule.split_clips, ImageFrames.original_size
-    monkeypatch.setattr(DavisDataModule, "split_clips", lambda s, split: listed.append(split) or real_list(s, split))
+    real_list, real_size = Davis.split_clips, ImageFrames.original_size
+    monkeypatch.setattr(Davis, "split_clips", lambda s, split: listed.append(split) or real_list(s, split))
     monkeypatch.setattr(ImageFrames, "original_size", lambda s: sized.append(s.folder.name) or real_size(s))
     assert main(["inspect", *arguments]) == 0
     assert sorted(listed) == ["test", "train", "val"]  # once each
@@ -122,9 +123,9 @@ def test_clips_beyond_the_first_are_counted(
 def test_frames_lost_together_share_a_line(davis: Path) -> None:
     module = DavisDataModule(str(davis))
     for frame in (3, 4, 6):
-        module.notice("run1", frame, "it ends before")
+        module.findings.notice("run1", frame, "it ends before")
     for clip, frame, reason in (("run1", 9, "damaged"), ("run2", 9, "damaged"), ("run2", None, "short")):
-        module.notice(clip, frame, reason)
+        module.findings.notice(clip, frame, reason)
     assert problem_lines(module) == [
         "run1, frames 3 to 6 (3): it ends before",
         "run1, frame 9: damaged",
