@@ -210,9 +210,9 @@ def test_a_part_is_asked_for_where_nothing_was_held_out(scored: Path, capsys: py
 
 
 def test_labels_that_settings_were_tuned_with_are_named() -> None:
-    def config(profile: str, background: str) -> dict[str, object]:
-        return {"run": {"profile": profile}, "model": {"init_args": {"background": background}}}
+    def config(profile: str, plates: str | None) -> dict[str, object]:
+        return {"run": {"profile": profile}, "data": {"init_args": {"plates": plates}}}
 
-    assert _tuned(config("paper", "inpainting")) == ""
-    assert _tuned(config("small", "inpainting")).endswith("the demo's validation clips")
+    assert _tuned(config("paper", None)) == ""
+    assert _tuned(config("small", None)).endswith("the demo's validation clips")
     assert "DAVIS" in _tuned(config("small", "temporal"))
