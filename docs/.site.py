@@ -61,10 +61,14 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     """Draw equations, leave out what only Sphinx reads in a docstring, and name the anchors of lines to MkDocs."""
     del config, files
     page.present_anchor_ids = (page.present_anchor_ids or set()) | set(re.findall(r'id="(line-0-\d+)"', html))
-    html = EQUATION.sub(
-        lambda found: convert(unescape(found["latex"]), "block" if found["tag"] == "div" else "inline"), html
-    )
-    return SPHINX.sub("", html)
+    return SPHINX.sub("", EQUATION.sub(_drawn, html))
+
+
+def _drawn(found: re.Match[str]) -> str:
+    """An equation as MathML; its number follows it."""
+    latex = re.sub(r"\\tag\{(\w+)\}", r"\\qquad (\1)", unescape(found["latex"]))
+    drawn: str = convert(latex, display="block" if found["tag"] == "div" else "inline")
+    return drawn
 
 
 def _resolved(page: str, link: str) -> str | None:
