@@ -67,8 +67,9 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 def _drawn(found: re.Match[str]) -> str:
     """An equation as MathML; its number follows it."""
     latex = re.sub(r"\\tag\{(\w+)\}", r"\\qquad (\1)", unescape(found["latex"]))
-    drawn: str = convert(latex, display="block" if found["tag"] == "div" else "inline")
-    return drawn
+    if found["tag"] == "span":
+        return str(convert(latex))
+    return f"<p>{convert(latex, display='block')}</p>"
 
 
 def _resolved(page: str, link: str) -> str | None:
