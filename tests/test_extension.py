@@ -54,8 +54,8 @@ def test_one_class_and_one_line_are_enough(
     kind: type, tmp_path: Path, trained: Path, fit_arguments: Callable[..., list[str]]
 ) -> None:
     (tmp_path / "mine.yaml").write_text(LINES[kind])
-    painter = f"--model.init_args.inpainter_ckpt={trained}/inpaint/checkpoints/last.ckpt"
-    more = [painter, "--config", str(tmp_path / "mine.yaml"), "--trainer.log_every_n_steps=1"]
+    inpainter = f"--model.init_args.inpainter_ckpt={trained}/inpaint/checkpoints/last.ckpt"
+    more = [inpainter, "--config", str(tmp_path / "mine.yaml"), "--trainer.log_every_n_steps=1"]
     assert main(fit_arguments(tmp_path / "run", "segment", *more)) == 0
     folder = StageFolder(tmp_path / "run" / "segment")
     progress = folder.progress()

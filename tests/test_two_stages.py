@@ -34,12 +34,12 @@ def copied(module: torch.nn.Module) -> dict[str, Tensor]:
 
 def test_stage_2_is_complete_without_stage_1(tmp_path: Path) -> None:
     pl.seed_everything(0)
-    first, painter = trainer(tmp_path, 3), InpaintingModule(channels=(4, 8), reconstruction=PIXELS)
-    first.fit(painter, data())
+    first, inpainter = trainer(tmp_path, 3), InpaintingModule(channels=(4, 8), reconstruction=PIXELS)
+    first.fit(inpainter, data())
     first.save_checkpoint(tmp_path / "inpaint.ckpt")
 
     segmenter = SegmentationModule(inpainter_ckpt=str(tmp_path / "inpaint.ckpt"), **SEGMENTATION)
-    handed_over = copied(painter.inpainter)
+    handed_over = copied(inpainter.inpainter)
     assert any(key.endswith("running_mean") for key in handed_over)
     initial = copied(segmenter.detector)
     second = trainer(tmp_path, 4)
@@ -55,7 +55,7 @@ def test_stage_2_is_complete_without_stage_1(tmp_path: Path) -> None:
     image = torch.rand(2, 3, 48, 64)
     expected, got = segmenter.eval()(image), reloaded.eval()(image)
     torch.testing.assert_close(got["mask"], expected["mask"])
-    trainer(tmp_path, 5).fit(reloaded, data())  # and it may be trained on: the painter is in it
+    trainer(tmp_path, 5).fit(reloaded, data())  # and it may be trained on: the inpainter is in it
 
 
 def test_training_stage_2_without_stage_1_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -88,7 +87,14 @@ def _argument(name: str, config: Mapping[str, Any]) -> tuple[type | None, str, M
 
 
 def own_name(name: str) -> str:
-    """The last part of a setting's name, ``s_min``; of those of a prior its last two, ``mask_prior_level``."""
-    group, _, own = name.rpartition(".")
-    prior = re.search(r"\w+_prior$", group)
-    return f"{prior[0]}_{own}" if prior else own
+    """A setting's name in short, which no other setting has.
+
+    Args:
+        name: Its dotted name, such as ``model.init_args.detector.s_min``.
+
+    Returns:
+        The last part, ``s_min``; a single word, which several groups may have, with those of its groups:
+        ``mask_prior_level``, ``background_estimator_samples``.
+    """
+    *groups, own = (part for part in name.split(".") if part != "init_args")
+    return own if "_" in own else "_".join([*groups[1:], own])

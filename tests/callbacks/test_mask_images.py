@@ -112,12 +112,12 @@ def test_chosen_frames_are_drawn_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("masks", [True, False])
-def test_painter_sheet(tmp_path: Path, masks: bool) -> None:
-    """The painter's output becomes frame, frame with the hole, composite, in a folder of choice."""
+def test_inpainter_sheet(tmp_path: Path, masks: bool) -> None:
+    """The inpainter's output becomes frame, frame with the hole, composite, in a folder of choice."""
     data = toy.loader(toy.ToyFrames(CLIPS, masks=masks))
     folder = tmp_path / "elsewhere"
     trainer = toy.trainer(tmp_path, [MaskImages(directory=str(folder))])
-    trainer.validate(toy.ToyModule(painter=True), data, verbose=False)
+    trainer.validate(toy.ToyModule(inpainter=True), data, verbose=False)
     assert picture(folder / "val_sheet.png").shape[1] == 3 * 258 + 2
     assert not (tmp_path / "images").exists()
 

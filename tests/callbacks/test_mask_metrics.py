@@ -64,13 +64,13 @@ def test_only_annotated_frames_count(tmp_path: Path) -> None:
     assert {name: table["frames"] for name, table in metrics.results["clips"].items()} == {"bear": 2, "camel": 1}
 
 
-@pytest.mark.parametrize("case", ["no masks", "none annotated", "painter"])
+@pytest.mark.parametrize("case", ["no masks", "none annotated", "inpainter"])
 def test_stays_out_of_the_way(tmp_path: Path, case: str) -> None:
-    """Without annotation, or with the painter's output, nothing is logged and nothing breaks."""
+    """Without annotation, or with the inpainter's output, nothing is logged and nothing breaks."""
     frames = toy.ToyFrames(CLIPS, annotated=lambda position: case != "none annotated", masks=case != "no masks")
     metrics = MaskMetrics()
     trainer = toy.trainer(tmp_path, [metrics])
-    module = toy.ToyModule(painter=case == "painter")
+    module = toy.ToyModule(inpainter=case == "inpainter")
     trainer.validate(module, toy.loader(frames), verbose=False)
     assert not trainer.callback_metrics
     trainer.test(module, toy.loader(frames), verbose=False)

@@ -57,21 +57,21 @@ class ToyFrames(Dataset[dict[str, Any]]):
 
 
 class ToyModule(pl.LightningModule):
-    """Predicts brightness as mask; ``painter`` makes it return the painter's output instead."""
+    """Predicts brightness as mask; ``inpainter`` makes it return the inpainter's output instead."""
 
     def __init__(
-        self, painter: bool = False, bad_step: int | None = None, bad_rank: int = 0, bad: float = math.nan
+        self, inpainter: bool = False, bad_step: int | None = None, bad_rank: int = 0, bad: float = math.nan
     ) -> None:
         """Choose the output; at ``bad_step`` the loss of rank ``bad_rank`` is ``bad``."""
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(1))
-        self.painter = painter
+        self.inpainter = inpainter
         self.bad_step, self.bad_rank, self.bad = bad_step, bad_rank, bad
 
     def _step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         image = batch["image"]
         loss = (self.weight * image.mean()).square().sum()
-        if self.painter:
+        if self.inpainter:
             return {"loss": loss, "composite": image, "hole": (image[:, :1] > 0.5).float()}
         mean = image.mean(dim=(1, 2, 3))
         box = torch.stack([mean - 0.3, 0.3 - mean, 0.2 + 0 * mean, 0.6 * mean + 0.2], dim=1)

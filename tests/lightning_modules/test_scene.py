@@ -132,7 +132,7 @@ def test_what_is_out_of_range_is_refused(reach: float) -> None:
 
 
 def density_gradient(error: Tensor, box: Tensor) -> Tensor:
-    """Gradient of the error per area in a box where boxes learn from G; the painter errs by ``error`` everywhere."""
+    """Gradient of the error per area in a box where boxes learn from G; the inpainter errs by ``error`` everywhere."""
     spread = torch.tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1)
     seen = view(Inpainting(1.0), image=torch.zeros(len(box), 3, *error.shape[-2:]))
     seen.inpainter.forward = lambda image, hole: error.sqrt() * spread * hole  # type: ignore[method-assign]

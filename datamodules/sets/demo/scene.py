@@ -51,7 +51,7 @@ def scene_matrix(image_size: tuple[int, int]) -> NDArray[np.float64]:
     return np.array([[scale, 0, -columns / 2 * scale], [0, scale, -rows / 2 * scale]])
 
 
-class _Painter:
+class _Canvas:
     """A panorama under construction; all lengths in scene units."""
 
     def __init__(self, rng: np.random.Generator, image_size: tuple[int, int]) -> None:
@@ -155,16 +155,16 @@ def draw_scene(seed: int, image_size: tuple[int, int]) -> NDArray[np.uint8]:
     Returns:
         RGB, uint8, of :func:`scene_size`.
     """
-    painter = _Painter(np.random.default_rng([seed, 1001]), image_size)
-    _sky(painter)
-    _hills(painter)
-    _buildings(painter)
-    _ground(painter)
-    _hedge_and_trees(painter)
-    _wall_and_fence(painter)
-    _props(painter)
-    _bystanders(painter)
-    return _finish(painter)
+    canvas = _Canvas(np.random.default_rng([seed, 1001]), image_size)
+    _sky(canvas)
+    _hills(canvas)
+    _buildings(canvas)
+    _ground(canvas)
+    _hedge_and_trees(canvas)
+    _wall_and_fence(canvas)
+    _props(canvas)
+    _bystanders(canvas)
+    return _finish(canvas)
 
 
 def _colour(
@@ -175,7 +175,7 @@ def _colour(
     return np.asarray(cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0])
 
 
-def _sky(p: _Painter) -> None:
+def _sky(p: _Canvas) -> None:
     top, low = (
         _colour(p.rng, (200, 225), (0.25, 0.6), (0.65, 0.9)),
         _colour(p.rng, (190, 220), (0.03, 0.15), (0.88, 0.97)),
@@ -186,7 +186,7 @@ def _sky(p: _Painter) -> None:
     p.image += clouds * (np.array([0.97, 0.97, 0.98], np.float32) - p.image)
 
 
-def _hills(p: _Painter) -> None:
+def _hills(p: _Canvas) -> None:
     xs = np.linspace(-p.half_width - 0.1, p.half_width + 0.1, 160)
     for layer, height in enumerate((0.16, 0.09)):
         line = HORIZON - height - 0.05 * np.cumsum(p.rng.normal(0, 0.16, len(xs))) - 0.012 * p.rng.random(len(xs))
@@ -198,7 +198,7 @@ def _hills(p: _Painter) -> None:
         p.polygon(points, colour, 0.12, (0.02, 0.03))
 
 
-def _buildings(p: _Painter) -> None:
+def _buildings(p: _Canvas) -> None:
     x = -p.half_width - p.rng.uniform(0, 0.2)
     while x < p.half_width:
         width, height = p.rng.uniform(0.28, 0.7), p.rng.uniform(0.2, 0.62)
@@ -207,7 +207,7 @@ def _buildings(p: _Painter) -> None:
         x += width + (p.rng.uniform(0.05, 0.3) if p.rng.random() < 0.4 else 0)
 
 
-def _building(p: _Painter, x0: float, x1: float, top: float) -> None:
+def _building(p: _Canvas, x0: float, x1: float, top: float) -> None:
     base, wall = HORIZON + 0.06, _colour(p.rng, (0, 60), (0.08, 0.45), (0.45, 0.85))
     p.box(x0, top, x1, base, wall, 0.08, (0.06, 0.05))
     if p.rng.random() < 0.5:  # brick courses
@@ -243,7 +243,7 @@ def _building(p: _Painter, x0: float, x1: float, top: float) -> None:
         )
 
 
-def _ground(p: _Painter) -> None:
+def _ground(p: _Canvas) -> None:
     """A textured plane in perspective: grass near the wall, slabs or asphalt in front."""
     row0 = int(p.pixel(0, HORIZON + 0.035)[1])
     rows = p.rows - row0
@@ -286,7 +286,7 @@ def _ground(p: _Painter) -> None:
     p.image[row0:] = ground
 
 
-def _tree(p: _Painter, x: float, foot: float, size: float) -> None:
+def _tree(p: _Canvas, x: float, foot: float, size: float) -> None:
     bark, leaf = _colour(p.rng, (15, 40), (0.2, 0.45), (0.2, 0.38)), _colour(p.rng, (60, 135), (0.3, 0.65), (0.28, 0.5))
     p.shadow(x + 0.1 * size, foot, 0.4 * size, 0.035 * size, 0.45)
     lean, w = p.rng.uniform(-0.05, 0.05) * size, 0.035 * size
@@ -312,7 +312,7 @@ def _tree(p: _Painter, x: float, foot: float, size: float) -> None:
         p.oval(x + lean + dx, top - 0.1 * size + dy, r, 0.75 * r, leaf * max(light, 0.3), 0.3, wobble=0.14)
 
 
-def _hedge_and_trees(p: _Painter) -> None:
+def _hedge_and_trees(p: _Canvas) -> None:
     leaf = _colour(p.rng, (80, 130), (0.35, 0.6), (0.25, 0.42))
     x = -p.half_width
     while x < p.half_width:
@@ -336,7 +336,7 @@ def _hedge_and_trees(p: _Painter) -> None:
         _tree(p, float(spot), HORIZON + p.rng.uniform(0.07, 0.17), size)
 
 
-def _wall_and_fence(p: _Painter) -> None:
+def _wall_and_fence(p: _Canvas) -> None:
     start, end = sorted(p.rng.uniform(-p.half_width, p.half_width, 2))
     end = max(end, start + 0.9)
     base, height, colour = HORIZON + 0.17, p.rng.uniform(0.12, 0.2), _colour(p.rng, (5, 45), (0.15, 0.5), (0.4, 0.65))
@@ -357,7 +357,7 @@ def _wall_and_fence(p: _Painter) -> None:
             p.box(low, foot - 0.03, high, foot - 0.021, metal, 0.05)
 
 
-def _props(p: _Painter) -> None:
+def _props(p: _Canvas) -> None:
     for x in np.linspace(-p.half_width + 0.2, p.half_width - 0.2, 4) + p.rng.uniform(-0.15, 0.15, 4):
         foot, metal = HORIZON + 0.3, np.full(3, p.rng.uniform(0.15, 0.35))
         kind = p.rng.integers(4)
@@ -400,7 +400,7 @@ def _props(p: _Painter) -> None:
                 )
 
 
-def _bench(p: _Painter, x: float, foot: float, size: float) -> None:
+def _bench(p: _Canvas, x: float, foot: float, size: float) -> None:
     wood, metal = _colour(p.rng, (15, 40), (0.3, 0.6), (0.35, 0.6)), np.full(3, 0.2)
     p.shadow(x, foot, 0.5 * size, 0.05 * size, 0.5)
     for leg in (-0.42, 0.42):
@@ -411,7 +411,7 @@ def _bench(p: _Painter, x: float, foot: float, size: float) -> None:
     p.box(x - 0.52 * size, foot - 0.29 * size, x + 0.52 * size, foot - 0.23 * size, wood * 1.1, 0.15, (0.006, 0.06))
 
 
-def _person(p: _Painter, x: float, height: float, pose: Pose, foot: float | None = None) -> None:
+def _person(p: _Canvas, x: float, height: float, pose: Pose, foot: float | None = None) -> None:
     look = random_look(p.rng)
     y = foot_y(height) if foot is None else foot
     p.shadow(x + 0.03, y, 0.16 * height, 0.025 * height, 0.5)
@@ -422,7 +422,7 @@ def _person(p: _Painter, x: float, height: float, pose: Pose, foot: float | None
     window += colour
 
 
-def _bystanders(p: _Painter) -> None:
+def _bystanders(p: _Canvas) -> None:
     """People who never move, on benches and on their feet, dressed at random as the subjects are."""
     spots = np.linspace(-p.half_width + 0.25, p.half_width - 0.25, 8) + p.rng.uniform(-0.1, 0.1, 8)
     order = p.rng.permutation(8)
@@ -455,7 +455,7 @@ def _bystanders(p: _Painter) -> None:
             _person(p, x, height, pose)
 
 
-def _finish(p: _Painter) -> NDArray[np.uint8]:
+def _finish(p: _Canvas) -> NDArray[np.uint8]:
     """Sunlight, cloud shadows, haze, and the blur of what is out of focus."""
     light = 1 + 0.08 * p.noise((p.rows, p.columns), (0.5, 0.7)) + 0.06 * np.linspace(1, -1, p.columns, dtype=np.float32)
     image = np.clip(p.image * light[..., None] * np.array([1.02, 1.0, 0.96], np.float32), 0, 1)

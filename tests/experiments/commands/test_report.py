@@ -185,7 +185,7 @@ def test_settings_that_differ_are_told_from_those_that_do_not(page: Page) -> Non
     table = next(t for name, t in tables.items() if name.startswith("Settings that differ, stage segment"))
     rows = {next(row.all("th")).whole_text: [c.text for c in row.all("td")] for row in table.all("tr")}
     del rows[""]
-    assert rows == {"seed_everything": ["2", "1"]}  # not the id, nor where the painter lies
+    assert rows == {"seed_everything": ["2", "1"]}  # not the id, nor where the inpainter lies
 
 
 def test_what_made_the_runs_is_told(page: Page) -> None:

@@ -52,7 +52,7 @@ def test_stage_2_without_stage_1(
     words = suggested(capsys.readouterr().err)
     check(root, words)
     assert {f"DATA={data}", f"RUN={tmp_path}", "PRESET=ptz" if data == "demo" else "CLIPS=bear camel"} <= {*words}
-    elsewhere = ["--model.init_args.inpainter_ckpt=painter.ckpt"]
+    elsewhere = ["--model.init_args.inpainter_ckpt=inpainter.ckpt"]
     assert main(fit_arguments(tmp_path, "segment", *more, *elsewhere, data=data)) == 1
     error = capsys.readouterr().err
     assert suggested(error) == words and f"{tmp_path}/inpaint/checkpoints/last.ckpt, which" in error

@@ -35,7 +35,11 @@ def trial(*words: str) -> Trial:
         (["--config=ablations/joint.yaml", "--seed_everything=2"], "joint-seed2"),
         (["--config", "ablations/joint.yaml"], None),
         (["--model.init_args.detector.s_min=0.1", "--model.init_args.detector.s_max=0.5"], "s_max=0.5-s_min=0.1-seed0"),
-        (["--model.init_args.segmenter.init_args.weights=/my nets/a.pth"], "weights=_my_nets_a.pth-seed0"),
+        (["--model.init_args.segmenter.init_args.weights=/my nets/a.pth"], "segmenter_weights=_my_nets_a.pth-seed0"),
+        (
+            ["--model.init_args.estimator.samples=2", "--model.init_args.background.estimator.samples=4"],
+            "background_estimator_samples=4-estimator_samples=2-seed0",
+        ),
         (
             ["--model.init_args.detector.s_max=0.5", "--model.init_args.mask_prior.level=0.001"],
             "mask_prior_level=0.001-s_max=0.5-seed0",
