@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -13,19 +14,25 @@ import pytest
 import torch
 
 
-@pytest.fixture
-def mine(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401  a module of the reader's
-    """What a reader of docs/contributing.md puts into mine.py."""
-    text = (root / "docs" / "contributing.md").read_text()
-    code = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    module = types.ModuleType("mine")
-    monkeypatch.setitem(sys.modules, "mine", module)
-    exec("\n".join(code), module.__dict__)
-    return module
+def blocks(page: Path) -> str:
+    """The Python of a page, in its order."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
 
 
-def test_the_background_of_contributing_fills_a_hole(mine: Any) -> None:  # noqa: ANN401
+def test_the_background_of_contributing_fills_a_hole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine: Any = types.ModuleType("mine")
+    monkeypatch.setitem(sys.modules, "mine", mine)
+    exec(blocks(root / "docs" / "contributing.md"), mine.__dict__)
     image, hole = torch.rand(2, 3, 4, 6), torch.zeros(2, 1, 4, 6)
     hole[..., :3] = 1
     filled = mine.Grey().fill(SimpleNamespace(image=image), hole)
     assert (filled[..., :3] == 0.5).all() and torch.equal(filled[..., 3:], image[..., 3:])
+
+
+def test_a_data_set_is_read_without_lightning_and_torch(root: Path, davis: Path) -> None:
+    code = blocks(root / "docs" / "data.md").replace("/data/DAVIS", str(davis))
+    code += "\nimport sys\nassert not {'torch', 'pytorch_lightning'} & set(sys.modules)\n"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines and all(re.fullmatch(r"\S+ \d+ frames \d+ masks", line) for line in lines)
