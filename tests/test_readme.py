@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 import subprocess
@@ -46,10 +45,10 @@ def check_python(words: list[str]) -> None:
     command, *arguments = words
     if command == "sweep":
         given = signatures.arguments(command, sweep.sweep, arguments)
-        names = inspect.signature(sweep.overruling).parameters
+        own = {name: given[name] for name in ("run", "data", "profile", "background")}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sweep, "clip_names", lambda _: ["clip"])  # the data are not there
-            trials = sweep.plan(find_sweep(given["file"]), sweep.overruling(*(given[name] for name in names)))
+            trials = sweep.plan(find_sweep(given["file"]), sweep.overruling(own, given["options"]))
         check_python(["trial", *trials[0].words()])  # tests/experiments/commands/test_sweep.py looks at the others
         return
     if command == "trial":

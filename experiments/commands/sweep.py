@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentError
@@ -71,7 +71,9 @@ def sweep(
         raise UsageError("--processes must be positive")
     if unknown := [name for name in baselines if name not in ("all", *METHODS)]:
         raise UsageError(f"There is no method {unknown[0]}: choose all, or some of {', '.join(METHODS)}.")
-    trials = plan(find_sweep(file), overruling(run, data, profile, background, seed, inpaint_options, options))
+    given: dict[str, object] = {"run": run, "data": data, "profile": profile, "background": background}
+    given |= {"seed_everything": seed, "inpaint-options": inpaint_options}
+    trials = plan(find_sweep(file), overruling(given, options))
     todo = [trial for trial in trials if not trial.done()]
     folder = trials[0].run
     print(f"{len(trials)} trials in {folder}, {len(trials) - len(todo)} of them done", flush=True)
@@ -96,18 +98,8 @@ def sweep(
         )
 
 
-def overruling(
-    run: str | None,
-    data: str | None,
-    profile: str | None,
-    background: str | None,
-    seed: int | None,
-    inpaint_options: str | None,
-    options: Sequence[str],
-) -> list[str]:
-    """The options of ``trial`` that win over those in a sweep's file; see :func:`sweep`."""
-    given = {"run": run, "data": data, "profile": profile, "background": background}
-    given |= {"seed_everything": None if seed is None else str(seed), "inpaint-options": inpaint_options}
+def overruling(given: Mapping[str, object], options: Sequence[str]) -> list[str]:
+    """The words of ``trial`` that win over those in a sweep's file: what is not None, then options of ``fit``."""
     words = [f"--{name}={value}" for name, value in given.items() if value is not None]
     return [*words, *(("--", *options) if options else ())]
 

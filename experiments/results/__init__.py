@@ -1,1 +1,1 @@
-"""Results: their record, the tables made of them, and the writers of these tables."""
+"""Results: their typed record, how they are measured and compared, and one table with five writers."""
