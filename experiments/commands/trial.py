@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.errors import RunError, one_line
-from experiments.runs.composition import Composition, find_configs
+from experiments.runs.composition import Composition, compose
 from experiments.runs.stages import GO_ON
 from experiments.signatures import Rest, Settings, Typed, arguments
 from experiments.trials.recipe import Recipe, by_name
@@ -82,8 +82,8 @@ def _trial(
 ) -> Trial:
     """See :func:`trial`."""
     first = shlex.split(inpaint_options)
-    Composition("segment", data, profile, background)  # refuses unknown names, and the next line unknown files
-    find_configs([*settings, *first, *options])
+    compose([*Composition("segment", data, profile, background).options(), *settings, *options])  # refuses the unknown
+    compose(first)
     ordered = sorted(settings, key=by_name)
     recipe = Recipe(data, profile, background, seed_everything, tuple(ordered), tuple(first), tuple(options))
     return Trial(run, recipe)

@@ -88,13 +88,19 @@ def short_name(setting: str) -> str:
     """A setting in a name: of a config its file's, of an option the last part of its name and the value.
 
     Args:
-        setting: ``--config=ablations/joint.yaml`` or ``--model.init_args.detector.s_min=0.1``.
+    named = {"config": Path(value).stem, "ablation": Path(value).name}
+    return _plain(named.get(name, f"{own_name(name)}={value}"))
 
     Returns:
         ``joint`` or ``s_min=0.1``, fit for a folder's name.
     """
     name, _, value = setting.removeprefix("--").partition("=")
+<<<<<<< HEAD
     return _plain(Path(value).stem if name == "config" else f"{own_name(name)}={value}")
+=======
+    named = {"config": Path(value).stem, "ablation": Path(value).name}
+    return _plain(named.get(name, f"{name.split('.')[-1]}={value}"))
+>>>>>>> a0f3922 (trial: --ablation names a trial as a config does)
 
 
 def _plain(text: str) -> str:
