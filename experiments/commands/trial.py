@@ -11,7 +11,7 @@ from experiments.runs.composition import Composition, compose
 from experiments.runs.stages import GO_ON
 from experiments.signatures import Rest, Settings, Typed, arguments
 from experiments.trials.recipe import Recipe, by_name
-from experiments.trials.trial import Trial, run_trial
+from experiments.trials.trial import Trial, check_settings, run_trial
 
 
 def trial(
@@ -46,6 +46,8 @@ def trial(
         RunError: If a stage failed, or the folder is of other settings.
     """
     made = _trial(settings, options, run, data, profile, background, seed_everything, inpaint_options)
+    if not made.done():
+        check_settings([made])  # of stage 2 too, before hours of stage 1
     try:
         print(f"{made.recipe.name}: {run_trial(made, command, continue_)}", flush=True)
     except KeyboardInterrupt as interruption:
