@@ -82,8 +82,11 @@ def _quiet() -> None:
     messages = logging.getLogger("datamodules")
     messages.setLevel(logging.INFO)
     messages.handlers = [logging.StreamHandler()]  # the error output as it is now
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # device lists and advertisements
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # "Seed set to …"
+    if not logging.getLogger().handlers:  # Lightning, when it is imported, then brings no handler of its own
+        logging.getLogger().addHandler(logging.StreamHandler())
+        logging.getLogger().handlers[0].setLevel(logging.WARNING)
+    for library in ("pytorch_lightning", "lightning_fabric"):  # where it is imported already
+        logging.getLogger(library).setLevel(logging.WARNING)  # device lists, advertisements, "Seed set to …"
     ignore = [
         "LightningCLI's args parameter",  # our main() passes them on purpose, after finding the configs
         ".*does not have many workers.*",  # the store is fast; the number is the user's choice

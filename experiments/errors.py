@@ -64,6 +64,16 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def in_words(error: BaseException) -> str:
+    """The message of an exception as one sentence, without the types that jsonargparse has tried.
+
+    Args:
+        error: Any exception.
+    """
+    wrapped = isinstance(error, ArgumentError) or str(error).startswith("Does not validate against")
+    return settings_error(error) if wrapped else one_line(error)
+
+
 def settings_error(error: BaseException) -> str:
     """What jsonargparse has to say about wrong settings, without the types it has tried.
 
@@ -163,8 +173,6 @@ def print_error(error: BaseException, command: str | None = None) -> None:
         traceback.print_exception(error)
     expected = isinstance(error, RunError | UsageError | ArgumentError | ValueError | OSError | RuntimeError)
     hint = "" if expected else f" ({type(error).__name__}; BACKDROP_DEBUG=1 shows where)"
-    wrapped = isinstance(error, ArgumentError) or str(error).startswith("Does not validate against")
-    message = settings_error(error) if wrapped else one_line(error)
     if command is not None:
         hint += f" (see {' '.join(filter(None, ('python -m experiments', command)))} --help)"
-    print(f"error: {message}{hint}", file=sys.stderr, flush=True)
+    print(f"error: {in_words(error)}{hint}", file=sys.stderr, flush=True)

@@ -81,12 +81,15 @@ def without_files(kind: type[pl.LightningModule], settings: Mapping[str, Any]) -
     return {name: left(name, value) for name, value in settings.items()}
 
 
-def try_out(kind: type[pl.LightningModule], settings: Mapping[str, Any]) -> None:
+def try_out(kind: type[Module], settings: Mapping[str, Any]) -> Module:
     """Refuse settings that a module cannot be built of: cheap, as no memory is taken and no file is read.
 
     Args:
         kind: Its class.
         settings: Its arguments, plain.
+
+    Returns:
+        A module without weights (they are on torch's meta device).
 
     Raises:
         ValueError: If one is out of its range; the message is one sentence.
@@ -95,7 +98,7 @@ def try_out(kind: type[pl.LightningModule], settings: Mapping[str, Any]) -> None
     parser.add_class_arguments(kind, "module")
     whole = parser.parse_object({"module": _own(settings)}).module.as_dict()  # with the defaults, which name files too
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        build(kind, without_files(kind, whole))
+        return build(kind, without_files(kind, whole))
 
 
 def _own(settings: Mapping[str, Any]) -> dict[str, Any]:

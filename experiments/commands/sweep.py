@@ -5,10 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from jsonargparse import ArgumentError
 
 from backdrop.files import write_text
 from experiments.baselines import METHODS
@@ -19,14 +17,13 @@ from experiments.results.entries import read_entries
 from experiments.results.overview import show
 from experiments.results.record import RESULTS
 from experiments.results.writers import FORMATS
-from experiments.runs.lightning_cli import understand
 from experiments.runs.stages import train_stage
 from experiments.signatures import Rest, Typed
 from experiments.trials.clips import clip_names, combined
 from experiments.trials.recipe import CLIPS, Recipe, data_options
 from experiments.trials.runner import run_all
 from experiments.trials.sweep import EACH, OURS, find_sweep, grid, read_sweep, without
-from experiments.trials.trial import Trial
+from experiments.trials.trial import Trial, check_settings
 
 
 def sweep(
@@ -133,26 +130,6 @@ def plan(path: Path, more: Sequence[str]) -> list[Trial]:
             raise RunError(f"Two trials of {path} would be called {trial.recipe.name}: rename what they differ in.")
         planned[trial.recipe.name] = trial
     return list(planned.values())
-
-
-def check_settings(todo: Iterable[Trial]) -> None:
-    """Look whether the settings of trials fit, before hours are spent on those that do.
-
-    Args:
-        todo: The trials.
-
-    Raises:
-        RunError: If those of one do not; it says why.
-    """
-    seen = set[tuple[str, ...]]()
-    for trial in {trial.recipe.without_clip().settings: trial for trial in todo}.values():  # seeds and clips fit alike
-        for arguments in map(tuple, (trial.inpaint_arguments(), trial.segment_arguments())):
-            try:
-                if arguments not in seen:
-                    understand(arguments)
-            except (ArgumentError, RunError, UsageError, ValueError) as error:
-                raise RunError(f"Trial {trial.recipe.name} cannot be made: {one_line(error)}") from error
-            seen.add(arguments)
 
 
 def run_baselines(run: Path, methods: Sequence[str], recipes: Sequence[Recipe]) -> None:

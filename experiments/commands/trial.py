@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.errors import RunError, one_line
-from experiments.runs.composition import Composition, find_configs
+from experiments.runs.composition import Composition, compose
 from experiments.runs.stages import GO_ON
 from experiments.signatures import Rest, Settings, Typed, arguments
 from experiments.trials.recipe import Recipe, by_name
-from experiments.trials.trial import Trial, run_trial
+from experiments.trials.trial import Trial, check_settings, run_trial
 
 
 def trial(
@@ -46,6 +46,8 @@ def trial(
         RunError: If a stage failed, or the folder is of other settings.
     """
     made = _trial(settings, options, run, data, profile, background, seed_everything, inpaint_options)
+    if not made.done():
+        check_settings([made])  # of stage 2 too, before hours of stage 1
     try:
         print(f"{made.recipe.name}: {run_trial(made, command, continue_)}", flush=True)
     except KeyboardInterrupt as interruption:
@@ -82,8 +84,8 @@ def _trial(
 ) -> Trial:
     """See :func:`trial`."""
     first = shlex.split(inpaint_options)
-    Composition("segment", data, profile, background)  # refuses unknown names, and the next line unknown files
-    find_configs([*settings, *first, *options])
+    compose([*Composition("segment", data, profile, background).options(), *settings, *options])  # refuses the unknown
+    compose(first)
     ordered = sorted(settings, key=by_name)
     recipe = Recipe(data, profile, background, seed_everything, tuple(ordered), tuple(first), tuple(options))
     return Trial(run, recipe)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from backdrop.settings import Role
+from backdrop.settings import Role, argument_types, import_class
 from experiments.errors import RunError
 from experiments.runs.settings import LIMITS, role
 
@@ -100,6 +100,22 @@ class StageFolder:
             raise RunError(f"{self.config_file} is empty or damaged: delete {self.path} and train again.")
         config: dict[str, Any] = loaded
         return config
+
+    def require_this_version(self) -> None:
+        """Refuse a stage that was trained by a version with other settings.
+
+        Raises:
+            RunError: If this version does not know its model, or a setting of it.
+        """
+        model = self.config().get("model") or {}
+        path, given = str(model.get("class_path")), model.get("init_args") or {}
+        kind = import_class(path)
+        unknown = [path] if kind is None else [f"model.{name}" for name in given if name not in argument_types(kind)]
+        if unknown:
+            raise RunError(
+                f"{self.path} was trained by another version (this one does not know {unknown[0]}): train again in "
+                "another RUN, or take the version that trained it."
+            )
 
     def progress(self) -> Progress | None:
         """How far the stage has come; None where there is no checkpoint yet.

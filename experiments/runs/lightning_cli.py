@@ -19,15 +19,18 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import lightning_modules  # noqa: F401
 from backdrop.files import sha256, write_text
+from backdrop.settings import import_class
 from datamodules import load_all
 from experiments.errors import NothingToDo, RunError, Terminated, warn
 from experiments.runs import provenance
-from experiments.runs.composition import HELP, compose
+from experiments.runs.composition import HELP, INPAINTING, compose, names
 from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
 from experiments.runs.loggers import InpainterArtifact, build_loggers, new_run_id
 from experiments.runs.progress_bar import progress_bar
+from experiments.runs.restore import build_data
 from experiments.runs.settings import RunSettings
 from experiments.runs.suggestions import make_command
+from lightning_modules.building import try_out
 
 load_all()  # for the short class names
 
@@ -81,6 +84,7 @@ class ExperimentCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Settle the folder, the loggers' names and the checkpoint to resume from, before anything is built."""
         config = self.stage_config
+        self._refuse_wrong_values()
         if config.trainer.default_root_dir is None:
             config.trainer.default_root_dir = f"runs/{config.run.data}/{config.run.stage}"
         self.folder = StageFolder(Path(config.trainer.default_root_dir))
@@ -89,6 +93,18 @@ class ExperimentCLI(LightningCLI):
         if self.subcommand == "fit" and not config.trainer.fast_dev_run:
             self._check_inpainter()
             self._resume_or_refuse()
+
+    def _refuse_wrong_values(self) -> None:
+        """Build what checks its values, before anything is decoded: the data module, and the model without weights."""
+        config = self.stage_config.as_dict()
+        data, kind = build_data(config), import_class(config["model"]["class_path"])
+        assert kind is not None and issubclass(kind, pl.LightningModule)
+        scene = getattr(try_out(kind, config["model"].get("init_args") or {}), "scene", None)
+        if self.subcommand == "fit" and getattr(scene, "needs", ()) and getattr(data, "plates", None) is None:
+            raise RunError(
+                f"The scene {type(scene).__name__} needs background plates, which the data do not bring: add "
+                f"--background {' or '.join(name for name in names('background') if name != INPAINTING)}."
+            )
 
     def _place_outputs(self) -> None:
         """Let callbacks that write files write them into the stage's folder."""
@@ -142,6 +158,7 @@ class ExperimentCLI(LightningCLI):
         if progress is None:
             config.run.id = config.run.id or new_run_id()
             return
+        self.folder.require_this_version()
         new = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
         old = self.folder.config()
         changed = differences(old, new)
@@ -264,7 +281,8 @@ class _OnlyUnderstand(ExperimentCLI):
     """Goes no further than the arguments."""
 
     def before_instantiate_classes(self) -> None:
-        """End here."""
+        """End here, once the values are checked."""
+        self._refuse_wrong_values()
         raise _Understood
 
     def _parse_ckpt_path(self) -> None:
@@ -275,7 +293,7 @@ class _OnlyUnderstand(ExperimentCLI):
 
 
 def understand(arguments: Sequence[str]) -> None:
-    """Look whether a subcommand's arguments fit; nothing is built or written.
+    """Look whether a subcommand's arguments fit, their values too; nothing is decoded or written.
 
     Args:
         arguments: Command-line arguments, from the subcommand on.
@@ -283,6 +301,7 @@ def understand(arguments: Sequence[str]) -> None:
     Raises:
         ArgumentError: If they do not.
         RunError: If a config does not exist.
+        ValueError: If a value is out of its range.
     """
     with suppress(_Understood):
         run_lightning(arguments, _OnlyUnderstand)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +9,7 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from jsonargparse import ArgumentParser
 
-from backdrop.settings import argument_types
+from backdrop.settings import import_class
 from datamodules import load_all
 from experiments.errors import RunError
 from experiments.runs.folder import StageFolder, load_checkpoint
@@ -32,10 +31,12 @@ def segment_folder(run: Path) -> StageFolder:
         Its ``segment`` folder.
 
     Raises:
-        RunError: If the run or its second stage is missing; the message says which command makes it.
+        RunError: If the run or its second stage is missing; the message says which command makes it. Or if it is of
+            another version.
     """
     folder, stage1 = StageFolder(run / "segment"), StageFolder(run / "inpaint")
     if folder.config_file.is_file() and folder.checkpoints.is_dir():
+        folder.require_this_version()
         return folder
     known = next((stage for stage in (stage1, folder) if stage.config_file.is_file()), None)
     if known is None:
@@ -67,13 +68,8 @@ def load_model(
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     parameters = load_checkpoint(path).get("hyper_parameters", {})
     config = folder.config()
-    model_class = _import_class(config["model"]["class_path"])
-    kind: type = model_class
-    if unknown := [name for name in parameters if name not in argument_types(kind) and not name.startswith("_")]:
-        raise RunError(
-            f"{path} was trained by another version, whose setting {unknown[0]} this one does not have: train again, "
-            "or take the version that trained it."
-        )
+    model_class = import_class(config["model"]["class_path"])
+    assert model_class is not None and issubclass(model_class, pl.LightningModule)  # see segment_folder
     kept = without_files(model_class, parameters)  # they begin a training, and may be gone
     changed = {name: value for name, value in kept.items() if value != parameters[name]}
     model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **changed)
@@ -119,12 +115,3 @@ def build_data(config: Mapping[str, Any]) -> pl.LightningDataModule:
     parser.add_subclass_arguments(pl.LightningDataModule, "data")
     data: pl.LightningDataModule = parser.instantiate_classes(parser.parse_object({"data": config["data"]})).data
     return data
-
-
-def _import_class(path: str) -> type[pl.LightningModule]:
-    """The class that a config's ``class_path`` names."""
-    module, _, name = path.rpartition(".")
-    found = getattr(importlib.import_module(module), name, None)
-    if not (isinstance(found, type) and issubclass(found, pl.LightningModule)):
-        raise RunError(f"The saved config names the model {path}, which this version does not have.")
-    return found

@@ -88,13 +88,14 @@ def short_name(setting: str) -> str:
     """A setting in a name: of a config its file's, of an option the last part of its name and the value.
 
     Args:
-        setting: ``--config=ablations/joint.yaml`` or ``--model.init_args.detector.s_min=0.1``.
+        setting: ``--config=ablations/joint.yaml``, ``--ablation=joint`` or ``--model.init_args.detector.s_min=0.1``.
 
     Returns:
         ``joint`` or ``s_min=0.1``, fit for a folder's name.
     """
     name, _, value = setting.removeprefix("--").partition("=")
-    return _plain(Path(value).stem if name == "config" else f"{own_name(name)}={value}")
+    named = {"config": Path(value).stem, "ablation": Path(value).name}
+    return _plain(named.get(name, f"{own_name(name)}={value}"))
 
 
 def _plain(text: str) -> str:

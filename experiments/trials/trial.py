@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from jsonargparse import ArgumentError
+
 from backdrop.files import write_text
-from experiments.errors import one_line
+from experiments.errors import RunError, UsageError, in_words, one_line
 from experiments.results.evaluation import NothingToScore, evaluate
 from experiments.results.record import RESULTS, Results
 from experiments.runs.folder import StageFolder
+from experiments.runs.lightning_cli import understand
 from experiments.runs.stages import alone, fit_arguments, train_stage
 from experiments.trials.recipe import Recipe, check, data_options, write_down
 
@@ -93,6 +96,26 @@ class Trial:
         setting = ["--run.setting", *names] if names else []
         tags = ["--run.tags", json.dumps([self.run.name, *names])]
         return [*fit, *inpainter, *r.settings, *r.options, *setting, *tags]  # an ablation's own name is not the trial's
+
+
+def check_settings(todo: Iterable[Trial]) -> None:
+    """Look whether the settings of trials fit, before hours are spent on those that do.
+
+    Args:
+        todo: The trials.
+
+    Raises:
+        RunError: If those of one do not; it says why.
+    """
+    seen = set[tuple[str, ...]]()
+    for trial in {trial.recipe.without_clip().settings: trial for trial in todo}.values():  # seeds and clips fit alike
+        for arguments in map(tuple, (trial.inpaint_arguments(), trial.segment_arguments())):
+            try:
+                if arguments not in seen:
+                    understand(arguments)
+            except (ArgumentError, RunError, UsageError, ValueError) as error:
+                raise RunError(f"Trial {trial.recipe.name} cannot be made: {in_words(error)}") from error
+            seen.add(arguments)
 
 
 def make_stage(

@@ -19,14 +19,14 @@ import yaml
 from experiments import cli
 from experiments.cli import main
 from experiments.commands import sweep
-from experiments.commands.sweep import check_settings, plan
+from experiments.commands.sweep import plan
 from experiments.commands.trial import read
 from experiments.errors import RunError, Terminated
 from experiments.runs import stages
 from experiments.runs.composition import CONFIGS
 from experiments.trials import runner
 from experiments.trials.sweep import SWEEPS, find_sweep, grid, read_sweep, without
-from experiments.trials.trial import Trial
+from experiments.trials.trial import Trial, check_settings
 from tests.conftest import DEMO_COUNTS
 
 EACH = SWEEPS / "each.yaml"  # which tests/experiments/trials/test_clips.py looks at

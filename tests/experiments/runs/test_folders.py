@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from backdrop.files import sha256, write_text
+from experiments.cli import main
 from experiments.errors import RunError
 from experiments.runs.folder import Progress, StageFolder, differences, load_checkpoint
 
@@ -119,6 +121,25 @@ def test_a_damaged_config_is_named(tmp_path: Path) -> None:
     folder.config_file.write_text("a: [")
     with pytest.raises(RunError, match="no valid YAML"):
         folder.config()
+
+
+@pytest.mark.parametrize(
+    ("model", "unknown"),
+    [
+        ({"class_path": "lightning_modules.SegmentationModule", "init_args": {"s_min": 0.2}}, "model.s_min"),
+        ({"class_path": "lightning_modules.Segmentation", "init_args": {}}, "lightning_modules.Segmentation"),
+    ],
+)
+def test_a_run_of_another_version_is_refused(
+    model: dict[str, Any], unknown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = StageFolder(tmp_path / "segment")
+    folder.checkpoints.mkdir(parents=True)
+    folder.config_file.write_text(yaml.safe_dump({"model": model}))
+    for command in (["evaluate", str(tmp_path)], ["predict", str(tmp_path), "a.mp4"], ["estimators", str(tmp_path)]):
+        assert main(command) == 1
+        expected = f"{folder.path} was trained by another version (this one does not know {unknown}): train again"
+        assert capsys.readouterr().err.startswith(f"error: {expected}")
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def trial(*words: str) -> Trial:
         (['--data.init_args.clips=["a"]', "--config=ablations/joint.yaml"], "a-joint-seed0"),
         (["--data.init_args.clips=[a, b]"], "clips=_a_b_-seed0"),
         (["--config=ablations/joint.yaml", "--seed_everything=2"], "joint-seed2"),
+        (["--ablation=gumbel_0.5"], "gumbel_0.5-seed0"),
         (["--config", "ablations/joint.yaml"], None),
         (["--model.init_args.detector.s_min=0.1", "--model.init_args.detector.s_max=0.5"], "s_max=0.5-s_min=0.1-seed0"),
         (["--model.init_args.segmenter.init_args.weights=/my nets/a.pth"], "segmenter_weights=_my_nets_a.pth-seed0"),
