@@ -135,7 +135,8 @@ baselines: $(STAMP) ## other methods (METHOD, or all) on the test clips of DATA,
 	@$(PY) -m experiments baselines $(call quoted,$(RUN)) $(if $(METHOD),--method $(METHOD)) --data $(call quoted,$(DATA)) $(data_args) $(ARGS)
 
 predict: $(STAMP) ## overlays, masks and boxes of INPUT with the model in RUN
-	@$(PY) -m experiments predict $(call quoted,$(RUN)) $(if $(INPUT),$(call quoted,$(INPUT))) $(call option,--output,$(OUTPUT)) $(ARGS)
+	@test -n $(call quoted,$(INPUT)) || { echo "error: INPUT is missing: make predict RUN=... INPUT=video.mp4" >&2; exit 2; }
+	@$(PY) -m experiments predict $(call quoted,$(RUN)) $(call quoted,$(INPUT)) $(call option,--output,$(OUTPUT)) $(ARGS)
 
 report: $(STAMP) ## one HTML page that compares the runs in the folder RUN: curves, tables, frames, two runs beside each other
 	@$(PY) -m experiments report $(call quoted,$(RUN)) $(call option,--output,$(OUTPUT)) $(ARGS)

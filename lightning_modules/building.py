@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import pytorch_lightning as pl
@@ -97,6 +98,9 @@ def try_out(kind: type[Module], settings: Mapping[str, Any]) -> Module:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, "module")
     whole = parser.parse_object({"module": _own(settings)}).module.as_dict()  # with the defaults, which name files too
+    for name, declared in get_type_hints(kind.__init__).items():
+        if whole.get(name, declared) is None and NoneType not in get_args(declared):
+            raise ValueError(f"{name} of {kind.__name__} is null, expected a value: leave it out for the default.")
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return build(kind, without_files(kind, whole))
 

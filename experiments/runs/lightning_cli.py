@@ -97,6 +97,8 @@ class ExperimentCLI(LightningCLI):
     def _refuse_wrong_values(self) -> None:
         """Build what checks its values, before anything is decoded: the data module, and the model without weights."""
         config = self.stage_config.as_dict()
+        if config["trainer"] is None:
+            raise RunError("trainer is null, expected its settings: leave it out for the defaults.")
         data, kind = build_data(config), import_class(config["model"]["class_path"])
         assert kind is not None and issubclass(kind, pl.LightningModule)
         scene = getattr(try_out(kind, config["model"].get("init_args") or {}), "scene", None)

@@ -108,7 +108,8 @@ def check_settings(todo: Iterable[Trial]) -> None:
         RunError: If those of one do not; it says why.
     """
     seen = set[tuple[str, ...]]()
-    for trial in {trial.recipe.without_clip().settings: trial for trial in todo}.values():  # seeds and clips fit alike
+    alike = {trial.recipe.without_clip().settings: trial for trial in reversed([*todo])}  # seeds and clips fit alike
+    for trial in reversed([*alike.values()]):
         for arguments in map(tuple, (trial.inpaint_arguments(), trial.segment_arguments())):
             try:
                 if arguments not in seen:
