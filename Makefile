@@ -69,11 +69,11 @@ help: ## print this help
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis and videos"
 	@echo "  RESOLUTION=1080p|Full-Resolution|..., for davis (480p)     PRESET=static|ptz|handheld, for demo"
 	@echo "  STEPS=number or EPOCHS=number: how long to train"
-	@echo "  BACKGROUND=temporal|static|inpainting: train-seg predicts the scene from the clip's other frames, or with the inpainter"
+	@echo "  BACKGROUND=temporal|static|inpainting: stage 2 predicts the scene from the clip's other frames, or with the inpainter"
 	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7, each (a model for each clip) or a file (fig3)"
 	@echo "  PROCESSES=trials or clips at a time (1), for sweep and davis"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
-	@echo "  METHOD=\"mog2 flow ...\": which baselines (all)"
+	@echo "  METHOD=\"mog2 flow ...\": which baselines (baselines: all; sweep and davis: none)"
 	@echo "  INPUT=image, folder of images or video, for predict      OUTPUT=folder (RUN/predictions/name of INPUT), or report's file"
 	@echo "  ARGS=\"--trainer.max_steps 50 ...\": any option that \`$(PY) -m experiments fit --help\` lists"
 
