@@ -170,10 +170,9 @@ class SegmentationModule(pl.LightningModule):
     def _evaluate(self, batch: Batch, stage: Stage) -> StepOutput:
         view = self._view(batch)
         proposals = self.detector(view.image)
-        subjects = self.subjects if stage == "test" else 1
-        output, box, mask, foreground = best_subject(
-            view.image, proposals, self.segmenter, self.box_from_mask, subjects
-        )
+        count = self.subjects if stage == "test" else 1
+        found = best_subject(view.image, proposals, self.segmenter, self.box_from_mask, count)
+        output, box, mask, foreground = found
         background = view.scene.background(view, box)
         composite = compose(background, foreground, mask)
         terms = {"background": -self.background.density(view, box, background).mean()}

@@ -106,11 +106,6 @@ class CodeSegmenter(SegmenterSettings):
     """The paper's ``S``: foreground and mask are decoded from a short code; see :class:`CodeSynthesis`.
 
     Args:
-        crop_size: As of :class:`SegmenterSettings`; so are the next four.
-        backbone: torchvision ResNet of the encoder.
-        width: Channels of the encoder relative to the original.
-        weights: What the encoder starts from.
-        stride: Total stride of the encoder.
         focal: Multiply the window and the mask by the focal bump (Sec. 3.2, "FST").
         decoder_channels: Channels of the decoder's stages.
         code_size: Length of the fully connected code.
@@ -146,11 +141,6 @@ class WindowSegmenter(SegmenterSettings):
     There is no focal bump, which would darken the window.
 
     Args:
-        crop_size: As of :class:`SegmenterSettings`; so are the next four.
-        backbone: torchvision ResNet of the encoder.
-        width: Channels of the encoder relative to the original.
-        weights: What the encoder starts from.
-        stride: Total stride of the encoder.
         recolour: While training, decode the mask from the window in other colours, drawn per window. Where the subject
             happens to wear the colours of the scene the background is predicted well, and an ``S`` that sees colours
             learns to leave those parts out. One that cannot rely on them opens the mask where a shape is unpredictable
