@@ -72,7 +72,7 @@ ROOMS = (callbacks, datamodules, lightning_modules, experiments.runs.checkpoints
 NAMED = [
     kind
     for room in ROOMS
-    for name, kind in vars(room).items()
+    for name, kind in ((name, getattr(room, name)) for name in getattr(room, "__all__", dir(room)))
     if inspect.isclass(kind) and kind.__module__.split(".")[0] == room.__name__.split(".")[0] and name[0] != "_"
     if issubclass(kind, pl.LightningModule | pl.LightningDataModule | pl.Callback)
 ]

@@ -198,7 +198,7 @@ def test_what_a_constructor_refuses_is_one_sentence(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments
 ) -> None:
     line = refusal(capsys, fit_arguments(tmp_path, "inpaint", "--data.init_args.scale=0"), 1)
-    assert "must be positive" in line and "Namespace" not in line and len(line) < 200
+    assert "expected above 0" in line and "Namespace" not in line and len(line) < 200
 
 
 def test_a_dry_run_needs_no_logger(tmp_path: Path, fit_arguments: FitArguments) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from datamodules import VideosDataModule
+from datamodules.sets.videos import Videos
 from experiments import cli
 from experiments.cli import main
 from experiments.results.measures import MEASURES
@@ -121,7 +121,7 @@ def test_every_video_of_a_folder_has_a_model_and_those_with_masks_are_scored(
     tmp_path: Path, in_this_process: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = fake_data.write_videos(tmp_path / "data", frames=6)
-    names = VideosDataModule(str(root)).available_clips()
+    names = Videos(root).available_clips()
     assert main(command(tmp_path / "run", root, data="videos")) == 0
     assert len(in_this_process) == 2 * len(names) > 2
     results = json.loads((tmp_path / "run" / "results.json").read_text())
