@@ -3,7 +3,7 @@
 #
 # Behaviour: torch.autocast keeps the low-precision copies of the weights until its outermost context is left. A training
 # loop inside one context therefore computes every step with the weights of the first: no error, no warning, and a loss
-# that is the same to the last digit for ever, while the optimiser changes weights that nobody reads.
+# that is the same to the last digit for ever, while the optimiser changes weights that no step reads.
 # Expected: the same training as with a context for each step, or an error. The documentation advises to wrap the forward
 # pass only, and does not say that the other use trains nothing.
 #

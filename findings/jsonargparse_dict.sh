@@ -3,7 +3,7 @@
 #
 # Behaviour: two config files set a dictionary of dataclasses. The later one replaces the dictionary: keys that it does not
 # name are gone. But of a key that both name the fields are merged: what the later file does not set is kept from the
-# earlier. So the later file neither adds to the dictionary nor replaces it, and nothing is said.
+# earlier. So the later file neither adds to the dictionary nor replaces it, without a message.
 # Expected: either the keys of both files, as for a dataclass, or the dictionary of the later file as it stands there.
 # Related reports upstream: mauvilsa/jsonargparse issues 236 and 387.
 #

@@ -1,4 +1,4 @@
-"""Stage 1: learn to repaint a hidden region from its surroundings (Sec. 3.2; appendix A.1)."""
+"""Stage 1: learn to inpaint a hidden region from its surroundings (Sec. 3.2; appendix A.1)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -20,7 +20,7 @@ PAPER = (8, 16, 32, 64, 128, 256)
 
 
 class InpaintingModule(pl.LightningModule):
-    """Hide a random rectangle of each frame and repaint it.
+    """Hide a random rectangle of each frame and inpaint it.
 
     The pixel term is normalised by the hole's area; a small term keeps the visible part, which steadies training.
     The loss never sees a label.
@@ -57,7 +57,7 @@ class InpaintingModule(pl.LightningModule):
         self.learning_rate, self.lr_schedule = learning_rate, lr_schedule
 
     def forward(self, image: Tensor, hole: Tensor) -> Tensor:
-        """Repaint the hole; (B, 3, H, W) in [0, 1] and (B, 1, H, W) -> (B, 3, H, W)."""
+        """Inpaint the hole; (B, 3, H, W) in [0, 1] and (B, 1, H, W) -> (B, 3, H, W)."""
         composite: Tensor = self.inpainter(image, hole)
         return composite
 

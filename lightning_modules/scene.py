@@ -198,7 +198,7 @@ class Scene(metaclass=ABCMeta):
 
 @dataclass(frozen=True)
 class Inpainting(Scene):
-    """The paper's: ``I`` repaints the hole from its surroundings."""
+    """The paper's: ``I`` inpaints the hole from its surroundings."""
 
     def fill(self, view: View, hole: Tensor) -> Tensor:
         """See :meth:`Scene.fill`."""

@@ -1,4 +1,4 @@
-"""Random rectangles for stage 1: what the inpainter has to repaint (appendix A.1)."""
+"""Random rectangles for stage 1: what the inpainter has to inpaint (appendix A.1)."""
 
 import torch
 from torch import Generator, Tensor

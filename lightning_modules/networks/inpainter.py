@@ -1,4 +1,4 @@
-"""The background predictor ``I``: a U-Net that repaints a hole from its surroundings (appendix A.1)."""
+"""The background predictor ``I``: a U-Net that inpaints a hole from its surroundings (appendix A.1)."""
 
 import itertools
 from collections.abc import Sequence

@@ -174,7 +174,7 @@ def test_panels_follow_the_output() -> None:
     """Columns that the output lacks are left out; a row without truth leaves its place black."""
     frame = toy_frame()
     assert list(panels(frame)) == ["frame and box", "composite", "soft mask", "overlay"]
-    without = {key: value for key, value in frame.items() if key != "composite"}  # of a method that repaints nothing
+    without = {key: value for key, value in frame.items() if key != "composite"}  # of a method that inpaints nothing
     assert list(panels(without)) == ["frame and box", "soft mask", "overlay"]
     both = sheet([frame, {**frame, "truth": torch.ones(1, 128, 256)}])
     assert both.shape == (3, 22 + 2 * 130 + 2, 5 * 258 + 2)

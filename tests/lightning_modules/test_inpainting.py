@@ -40,7 +40,7 @@ def test_validation_hides_the_same_holes_every_time_and_training_does_not() -> N
     assert not torch.equal(first, second)
 
 
-def test_it_learns_to_repaint() -> None:
+def test_it_learns_to_inpaint() -> None:
     net = module((8, 16, 32))
     image = torch.linspace(0, 1, 32).expand(8, 3, 24, 32).contiguous()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
