@@ -21,7 +21,7 @@ from experiments.runs.folder import StageFolder, flat
 STAGES = ("inpaint", "segment")
 DATA = sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml"))
 BACKGROUNDS = sorted(path.stem for path in (CONFIGS / "background").glob("*.yaml"))
-ABLATIONS = sorted(str(path.relative_to(CONFIGS)) for path in (CONFIGS / "ablations").glob("*.yaml"))
+ABLATIONS = sorted(str(path.relative_to(CONFIGS)) for path in (CONFIGS / "ablations").rglob("*.yaml"))
 ABLATIONS += ["profiles/small/prior_l2_weighted.yaml"]
 PROFILES = sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path.is_dir())
 

@@ -129,7 +129,7 @@ def test_every_command_of_the_readme_and_the_documents_exists(root: Path) -> Non
         "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--soft'",
         "make evaluate RUN=runs/demo ARGS='--checkpoint best'",
         "make sweep SWEEP=table4 DATA=ski ROOT=/data/ski PROFILE=paper RUN=runs/t4 PROCESSES=2 STEPS=10",
-        "python -m experiments trial --run=runs/x --config=ablations/joint.yaml -- --trainer.max_steps 5",
+        "python -m experiments trial --run=runs/x --config=ablations/fig3/joint.yaml -- --trainer.max_steps 5",
         "python -m experiments table runs/fig3 runs/davis --output table.tex",
         "python -m experiments fit --config base.yaml --config inpaint.yaml --config data/demo.yaml "
         "--config profiles/paper/inpaint.yaml",

@@ -6,7 +6,7 @@
     data/NAME.yaml                                 --data NAME
     profiles/NAME/STAGE.yaml                       --profile NAME
     background/NAME.yaml, profiles/../plates.yaml  --background NAME, of stage 2 and of the data
-    ablations/NAME.yaml                            --ablation NAME, which may come again
+    ablations/GROUP/NAME.yaml                      --ablation NAME, which may come again
     what the user gives with --config, then options
 
 Later ones win. A file of the working directory goes before the shipped one of the same name.
@@ -96,7 +96,9 @@ class Composition:
 
     def _ablation(self, name: str) -> str:
         """The file of an ablation: of all profiles, of the own one, or another config."""
-        tried = (f"ablations/{name}.yaml", f"profiles/{self.profile}/{name}.yaml", f"{name}.yaml")
+        groups = sorted(path.name for path in (CONFIGS / "ablations").iterdir())
+        tried = (f"ablations/{name}.yaml", *(f"ablations/{group}/{name}.yaml" for group in groups))
+        tried += (f"profiles/{self.profile}/{name}.yaml", f"{name}.yaml")
         for file in tried:
             if find(file):
                 return file
@@ -114,7 +116,8 @@ def names(kind: Kind) -> list[str]:
     folders = [top / {"profile": "profiles", "ablation": "ablations"}.get(kind, kind) for top in (CONFIGS, Path())]
     if kind == "profile":
         return sorted({path.parent.name for folder in folders for path in folder.glob("*/inpaint.yaml")})
-    found = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    within = "**/*.yaml" if kind == "ablation" else "*.yaml"
+    found = sorted({path.stem for folder in folders for path in folder.glob(within)})
     return [INPAINTING, *found] if kind == "background" else found
 
 

@@ -88,7 +88,8 @@ def short_name(setting: str) -> str:
     """A setting in a name: of a config its file's, of an option the last part of its name and the value.
 
     Args:
-        setting: ``--config=ablations/joint.yaml``, ``--ablation=joint`` or ``--model.init_args.detector.s_min=0.1``.
+        setting: ``--config=ablations/fig3/joint.yaml``, ``--ablation=joint`` or
+            ``--model.init_args.detector.s_min=0.1``.
 
     Returns:
         ``joint`` or ``s_min=0.1``, fit for a folder's name.

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import lpips
 import pytest
@@ -66,12 +66,12 @@ def commands() -> list[str]:
 
 def ablations(profile: str) -> dict[str, list[str]]:
     """Every ablation of a profile by its name: the arguments that follow the profile's."""
-    files = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("ablations/*.yaml"))
-    shipped = {"none": []} | {file: [f"--config={file}"] for file in files}
+    files = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob("ablations/*/*.yaml"))
+    shipped = {"none": []} | {PurePath(file).stem: [f"--config={file}"] for file in files}
     if profile == "small":
         shipped |= {file: [f"--config={file}"] for file in _OF_THE_SMALL_PROFILE}
         shipped |= {name: _options(values) for name, values in VARIATIONS.items()}
-    return {name.removeprefix("ablations/").removesuffix(".yaml"): arguments for name, arguments in shipped.items()}
+    return {name.removesuffix(".yaml"): arguments for name, arguments in shipped.items()}
 
 
 def model(

@@ -48,7 +48,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sweep = yaml.safe_load(text)
     sweep["parameters"] = {
         "seed_everything": {"values": [0, 1]},
-        "config": {"values": ["ablations/direct.yaml", "ablations/ours.yaml"]},
+        "config": {"values": ["ablations/fig3/direct.yaml", "ablations/fig3/ours.yaml"]},
     }
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(sweep, sort_keys=False))
     return tmp_path
@@ -149,7 +149,7 @@ def test_baselines_are_of_the_data_of_the_trials(monkeypatch: pytest.MonkeyPatch
     called: list[list[str]] = []
     monkeypatch.setattr(sweep, "train_stage", lambda arguments, what: called.append(arguments))
     words = ["--run=x", "--seed_everything=1", "--data.init_args.preset=ptz", "--", "--data.init_args.root", "/y"]
-    recipes = [read([f"--config=ablations/{name}.yaml", *words]).recipe for name in ("ours", "joint")]
+    recipes = [read([f"--config=ablations/fig3/{name}.yaml", *words]).recipe for name in ("ours", "joint")]
     sweep.run_baselines(Path("x"), ["mog2"], recipes)
     options = ["--data.init_args.preset=ptz", "--data.init_args.root", "/y"]
     assert called == [["baselines", "x", "--method", "mog2", "--data", "demo", *options]]

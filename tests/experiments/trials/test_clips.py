@@ -137,7 +137,7 @@ def test_every_video_of_a_folder_has_a_model_and_those_with_masks_are_scored(
 
 def test_other_settings_may_be_varied_too(tmp_path: Path, davis: Path, in_this_process: list[list[str]]) -> None:
     sweep = yaml.safe_load((SWEEPS / "each.yaml").read_text())
-    varied = {"config": {"values": ["ablations/direct.yaml", "ablations/ours.yaml"]}}
+    varied = {"config": {"values": ["ablations/fig3/direct.yaml", "ablations/fig3/ours.yaml"]}}
     sweep["parameters"] = {**varied, **sweep["parameters"]}
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(sweep, sort_keys=False))
     words = command(tmp_path / "run", davis, *clips_of(davis)[:2])

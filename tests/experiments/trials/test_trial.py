@@ -30,11 +30,11 @@ def trial(*words: str) -> Trial:
     [
         ([], "default-seed0"),
         (['--data.init_args.clips=["monday/run 1"]'], "monday_run_1-seed0"),
-        (['--data.init_args.clips=["a"]', "--config=ablations/joint.yaml"], "a-joint-seed0"),
+        (['--data.init_args.clips=["a"]', "--config=ablations/fig3/joint.yaml"], "a-joint-seed0"),
         (["--data.init_args.clips=[a, b]"], "clips=_a_b_-seed0"),
-        (["--config=ablations/joint.yaml", "--seed_everything=2"], "joint-seed2"),
+        (["--config=ablations/fig3/joint.yaml", "--seed_everything=2"], "joint-seed2"),
         (["--ablation=gumbel_0.5"], "gumbel_0.5-seed0"),
-        (["--config", "ablations/joint.yaml"], None),
+        (["--config", "ablations/fig3/joint.yaml"], None),
         (["--model.init_args.detector.s_min=0.1", "--model.init_args.detector.s_max=0.5"], "s_max=0.5-s_min=0.1-seed0"),
         (["--model.init_args.segmenter.init_args.weights=/my nets/a.pth"], "segmenter_weights=_my_nets_a.pth-seed0"),
         (
@@ -56,7 +56,7 @@ def test_a_trial_is_called_after_what_is_varied(words: list[str], name: str | No
 
 
 def test_a_trial_says_how_it_is_made() -> None:
-    words = ["--config=ablations/joint.yaml", "--seed_everything=2", "--background=temporal"]
+    words = ["--config=ablations/fig3/joint.yaml", "--seed_everything=2", "--background=temporal"]
     one = trial(*words, "--inpaint-options=--a 'b c'", "--", "--trainer.max_steps", "5")
     assert read(one.words()) == one
 
@@ -68,9 +68,9 @@ def test_the_name_of_a_clip_is_no_setting() -> None:
 
 
 def test_the_order_in_which_an_agent_gives_the_settings_does_not_matter() -> None:
-    words = ["--model.init_args.box_from_mask=true", "--config=ablations/ours.yaml", "--model.init_args.lr_schedule=x"]
+    words = ["--model.init_args.box_fit=null", "--config=ablations/fig3/ours.yaml", "--model.init_args.lr_schedule=y"]
     assert trial(*words) == trial(*reversed(words))
-    assert trial(*words).recipe.settings[0] == "--config=ablations/ours.yaml"  # options win over it
+    assert trial(*words).recipe.settings[0] == "--config=ablations/fig3/ours.yaml"  # options win over it
 
 
 def test_options_of_the_data_go_to_both_stages_and_others_to_their_own() -> None:
@@ -90,16 +90,16 @@ def test_options_of_the_data_go_to_both_stages_and_others_to_their_own() -> None
 
 
 def test_the_name_of_a_trial_wins_over_that_of_its_config() -> None:
-    words = trial("--config=ablations/joint.yaml", "--model.init_args.detector.s_min=0.1").segment_arguments()
-    assert words.index("--config=ablations/joint.yaml") < words.index("--run.setting")
+    words = trial("--config=ablations/fig3/joint.yaml", "--model.init_args.detector.s_min=0.1").segment_arguments()
+    assert words.index("--config=ablations/fig3/joint.yaml") < words.index("--run.setting")
     assert words[words.index("--run.setting") + 1] == "joint-s_min=0.1"
 
 
 def test_trials_share_an_inpainter_where_stage_1_is_the_same() -> None:
-    joint, ours = (trial(f"--config=ablations/{name}.yaml", "--seed_everything=1") for name in ("joint", "ours"))
+    joint, ours = (trial(f"--config=ablations/fig3/{name}.yaml", "--seed_everything=1") for name in ("joint", "ours"))
     assert joint.inpainter == ours.inpainter == Path("runs/x/inpainters/seed1")
     assert joint.recipe.inpainter() == ours.recipe.inpainter()
-    other = trial("--config=ablations/ours.yaml", "--data.init_args.preset=ptz")
+    other = trial("--config=ablations/fig3/ours.yaml", "--data.init_args.preset=ptz")
     assert other.inpainter == Path("runs/x/inpainters/preset=ptz-seed0")
     assert trial("--inpaint-options=--trainer.max_steps 7").recipe.inpainter() != trial().recipe.inpainter()
     assert trial("--", "--trainer.max_steps", "7").recipe.inpainter() == trial().recipe.inpainter()
@@ -116,7 +116,7 @@ def test_unknown_names_are_refused() -> None:
 
 
 def test_a_folder_belongs_to_one_recipe(tmp_path: Path) -> None:
-    recipe = trial("--config=ablations/ours.yaml", "--", "--trainer.max_steps=3").recipe
+    recipe = trial("--config=ablations/fig3/ours.yaml", "--", "--trainer.max_steps=3").recipe
     assert not check(tmp_path, recipe)
     write_down(tmp_path, recipe)
     assert check(tmp_path, recipe)
