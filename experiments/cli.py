@@ -17,7 +17,7 @@ from types import FrameType
 
 from jsonargparse import ArgumentError
 
-from experiments.errors import NothingToDo, Terminated, UsageError, one_line, print_error, was_terminated
+from backdrop.errors import NothingToDo, Terminated, UsageError, one_line, print_error, was_terminated
 from experiments.signatures import PROGRAM, Command, call
 
 COMMANDS = {

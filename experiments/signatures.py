@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, Namespace
 
-from experiments.errors import UsageError
+from backdrop.errors import UsageError
 
 PROGRAM = "python -m experiments"
 Command = Callable[..., int | None]

@@ -12,9 +12,9 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 from torchvision.transforms.functional import to_tensor
 
 from backdrop.boxes import from_corners
+from backdrop.errors import RunError
 from experiments.baselines.method import Baseline, Frames, Prediction, Soft
 from experiments.baselines.weights import torchvision_network
-from experiments.errors import RunError
 
 CATEGORIES: tuple[str, ...] = tuple(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from backdrop.errors import RunError
 from callbacks import MaskImages, MaskMetrics
 from datamodules import FramesDataModule
 from experiments.baselines import METHODS
 from experiments.baselines.clip_frames import ClipFrames
 from experiments.baselines.method import Baseline
 from experiments.baselines.module import BaselineModule
-from experiments.errors import RunError
 from experiments.results.evaluation import BEST
 from experiments.results.record import RESULTS, MadeBy, Results, Settings
 from experiments.runs import provenance

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from backdrop.boxes import from_corners
+from backdrop.errors import RunError
 from datamodules.readers import Pixels
-from experiments.errors import RunError
 
 Frames = Sequence[Pixels]
 """The frames of one clip in order, RGB, uint8, (H, W, 3), all of one size; read when they are asked for."""

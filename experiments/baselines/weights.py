@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
-from experiments.errors import RunError, one_line
+from backdrop.errors import RunError, one_line
 from lightning_modules.networks.backbone import names_a_file, published_network, read_tensors
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch.utils.data import DataLoader
 
+from backdrop.errors import UsageError
 from backdrop.files import write_text
 from backdrop.progress import progress
 from datamodules.readers import VideoFrames
@@ -44,7 +45,6 @@ from experiments.benchmarks.loading import (
     write_folder,
     write_store,
 )
-from experiments.errors import UsageError
 from experiments.results.table import Table, columns, row
 from experiments.results.writers import terminal
 from experiments.runs import provenance

@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor
 
 from backdrop.contracts import Batch
-from experiments.errors import RunError, UsageError
+from backdrop.errors import RunError, UsageError
 from experiments.results.table import Table, columns, row
 from experiments.results.writers import terminal
 from experiments.runs.restore import load_data, load_model, segment_folder

@@ -14,8 +14,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from backdrop.errors import RunError, one_line
 from callbacks import NanGuard
-from experiments.errors import RunError, one_line
 from experiments.runs.composition import Stage, model_and_data
 from experiments.runs.trainers import measuring_trainer
 from lightning_modules import InpaintingModule, SegmentationModule

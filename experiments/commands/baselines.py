@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import pytorch_lightning as pl
 
+from backdrop.errors import RunError, UsageError, one_line, was_terminated
 from datamodules import FramesDataModule
 from experiments.baselines import METHODS
 from experiments.baselines.measuring import run_method
-from experiments.errors import RunError, UsageError, one_line, was_terminated
 from experiments.results.evaluation import BEST
 from experiments.results.overview import methods_table
 from experiments.results.record import RESULTS, Results

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backdrop.errors import RunError, one_line
 from backdrop.files import write_text
-from experiments.errors import RunError, one_line
 from experiments.reporting.templates import template
 from experiments.runs.loggers import has_account
 from experiments.runs.settings import RunSettings, own_name

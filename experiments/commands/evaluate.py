@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
-from experiments.errors import UsageError, one_line
+from backdrop.errors import UsageError, one_line
 from experiments.results import evaluation
 from experiments.results.evaluation import NothingToScore, Variant
 from experiments.results.overview import show

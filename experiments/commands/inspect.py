@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pytorch_lightning import LightningDataModule
 
+from backdrop.errors import RunError
 from callbacks.png import save_png
 from datamodules import FramesDataModule
 from datamodules.clips.problems import Problem, counted
 from datamodules.clips.splits import SPLITS, Split
 from datamodules.contact_sheet import ROWS, contact_sheet
-from experiments.errors import RunError
 from experiments.results.table import Row, Table, columns, row
 from experiments.results.writers import terminal
 from experiments.signatures import Data

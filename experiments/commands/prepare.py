@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pytorch_lightning import LightningDataModule
 
+from backdrop.errors import RunError
 from datamodules import FramesDataModule
-from experiments.errors import RunError
 from experiments.signatures import Data
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
+from backdrop.errors import RunError, warn
 from backdrop.files import write_text
 from backdrop.progress import progress
-from experiments.errors import RunError, warn
 from experiments.reporting.page import page
 from experiments.reporting.runs import find_runs
 from experiments.runs import provenance

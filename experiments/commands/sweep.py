@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from backdrop.errors import RunError, UsageError, one_line
 from backdrop.files import write_text
 from experiments.baselines import METHODS
 from experiments.commands.trial import read
-from experiments.errors import RunError, UsageError, one_line
 from experiments.results.comparison import build
 from experiments.results.entries import read_entries
 from experiments.results.overview import show

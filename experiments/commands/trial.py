@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.errors import RunError, one_line
+from backdrop.errors import RunError, one_line
 from experiments.runs.composition import Composition, compose
 from experiments.runs.stages import GO_ON
 from experiments.signatures import Rest, Settings, Typed, arguments

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from backdrop.errors import RunError
 from datamodules.clips.problems import counted
 from datamodules.readers import ImageFrames, VideoFrames, is_image, is_video, natural_key, open_frames
-from experiments.errors import RunError
 from experiments.prediction.predictor import Pixels
 
 MOST_NAMED = 10

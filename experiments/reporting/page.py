@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from experiments.errors import one_line
+from backdrop.errors import one_line
 from experiments.reporting import curves, tables
 from experiments.reporting.pictures import WHOLE, Panel, sheet_panels
 from experiments.reporting.runs import STAGES, Run

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.errors import RunError, one_line
+from backdrop.errors import RunError, one_line
 from experiments.results.chosen import FRAMES
 from experiments.results.record import RESULTS, Part, Results
 from experiments.runs.folder import StageFolder

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
+from backdrop.errors import RunError
 from backdrop.files import whole_file
 from callbacks import MaskMetrics
-from experiments.errors import RunError
 from experiments.results.record import RESULTS, MadeBy, Results
 from experiments.runs import provenance
 

@@ -10,8 +10,8 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+from backdrop.errors import RunError
 from backdrop.settings import Role, role
-from experiments.errors import RunError
 from experiments.results.protocol import Protocol, data_arguments
 from experiments.results.record import RESULTS, Results, Settings
 from experiments.runs.folder import flat

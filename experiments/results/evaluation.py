@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 
+from backdrop.errors import RunError, warn
 from backdrop.files import sha256
 from callbacks import MaskImages, MaskMetrics
 from datamodules import FramesDataModule
-from experiments.errors import RunError, warn
 from experiments.results.chosen import FRAMES, draw_chosen, write_frames
 from experiments.results.combined import keep_frames
 from experiments.results.record import RESULTS, MadeBy, Part, Results, Settings

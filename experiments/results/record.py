@@ -11,9 +11,9 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from backdrop.errors import RunError, one_line
 from backdrop.files import write_text
 from backdrop.settings import Measurement, Place
-from experiments.errors import RunError, one_line
 from experiments.results.measures import MEASURES
 
 Part = Literal["held_out", "trained"]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from experiments.errors import RunError, UsageError
+from backdrop.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from pytorch_lightning.cli import LightningArgumentParser

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 import yaml
 
+from backdrop.errors import RunError
 from backdrop.settings import Role, argument_types, import_class
-from experiments.errors import RunError
 from experiments.runs.settings import LIMITS, role
 
 PARTS = ("run", "model", "data", "trainer")

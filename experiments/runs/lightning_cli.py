@@ -18,10 +18,10 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import lightning_modules  # noqa: F401
+from backdrop.errors import NothingToDo, RunError, Terminated, warn
 from backdrop.files import sha256, write_text
 from backdrop.settings import import_class
 from datamodules import load_all
-from experiments.errors import NothingToDo, RunError, Terminated, warn
 from experiments.runs import provenance
 from experiments.runs.composition import HELP, INPAINTING, compose, names
 from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from jsonargparse import ArgumentParser
 
+from backdrop.errors import RunError
 from backdrop.settings import import_class
 from datamodules import load_all
-from experiments.errors import RunError
 from experiments.runs.folder import StageFolder, load_checkpoint
 from experiments.runs.suggestions import make_command
 from lightning_modules import SegmentationModule

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from backdrop.errors import RunError, Terminated
 from backdrop.locks import flock, hold
-from experiments.errors import RunError, Terminated
 from experiments.runs.composition import Composition
 from experiments.runs.composition import Stage as Stage
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from backdrop.errors import RunError
 from datamodules import FramesDataModule
 from datamodules.sets.data_set import ClipDataSet
-from experiments.errors import RunError
 from experiments.results.combined import combine
 from experiments.results.record import RESULTS, Results
 from experiments.signatures import Data, arguments

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
+from backdrop.errors import RunError
 from backdrop.files import write_text
-from experiments.errors import RunError
 from experiments.runs.settings import own_name
 
 RECORD = "trial.json"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from experiments.errors import RunError, Terminated, one_line
+from backdrop.errors import RunError, Terminated, one_line
 from experiments.runs.progress_bar import duration
 from experiments.runs.stages import refuse_failure
 from experiments.trials.trial import Trial, summary

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from experiments.errors import RunError, one_line
+from backdrop.errors import RunError, one_line
 from experiments.trials.recipe import CLIPS
 
 SWEEPS = Path(__file__).parent.parent / "sweeps"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentError
 
+from backdrop.errors import RunError, UsageError, in_words, one_line
 from backdrop.files import write_text
-from experiments.errors import RunError, UsageError, in_words, one_line
 from experiments.results.evaluation import NothingToScore, evaluate
 from experiments.results.record import RESULTS, Results
 from experiments.runs.folder import StageFolder

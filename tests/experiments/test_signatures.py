@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from jsonargparse import ArgumentError
 
-from experiments.errors import UsageError
+from backdrop.errors import UsageError
 from experiments.signatures import Command, Rest, Settings, Typed, Words, call, parser_of
 
 

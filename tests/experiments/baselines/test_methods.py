@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from backdrop.boxes import from_corners
+from backdrop.errors import RunError
 from callbacks.mask_metrics import floor_predictions
 from experiments.baselines import METHODS
 from experiments.baselines.flow import Flow, FlowGrabCut, cut, own_motion
@@ -20,7 +21,6 @@ from experiments.baselines.registration import registered
 from experiments.baselines.residual import CompensatedBackground, StaticBackground
 from experiments.baselines.subtraction import Knn, KnnCompensated, Mog2, Mog2Compensated, as_prediction
 from experiments.baselines.videopca import VideoPca
-from experiments.errors import RunError
 from tests.fake_data import centre_box
 from tests.moving_square import SIZE, jaccard, moving_square
 

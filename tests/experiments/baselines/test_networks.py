@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 from torchvision.transforms.functional import normalize, to_tensor
 
+from backdrop.errors import RunError
 from experiments.baselines.cam import Cam
 from experiments.baselines.detectors import CATEGORIES, CocoDetector, Detector, MaskRcnn
 from experiments.baselines.weights import torchvision_network
-from experiments.errors import RunError
 from lightning_modules.networks.backbone import IMAGENET_MEAN, IMAGENET_STD, ResNetTrunk
 from tests.moving_square import SIZE, moving_square
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
+from backdrop.errors import RunError, Terminated
 from experiments import cli
 from experiments.cli import main
 from experiments.commands import sweep
 from experiments.commands.sweep import plan
 from experiments.commands.trial import read
-from experiments.errors import RunError, Terminated
 from experiments.runs import stages
 from experiments.runs.composition import CONFIGS
 from experiments.trials import runner

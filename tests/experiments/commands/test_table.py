@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from backdrop.errors import RunError
 from experiments.cli import main
 from experiments.commands.sweep import plan
-from experiments.errors import RunError
 from experiments.results.comparison import PUBLISHED, build
 from experiments.results.entries import read_entries
 from experiments.results.writers import FORMATS

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.errors import RunError
+from backdrop.errors import RunError
 from experiments.results.record import MadeBy, Results, Settings
 from experiments.results.table import Column, Table, mean, number, row
 from experiments.results.writers import comma_separated, html, latex, markdown, terminal

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from backdrop.errors import RunError, UsageError
 from experiments.cli import main
-from experiments.errors import RunError, UsageError
 from experiments.runs.composition import CONFIGS, Composition, compose, names, taken
 
 SEGMENT = ["base.yaml", "segment.yaml", "data/demo.yaml", "profiles/small/segment.yaml"]

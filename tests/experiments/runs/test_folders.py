@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
+from backdrop.errors import RunError
 from backdrop.files import sha256, write_text
 from experiments.cli import main
-from experiments.errors import RunError
 from experiments.runs.folder import Progress, StageFolder, differences, load_checkpoint
 
 

@@ -183,7 +183,7 @@ time.sleep(60)
 PARENT = """
 import signal, sys
 from experiments.runs.stages import train
-from experiments.errors import Terminated
+from backdrop.errors import Terminated
 def stop(*_):
     raise Terminated
 signal.signal(signal.SIGTERM, stop)

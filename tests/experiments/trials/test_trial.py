@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from backdrop.errors import RunError, UsageError
 from backdrop.locks import flock
 from experiments.commands.trial import read
-from experiments.errors import RunError, UsageError
 from experiments.results.record import MadeBy, Results, Settings
 from experiments.runs.folder import StageFolder
 from experiments.runs.stages import alone, train

@@ -151,14 +151,13 @@ def _near(option: str, class_path: str) -> str:
 
 
 def warn(message: str) -> None:
-    """Print a warning as one line on stderr, on rank zero only.
+    """Print a warning as one line on stderr, in the first of several processes only.
 
     Args:
         message: One sentence.
     """
-    from pytorch_lightning.utilities import rank_zero_only  # a command that ends before its work needs no Lightning
-
-    if getattr(rank_zero_only, "rank", 0) == 0:
+    ranks = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))  # as Lightning seeks it
+    if int(next((rank for rank in ranks if rank), 0)) == 0:
         print(f"warning: {message}", file=sys.stderr, flush=True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jsonargparse import ArgumentError
 
-from experiments.errors import settings_error
+from backdrop.errors import settings_error
 from experiments.runs.lightning_cli import understand
 
 GROUPS = "model.init_args"
