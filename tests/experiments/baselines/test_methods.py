@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from backdrop.boxes import from_corners
-from callbacks.mask_metrics import floor_predictions
+from callbacks.measures.floors import floor_predictions
 from experiments.baselines import METHODS
 from experiments.baselines.flow import Flow, FlowGrabCut, cut, own_motion
 from experiments.baselines.method import Baseline, Prediction, from_mask, normalised
