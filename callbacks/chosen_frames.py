@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
-from callbacks.mask_images import Frame, frame_of, save_sheet
+from callbacks.pictures.panels import Frame, frame_of
+from callbacks.pictures.sheet import save_sheet
+from callbacks.steps import step
 
 
 class ChosenFrames(pl.Callback):
@@ -37,17 +38,19 @@ class ChosenFrames(pl.Callback):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401
-        batch: Any,  # noqa: ANN401
+        outputs: object,
+        batch: object,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the frames of this batch, if the step returned pictures."""
-        if isinstance(outputs, Mapping) and "composite" in outputs:
-            for row in range(len(batch["image"])):
-                frame = frame_of(outputs, batch, row)
-                note = self.notes.get((frame["clip"], frame["index"]))
-                self._frames.append(frame if note is None else {**frame, "note": note})
+        found = step(outputs, batch)
+        if found is not None and "composite" in found[0]:
+            frames = [frame_of(*found, row) for row in range(len(found[1]["image"]))]
+            for frame in frames:
+                if (note := self.notes.get((frame["clip"], frame["index"]))) is not None:
+                    frame["note"] = note
+            self._frames += frames
 
     @rank_zero_only
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

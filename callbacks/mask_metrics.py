@@ -9,11 +9,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 
+from backdrop.contracts import Batch, StepOutput
 from backdrop.settings import Measurement
-from callbacks.metrics import SegmentationScores
-from callbacks.subject_metrics import SubjectScores
+from callbacks.measures.floors import floor_predictions
+from callbacks.scores import SegmentationScores, SubjectScores
+from callbacks.steps import step
 
 LOGGED_IN_VALIDATION = (
     "j_mean",
@@ -24,9 +25,6 @@ LOGGED_IN_VALIDATION = (
     "best_j_mean",
     "best_threshold",
 )
-
-BLOB_SIGMA = 0.25
-"""Standard deviation of the centred blob, as a share of each of the frame's axes."""
 
 
 class MaskMetrics(pl.Callback):
@@ -43,13 +41,13 @@ class MaskMetrics(pl.Callback):
     exp(-r^2 / 2), and the tight box of its mask at the fixed threshold). Their confidence is 1 throughout.
 
     Where a test step returns several subjects (``subject_mask``), these are held one by one against ``objects`` of the
-    batch, or against the true mask as a single one, by :class:`~callbacks.subject_metrics.SubjectScores`; the measures
+    batch, or against the true mask as a single one, by :class:`~callbacks.scores.SubjectScores`; the measures
     above are then those of their union and of the surest box.
 
     Attributes:
-        results: After a test epoch, as plain numbers: the keys of :class:`~callbacks.metrics.SegmentationScores`, its
+        results: After a test epoch, as plain numbers: the keys of :class:`~callbacks.scores.SegmentationScores`, its
             ``clips`` by name, and ``floors`` with ``whole_frame`` and ``centred_blob``; ``subjects`` with the keys of
-            :class:`~callbacks.subject_metrics.SubjectScores` where there were several. Empty if nothing was annotated.
+            :class:`~callbacks.scores.SubjectScores` where there were several. Empty if nothing was annotated.
 
     Args:
         threshold: The fixed threshold, in (0, 1).
@@ -83,14 +81,14 @@ class MaskMetrics(pl.Callback):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401
-        batch: Any,  # noqa: ANN401
+        outputs: object,
+        batch: object,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Add the annotated frames of one validation batch."""
-        frames = _annotated_frames(outputs, batch)
-        if frames:
+        found = step(outputs, batch)
+        if found is not None and (frames := _annotated_frames(*found)):
             self.validation.update(**frames)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -110,15 +108,18 @@ class MaskMetrics(pl.Callback):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401
-        batch: Any,  # noqa: ANN401
+        outputs: object,
+        batch: object,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Add the annotated frames of one test batch, as predicted and as the floors would have it."""
-        frames = _annotated_frames(outputs, batch)
-        if frames and "subject_mask" in outputs and "mask" in batch:
-            self.subjects.update(**_several(outputs, batch))
+        found = step(outputs, batch)
+        if found is None:
+            return
+        frames = _annotated_frames(*found)
+        if frames and "subject_mask" in found[0] and "mask" in found[1]:
+            self.subjects.update(**_several(*found))
         if frames:
             self.test.update(**frames)
             truth = frames["truth"]
@@ -163,34 +164,8 @@ class MaskMetrics(pl.Callback):
             self.results["subjects"] = several
 
 
-def floor_predictions(truth: Tensor, threshold: float) -> dict[str, tuple[Tensor, Tensor]]:
-    """Predict without looking at the frame.
-
-    Args:
-        truth: True masks, (B, 1, H, W); only the shape and device matter.
-        threshold: Where the blob's mask is cut to find its box, in (0, 1).
-
-    Returns:
-        By floor: the soft mask, (B, 1, H, W), and the box (cx, cy, sx, sy), (B, 4).
-    """
-    frames, _, height, width = truth.shape
-    x = (torch.arange(width, device=truth.device) + 0.5) / width - 0.5  # shares of the frame, 0 at its centre
-    y = (torch.arange(height, device=truth.device) + 0.5) / height - 0.5
-    blob = torch.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * BLOB_SIGMA**2))  # (H, W)
-    inside = blob >= threshold
-    extent = torch.stack([inside.any(0).float().mean(), inside.any(1).float().mean()])  # (2,): sx, sy
-    box = torch.cat([torch.zeros_like(extent), extent])
-    whole = torch.tensor([0.0, 0.0, 1.0, 1.0], device=truth.device)
-    return {
-        "whole_frame": (torch.ones(truth.shape, device=truth.device), whole.expand(frames, 4)),
-        "centred_blob": (blob.expand(truth.shape), box.expand(frames, 4)),
-    }
-
-
-def _annotated_frames(outputs: object, batch: object) -> dict[str, Any]:
+def _annotated_frames(outputs: StepOutput, batch: Batch) -> dict[str, Any]:
     """Select the arguments of :meth:`SegmentationScores.update` from a step; empty if there is nothing to measure."""
-    if not isinstance(outputs, Mapping) or not isinstance(batch, Mapping):
-        return {}
     if not {"mask", "box"} & batch.keys() or not {"mask", "box"} <= outputs.keys():
         return {}
     # Without any true mask the prediction's size serves: an intersection over union does not depend on it.
@@ -216,7 +191,7 @@ def _annotated_frames(outputs: object, batch: object) -> dict[str, Any]:
     }
 
 
-def _several(outputs: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
+def _several(outputs: StepOutput, batch: Batch) -> dict[str, Any]:
     """Select the arguments of :meth:`SubjectScores.update`: the frames with a true mask."""
     annotated = batch["annotated"] if "annotated" in batch else torch.ones(len(batch["clip"]), dtype=torch.bool)
     rows = annotated.nonzero().flatten()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -30,7 +29,7 @@ class NanGuard(pl.Callback):
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        batch: Any,  # noqa: ANN401
+        batch: object,
         batch_idx: int,
     ) -> None:
         """Remember where the batch comes from, for the message."""

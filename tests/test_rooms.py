@@ -97,8 +97,8 @@ def test_the_packages_are_the_top_level(root: Path) -> None:
     [
         ("backdrop.contracts", "from datamodules import base"),
         ("backdrop.contracts", "import pytorch_lightning"),
-        ("callbacks.metrics", "import lightning_modules"),
-        ("callbacks.metrics", "from datamodules.base import FramesDataModule"),
+        ("callbacks.scores", "import lightning_modules"),
+        ("callbacks.scores", "from datamodules.base import FramesDataModule"),
         ("datamodules.demo", "def f():\n    from callbacks import MaskMetrics"),
         ("datamodules.demo", "import experiments.cli"),
         ("lightning_modules.segmentation", "from datamodules import DemoDataModule"),
@@ -121,10 +121,10 @@ def test_a_wrong_arrow_is_seen(module: str, source: str) -> None:
         ("lightning_modules.networks.detector", "from lightning_modules.geometry import boxes"),
         ("lightning_modules.networks.detector", "from lightning_modules.networks.blocks import double_conv"),
         ("lightning_modules.networks.detector", "from .blocks import double_conv"),
-        ("callbacks.metrics", "from backdrop.contracts import Batch"),
+        ("callbacks.scores", "from backdrop.contracts import Batch"),
         ("lightning_modules.segmentation", "from lightning_modules.losses import priors\nimport pytorch_lightning"),
         ("experiments.cli", "import callbacks, datamodules, lightning_modules"),
-        ("callbacks.metrics", "import torchmetrics, wandb, callbacks.sheet"),
+        ("callbacks.scores", "import torchmetrics, wandb, callbacks.sheet"),
     ],
 )
 def test_a_right_arrow_passes(module: str, source: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytorch_lightning import LightningDataModule
 
 from backdrop.errors import RunError
-from callbacks.png import save_png
+from callbacks.pictures.png import save_png
 from datamodules import FramesDataModule
 from datamodules.clips.problems import Problem, counted
 from datamodules.clips.splits import SPLITS, Split

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from backdrop.errors import RunError, warn
 from backdrop.files import write_text
 from backdrop.progress import progress
-from callbacks.png import save_png
+from callbacks.pictures.png import save_png
 from datamodules.readers import ImageFrames, VideoFrames, video_rate
 from experiments.prediction.footage import batches, file_names, left_out_line, open_input, output_names
 from experiments.prediction.overlays import draw, video_writer

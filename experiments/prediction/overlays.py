@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from backdrop.files import whole_file
-from callbacks.mask_images import subject_colour
+from callbacks.pictures.panels import subject_colour
 from experiments.prediction.predictor import Found, Pixels
 
 EDGE = (255, 255, 255)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from callbacks.png import read_notes
+from callbacks.pictures.png import read_notes
 
 QUALITY = 70
 """Of WebP; a panel of 256 pixels takes about 6 kB."""

@@ -33,7 +33,7 @@ def write_frames(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
     Args:
         path: The file.
-        rows: What :meth:`callbacks.metrics.SegmentationScores.frames` returns; cells of what is NaN stay empty.
+        rows: What :meth:`callbacks.scores.SegmentationScores.frames` returns; cells of what is NaN stay empty.
     """
     columns = tuple(Column(None, name) for name in rows[0])
     lines = tuple(row(*(Cell(value=None if cell != cell else cell) for cell in one.values())) for one in rows)

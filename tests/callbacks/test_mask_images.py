@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 
 from callbacks import ChosenFrames, MaskImages, MaskMetrics
-from callbacks.mask_images import SUBJECT_COLOURS, chosen_rows, draw_detection, panels, save_sheet, sheet
-from callbacks.png import read_notes, save_png
+from callbacks.mask_images import chosen_rows
+from callbacks.pictures.png import read_notes
 from tests.callbacks import toy
 from tests.wandb_log import logged_rows
 
@@ -77,30 +77,6 @@ def test_a_limited_validation_is_drawn_from_its_first_batch(
     assert drawn == [[("bear", 10), ("bear", 30), ("bear", 50)], [("bear", 0), ("bear", 20), ("bear", 30)]]
 
 
-def test_a_sheet_says_how_to_cut_it(tmp_path: Path) -> None:
-    """Its notes name rows and columns and lead to the very panels."""
-    frames = [toy_frame(), {**toy_frame(), "index": 7, "note": "best J 0.500", "mask": torch.zeros(1, 64, 128)}]
-    save_sheet(tmp_path / "sheet.png", frames)
-    with Image.open(tmp_path / "sheet.png") as image:
-        notes, pixels = read_notes(image), np.asarray(image)
-    assert notes["rows"] == ["bear 3", "bear 7 best J 0.500"]
-    assert notes["columns"] == ["frame and box", "composite", "soft mask", "overlay"]
-    width, height = notes["panel"]
-    for frame, top in zip(frames, notes["tops"], strict=True):
-        for panel, left in zip(panels(frame).values(), notes["lefts"], strict=True):
-            assert (pixels[top : top + height, left : left + width] == panel.permute(1, 2, 0).numpy()).all()
-
-
-def test_other_pictures_have_no_notes(tmp_path: Path) -> None:
-    save_png(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
-    text = PngImagePlugin.PngInfo()
-    text.add_text("backdrop", "{no JSON")
-    Image.new("RGB", (2, 2)).save(tmp_path / "b.png", pnginfo=text)
-    for name in ("a.png", "b.png"):
-        with Image.open(tmp_path / name) as image:
-            assert read_notes(image) == {}
-
-
 def test_chosen_frames_are_drawn_in_order(tmp_path: Path) -> None:
     """Every frame of the test, with its note where it has one."""
     drawing = ChosenFrames(tmp_path / "test_frames.png", {("bear", 10): "worst J 0.100"})
@@ -122,89 +98,8 @@ def test_inpainter_sheet(tmp_path: Path, masks: bool) -> None:
     assert not (tmp_path / "images").exists()
 
 
-def toy_frame() -> dict[str, Any]:
-    """Make a black frame with a box in its right half, and a detector sure of its upper left cell."""
-    probability = torch.zeros(8, 8)
-    probability[0, 0] = 1
-    black = torch.zeros(3, 64, 128)
-    return {
-        "clip": "bear",
-        "index": 3,
-        "image": black,
-        "composite": black,
-        "mask": torch.ones(1, 64, 128),
-        "box": torch.tensor([0.5, 0.0, 0.25, 0.5]),
-        "probability": probability,
-    }
-
-
-def test_detection_is_drawn_in_place() -> None:
-    """The dot lies on its cell, the line starts there and ends at the box's centre, the box at its edges."""
-    drawn = draw_detection(torch.zeros(3, 64, 128, dtype=torch.uint8), toy_frame())
-    blue, green = drawn[2] > 200, drawn[1] > 200
-    assert drawn[:, 5, 6][2] > drawn[:, 5, 6][1]  # beside the centre of cell (0, 0): (8, 4)
-    assert not blue[:, 20:].any()
-    assert green[32, 96] and green[18, 52]  # the line's end, and half way
-    assert green[16:48, 80].all() and green[16, 80:112].all()
-    untouched = draw_detection(torch.zeros(3, 8, 8, dtype=torch.uint8), {"box": torch.full((4,), float("nan"))})
-    assert not untouched.any()
-    one_cell = {**toy_frame(), "probability": torch.ones(1, 1)}
-    regressed = draw_detection(torch.zeros(3, 64, 128, dtype=torch.uint8), one_cell)
-    assert not (regressed[2] > 200).any() and regressed[1, 16:48, 80].min() > 200
-
-
-def test_labels_can_be_read() -> None:
-    """Every letter is as bright as on a black ground, whatever the frame, and no shadow lies over it."""
-    frames = [toy_frame(), {**toy_frame(), "image": torch.ones(3, 64, 128)}, {**toy_frame(), "clip": "bean"}]
-    for frame in frames:
-        del frame["box"]
-    black, white, other = (panels(frame)["frame and box"][:, -13:, 4:40] for frame in frames)
-    assert torch.equal(black, white) and (black == 0).sum() > (black > 150).sum() > 30
-    assert not torch.equal(black, other)
-
-
-def test_the_background_is_named_after_its_maker() -> None:
-    """Plates are the background; without them it is painted."""
-    frame = {**toy_frame(), "background": torch.zeros(3, 64, 128)}
-    assert "painted" in panels(frame) and "background" not in panels(frame)
-    assert "background" in panels({**frame, "plate": True}) and "painted" not in panels({**frame, "plate": True})
-
-
-def test_panels_follow_the_output() -> None:
-    """Columns that the output lacks are left out; a row without truth leaves its place black."""
-    frame = toy_frame()
-    assert list(panels(frame)) == ["frame and box", "composite", "soft mask", "overlay"]
-    without = {key: value for key, value in frame.items() if key != "composite"}  # of a method that inpaints nothing
-    assert list(panels(without)) == ["frame and box", "soft mask", "overlay"]
-    both = sheet([frame, {**frame, "truth": torch.ones(1, 128, 256)}])
-    assert both.shape == (3, 22 + 2 * 130 + 2, 5 * 258 + 2)
-    assert not both[:, 30:140, -200:-100].any() and (both[:, 160:270, -200:-100] == 255).all()
-
-
-def test_broken_numbers_are_drawn_too() -> None:
-    """NaN in the outputs does not stop the picture: it is what one wants to look at."""
-    frame = {key: value * float("nan") if torch.is_tensor(value) else value for key, value in toy_frame().items()}
-    assert sheet([frame]).dtype == torch.uint8
-
-
-def test_save_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write that fails leaves the earlier picture as it was, and no other file."""
-    path = tmp_path / "deep" / "sheet.png"
-    save_png(path, np.zeros((4, 4, 3), np.uint8))
-    before = path.read_bytes()
-
-    def fail(*_: object, **__: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Image.Image, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
-        save_png(path, np.ones((4, 4, 3), np.uint8))
-    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
-
-
 def test_refuses() -> None:
-    """Numbers below one are refused with a way out."""
-    with pytest.raises(ValueError, match="every_n_epochs=0"):
+    with pytest.raises(ValueError, match="every_n_epochs of MaskImages is 0, expected at least 1"):
         MaskImages(every_n_epochs=0)
 
 
@@ -239,20 +134,3 @@ def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = json.loads(boxes.read_text())
     position = stored["box_data"][0]["position"]
     assert 0 <= position["minX"] < position["maxX"] <= 1 and 0 <= position["minY"] < position["maxY"] <= 1
-
-
-def test_every_subject_has_a_colour() -> None:
-    """Boxes and masks of several subjects are told apart; empty slots are not drawn."""
-    masks = torch.zeros(3, 24, 32)
-    masks[0, :, :10], masks[1, :, 22:] = 1, 1
-    frame = {
-        "image": torch.full((3, 24, 32), 0.5), "clip": "bear", "index": 0, "mask": masks.amax(0, keepdim=True),
-        "composite": torch.zeros(3, 24, 32), "box": torch.tensor([-0.7, 0.0, 0.3, 0.9]),
-        "subject_mask": masks, "subject_confidence": torch.tensor([0.6, 0.4, 0.0]),
-        "subject_box": torch.tensor([[-0.7, 0.0, 0.3, 0.9], [0.7, 0.0, 0.3, 0.9], [0.0, 0.0, 0.0, 0.0]]),
-    }  # fmt: skip
-    drawn = panels(frame)
-    left, middle, right = (drawn["overlay"][:, 96, x].int() for x in (40, 128, 216))
-    assert left[0] > left[2] and right[2] > right[0] and middle.tolist() == [128] * 3
-    colours = {tuple(colour) for colour in drawn["frame and box"].flatten(1).T.tolist()}
-    assert {SUBJECT_COLOURS[0], SUBJECT_COLOURS[1]} <= colours and SUBJECT_COLOURS[2] not in colours

@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 
 from callbacks import MaskMetrics
-from callbacks.mask_metrics import floor_predictions
-from callbacks.metrics import tight_boxes
+from callbacks.measures.boxes import tight_boxes
+from callbacks.measures.floors import floor_predictions
 from tests.callbacks import toy
 
 LOGGED = {"j_mean", "f_measure", "precision", "recall", "hit_rate", "best_j_mean", "best_threshold"}

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from callbacks.pictures.panels import Frame
+
 SIZE, EVALUATION_SIZE = (24, 32), (48, 64)
 
 
@@ -132,3 +134,44 @@ ODD_CLIPS = {"bear": 6, "a much longer name of a clip": 3, "camel": 4}
 def half_annotated(position: int) -> bool:
     """Annotate the even positions only, which a distributed sampler gives to the first of two processes."""
     return position % 2 == 0
+
+
+def smooth_masks(seed: int, frames: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Make soft masks with a few blobs and related true masks; frames 1 to 3 hold the empty cases."""
+    generator = torch.Generator().manual_seed(seed)
+    soft = torch.rand(frames, 1, size[0] // 8 + 2, size[1] // 8 + 2, generator=generator)
+    soft = torch.nn.functional.interpolate(soft, size, mode="bicubic", align_corners=False).clamp(0, 1)
+    truth = (soft + 0.3 * torch.rand(soft.shape, generator=generator)) > 0.7
+    soft[1:3] = 0
+    truth[2:4] = False
+    return soft, truth
+
+
+def drawn_frame() -> Frame:
+    """Make a black frame with a box in its right half, and a detector sure of its upper left cell."""
+    probability = torch.zeros(8, 8)
+    probability[0, 0] = 1
+    black = torch.zeros(3, 64, 128)
+    return {
+        "clip": "bear",
+        "index": 3,
+        "image": black,
+        "composite": black,
+        "mask": torch.ones(1, 64, 128),
+        "box": torch.tensor([0.5, 0.0, 0.25, 0.5]),
+        "probability": probability,
+    }
+
+
+RECTANGLES_SIZE = (20, 40)
+
+
+def rectangle(x0: int, y0: int, x1: int, y1: int) -> Tensor:
+    """A mask of what lies within these corners."""
+    mask = torch.zeros(RECTANGLES_SIZE, dtype=torch.bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+A, B, C = (2, 2, 8, 18), (12, 2, 18, 18), (30, 2, 36, 18)
+TWO = (rectangle(*A).int() + 5 * rectangle(*B).int()).to(torch.uint8)[None]  # (1, H, W), numbers 1 and 5

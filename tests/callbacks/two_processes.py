@@ -11,7 +11,7 @@ from pytorch_lightning.strategies import DDPStrategy
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the project's folder, as pytest has it
 from callbacks import LossNotFinite, MaskImages, MaskMetrics, NanGuard
-from callbacks.metrics import SegmentationScores
+from callbacks.scores import SegmentationScores
 from tests.callbacks import toy
 
 

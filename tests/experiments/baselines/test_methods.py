@@ -13,7 +13,7 @@ import torch
 
 from backdrop.boxes import from_corners
 from backdrop.errors import RunError
-from callbacks.mask_metrics import floor_predictions
+from callbacks.measures.floors import floor_predictions
 from experiments.baselines import METHODS
 from experiments.baselines.flow import Flow, FlowGrabCut, cut, own_motion
 from experiments.baselines.method import Baseline, Prediction, from_mask, normalised

@@ -17,7 +17,8 @@ import pytest
 import torch
 import yaml
 
-from callbacks.mask_images import log_to_wandb, sheet
+from callbacks.pictures.sheet import sheet
+from callbacks.pictures.to_wandb import log_to_wandb
 from experiments.cli import main
 from experiments.commands import dashboard
 

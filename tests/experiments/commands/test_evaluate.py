@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from callbacks.png import read_notes
+from callbacks.pictures.png import read_notes
 from experiments.cli import main
 from experiments.results.chosen import choose, measured
 from experiments.results.evaluation import TRAINED_BY, _tuned

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
-from callbacks.png import save_png
+from callbacks.pictures.png import save_png
 from experiments.cli import main
 from experiments.reporting import curves
 from experiments.reporting.pictures import sheet_panels

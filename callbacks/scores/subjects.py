@@ -1,4 +1,4 @@
-"""Measures for frames with several subjects: which of them are found, and how well each (paper, Fig. 4)."""
+"""SubjectScores: which of several subjects are found, and how well each, in all frames of a test (paper, Fig. 4)."""
 
 from __future__ import annotations
 
@@ -10,91 +10,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from backdrop.boxes import to_corners
-from callbacks.metrics import (
-    HIT_IOU,
-    FrameScores,
-    average_precision_of_several,
-    clip_key,
-    join,
-    mean_of_known,
-    tight_boxes,
-)
-
-MEASURES = ("subject_j", "subject_recall", "count_accuracy", "subjects_found", "subjects_there")
+from callbacks.measures.boxes import average_precision_of_several, tight_boxes
+from callbacks.measures.subjects import SUBJECT_MEASURES, frame_measures, split_objects
+from callbacks.scores.frames import FrameScores, clip_key, join, mean_of_known
 
 SLOTS = 32
 """Most subjects of a frame; as many boxes are kept of each, so that processes can gather them."""
-
-
-def split_objects(objects: Tensor) -> Tensor:
-    """Give every object of a frame a mask of its own.
-
-    Args:
-        objects: Number of the object at each pixel, 0 = background, (H, W), integer.
-
-    Returns:
-        (K, H, W), bool, in the order of the numbers.
-    """
-    numbers = objects.unique()
-    masks: Tensor = objects == numbers[numbers > 0][:, None, None]
-    return masks
-
-
-def overlaps(prediction: Tensor, truth: Tensor) -> Tensor:
-    """J of every pair of masks.
-
-    Args:
-        prediction: (N, H, W), bool.
-        truth: (K, H, W), bool.
-
-    Returns:
-        (N, K), float64, in [0, 1].
-    """
-    ours, true = prediction.flatten(1).double(), truth.flatten(1).double()
-    both = ours @ true.T
-    return both / (ours.sum(1, keepdim=True) + true.sum(1)[None] - both).clamp(min=1)
-
-
-def matched(quality: Tensor) -> Tensor:
-    """The best one-to-one matching of predictions to objects (Hungarian method).
-
-    Args:
-        quality: What each pair is worth, (N, K), at least 0.
-
-    Returns:
-        What the partner of every object is worth, 0 for objects without one, (K,).
-    """
-    rows, columns = linear_sum_assignment(quality.cpu().numpy(), maximize=True)
-    worth = quality.new_zeros(quality.shape[1])
-    worth[columns] = quality[rows, columns]
-    return worth
-
-
-def frame_measures(masks: Tensor, boxes: Tensor, truth: Tensor, true_boxes: Tensor) -> list[float]:
-    """The measures of one frame.
-
-    Args:
-        masks: What was found, (N, H, W), bool.
-        boxes: Left, top, right, bottom in pixels, (N, 4).
-        truth: What is there, (K, H, W), bool.
-        true_boxes: (K, 4).
-
-    Returns:
-        In the order of :data:`MEASURES`: mean J of the objects, each in the mask that is matched to it and 0 if there
-        is none; share of the objects whose matched box has IoU > 0.5; whether as many were found as there are; how
-        many were found; how many there are. The first two are NaN without any object.
-    """
-    found, there = len(masks), len(truth)
-    counts = [float(found == there), float(found), float(there)]
-    if not there:
-        return [math.nan, math.nan, *counts]
-    hits = (box_iou(boxes, true_boxes) > HIT_IOU).double()
-    return [float(matched(overlaps(masks, truth)).mean()), float(matched(hits).mean()), *counts]
 
 
 class SubjectScores(FrameScores):
@@ -105,7 +29,7 @@ class SubjectScores(FrameScores):
     many were found as there are; ``subjects_found`` and ``subjects_there``, the mean numbers; ``average_precision``,
     COCO's at IoU 0.5, where every box counts, in all frames together; and ``clips``, all but the last by clip. The
     dict is empty when no frame was seen. A frame that was seen twice counts once, as in
-    :class:`callbacks.metrics.SegmentationScores`.
+    :class:`callbacks.scores.SegmentationScores`.
 
     Args:
         threshold: Mask values from here on count as subject.
@@ -114,7 +38,7 @@ class SubjectScores(FrameScores):
 
     full_state_update = False
     keys: list[Tensor]  # (N, 2) int64: clip, frame number
-    rows: list[Tensor]  # (N, 5) float64: MEASURES
+    rows: list[Tensor]  # (N, 5) float64: SUBJECT_MEASURES
     boxes: list[Tensor]  # (N, 2, SLOTS, 5) float32: ours and the true ones, corners in pixels, confidence; NaN for none
 
     def __init__(self, threshold: float = 0.5, **kwargs: Any) -> None:  # noqa: ANN401
@@ -129,7 +53,7 @@ class SubjectScores(FrameScores):
         """Forget all frames; leave empty tensors of the right shape, so that a process without frames can gather."""
         super().reset()
         self.keys = [torch.empty(0, 2, dtype=torch.int64, device=self.device)]
-        self.rows = [torch.empty(0, len(MEASURES), dtype=torch.float64, device=self.device)]
+        self.rows = [torch.empty(0, len(SUBJECT_MEASURES), dtype=torch.float64, device=self.device)]
         self.boxes = [torch.empty(0, 2, SLOTS, 5, device=self.device)]
 
     def update(
@@ -186,4 +110,4 @@ class SubjectScores(FrameScores):
 
 def _means(rows: NDArray[np.float64]) -> dict[str, float]:
     """Average measures (N, 5) over their first axis, each over what is known."""
-    return {name: mean_of_known(values) for name, values in zip(MEASURES, rows.T, strict=True)}
+    return {name: mean_of_known(values) for name, values in zip(SUBJECT_MEASURES, rows.T, strict=True)}
