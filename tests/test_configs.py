@@ -199,4 +199,4 @@ def test_stage_2_trains_two_steps_on_plates(
     without = [*fit_arguments(tmp_path / "other", "segment"), "--model.init_args.scene", "Plates"]
     without += ["--model.init_args.inpainter_ckpt", str(tmp_path / "inpaint" / "checkpoints" / "last.ckpt")]
     assert main(without) == 1
-    assert "set data.init_args.plates to static or temporal" in capsys.readouterr().err
+    assert "add --background static or temporal" in capsys.readouterr().err
