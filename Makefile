@@ -69,7 +69,8 @@ help: ## print this help
 	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis and videos"
 	@echo "  RESOLUTION=1080p|Full-Resolution|..., for davis (480p)     PRESET=static|ptz|handheld, for demo"
 	@echo "  STEPS=number or EPOCHS=number: how long to train"
-	@echo "  BACKGROUND=temporal|static|inpainting: stage 2 predicts the scene from the clip's other frames, or with the inpainter"
+	@echo "  BACKGROUND=inpainting|cues|temporal|static: stage 2 learns from the inpainter's scene (the paper), from targets that"
+	@echo "             motion and colours give (videos, davis), or from the scene that the clip's other frames show"
 	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7, each (a model for each clip) or a file (fig3)"
 	@echo "  PROCESSES=trials or clips at a time (1), for sweep and davis"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
@@ -119,7 +120,7 @@ train-seg: $(STAMP) ## stage 2: detector and segmenter, over the inpainter of th
 	@$(call fit,segment) --model.init_args.inpainter_ckpt $(call quoted,$(RUN)/inpaint/checkpoints/last.ckpt) $(ARGS)
 
 davis: DATA := davis
-davis: BACKGROUND := $(or $(BACKGROUND),temporal)
+davis: BACKGROUND := $(or $(BACKGROUND),cues)
 davis: $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
 	@$(PY) -m experiments sweep each --continue --run $(call quoted,$(RUN)) $(configs) --seed $(call quoted,$(SEED)) $(sweep_args)
 

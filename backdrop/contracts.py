@@ -33,6 +33,10 @@ class Batch(TypedDict):
         covered: Where the plate is known, (B, 1, H, W), bool; comes with ``plate``.
         evidence: How surely each pixel of the frame is not the scene, (B, 1, H, W), float32 in [0, 1]; comes with
             ``plate``.
+        motion: Probability of the subject by motion alone, (B, 1, H, W), float32 in [0, 1]; where the data module makes
+            targets, not in testing.
+        target: Where the subject is by all cues, (B, 1, H, W), float32 in [0, 1]; comes with ``motion``.
+        trust: How far to trust the target, (B, 1, H, W), float32 in [0, 1]; comes with ``motion``.
     """
 
     image: Tensor
@@ -45,6 +49,9 @@ class Batch(TypedDict):
     plate: NotRequired[Tensor]
     covered: NotRequired[Tensor]
     evidence: NotRequired[Tensor]
+    motion: NotRequired[Tensor]
+    target: NotRequired[Tensor]
+    trust: NotRequired[Tensor]
 
 
 class StepOutput(TypedDict, total=False):
@@ -92,6 +99,9 @@ _BATCH: dict[str, tuple[torch.dtype, Shape]] = {
     "plate": (torch.float32, ("B", 3, "H", "W")),
     "covered": (torch.bool, ("B", 1, "H", "W")),
     "evidence": (torch.float32, ("B", 1, "H", "W")),
+    "motion": (torch.float32, ("B", 1, "H", "W")),
+    "target": (torch.float32, ("B", 1, "H", "W")),
+    "trust": (torch.float32, ("B", 1, "H", "W")),
 }
 _OUTPUT: dict[str, Shape] = {
     "loss": (),
@@ -110,10 +120,14 @@ _TOGETHER = (
     ("image", "clip", "index"),
     ("mask", "annotated"),
     ("plate", "covered", "evidence"),
+    ("motion", "target", "trust"),
     ("subject_mask", "subject_box", "subject_confidence"),
 )
-_BANNED: dict[Stage, tuple[str, ...]] = {"train": ("mask", "objects", "box"), "val": (), "test": ("plate",)}
-_SHARES = ("image", "plate", "evidence", "mask", "subject_mask", "confidence", "subject_confidence", "probability")
+_BANNED: dict[Stage, tuple[str, ...]] = {"train": ("mask", "objects", "box"), "val": (), "test": ("plate", "target")}
+_SHARES = (
+    *("image", "plate", "evidence", "motion", "target", "trust"),
+    *("mask", "subject_mask", "confidence", "subject_confidence", "probability"),
+)
 _SLACK = 1e-3  # half precision may step over 1
 
 

@@ -23,7 +23,8 @@ from datamodules.clips.problems import Problem, counted
 from datamodules.clips.splits import SPLITS, Part, Split, Splits
 from datamodules.dataset import FrameDataset, frame_loader
 from datamodules.plates.evidence import EvidenceKind
-from datamodules.plates.kinds import PlateKind, plate_producer
+from datamodules.plates.kinds import PlateKind, plate_producer, target_producer
+from datamodules.plates.plate import EVIDENCE, PLATE
 from datamodules.sets.data_set import DataSet
 from datamodules.store.codecs import Codec
 from datamodules.store.entry import StoredClip
@@ -54,7 +55,8 @@ class FramesDataModule(pl.LightningDataModule):
     stays whole. The one exception are clips that the user has chosen for both, and a single recording: they train
     and are evaluated (:attr:`transductive`), which is said; ``held_out`` cuts such clips in time.
 
-    With ``plates``, training and validation batches bring ``plate``, ``covered`` and ``evidence`` (datamodules/plates).
+    With ``plates``, training and validation batches bring ``plate``, ``covered`` and ``evidence`` (datamodules/plates);
+    with ``targets`` they bring ``motion``, ``target`` and ``trust`` (datamodules/cues).
     Frames leave the loaders as bytes; :meth:`on_after_batch_transfer` makes numbers of them on the device.
 
     Every clip is decoded once, scaled to the working size by area averaging, and kept in the frame store
@@ -82,6 +84,7 @@ class FramesDataModule(pl.LightningDataModule):
             have a say) of one connected region in each frame, the one that stands out most; ``agreed`` of all that
             stands out, for several subjects; ``measured`` of that without the mean of pixels that are alike. See
             :class:`datamodules.plates.temporal.TemporalPlates`.
+        targets: Whether to make training targets too, once per clip: see :class:`datamodules.cues.targets.Targets`.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.
@@ -112,6 +115,7 @@ class FramesDataModule(pl.LightningDataModule):
         min_frames: int = 1,
         plates: PlateKind | None = None,
         plate_evidence: EvidenceKind = "appearance",
+        targets: bool = False,
         held_out: Measurement[float] = 0.0,
         evaluated_part: Measurement[Part] = "held_out",
         val_share: float = 0.1,
@@ -136,6 +140,7 @@ class FramesDataModule(pl.LightningDataModule):
         self.min_frames = min_frames
         self.plates = plates
         self.plate_evidence = plate_evidence
+        self.targets = targets
         self.held_out = held_out
         self.evaluated_part = evaluated_part
         self.val_share = val_share
@@ -156,7 +161,13 @@ class FramesDataModule(pl.LightningDataModule):
 
     def producers(self) -> list[Producer]:
         """What makes more planes of the frames to train and to validate on; each by its name is in the batches."""
-        return [] if self.plates is None else [plate_producer(self.plates, self.plate_evidence)]
+        plates = [] if self.plates is None else [plate_producer(self.plates, self.plate_evidence)]
+        return [*plates, *([target_producer()] if self.targets else [])]
+
+    def brings(self) -> frozenset[str]:
+        """Names of the planes in batches to train on, beside the frames."""
+        made = {plane.name for producer in self.producers() for plane in producer.planes}
+        return frozenset(made | {EVIDENCE.name} if PLATE.name in made else made)
 
     def prepare_data(self) -> None:
         """Decode into the store what is not there yet, on one process per machine.

@@ -2,5 +2,6 @@
 
 from lightning_modules.inpainting import InpaintingModule
 from lightning_modules.segmentation import SegmentationModule
+from lightning_modules.targets import Targets
 
-__all__ = ["InpaintingModule", "SegmentationModule"]
+__all__ = ["InpaintingModule", "SegmentationModule", "Targets"]

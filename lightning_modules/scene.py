@@ -103,7 +103,7 @@ class Scene(metaclass=ABCMeta):
             return View(Inpainting(self.growth), batch, inpainter)
         raise ValueError(
             f"the scene {type(self).__name__} needs {', '.join(self.needs)} of the data, which do not bring them: set "
-            "data.init_args.plates to static or temporal."
+            "data.init_args.plates to static or temporal, or data.init_args.targets to true."
         )
 
     def prepared(self, batch: Batch) -> Batch:
@@ -124,7 +124,7 @@ class Scene(metaclass=ABCMeta):
 
     def hole(self, view: View, box: Tensor) -> Tensor:
         """The grown box, (B, 1, H, W) in [0, 1], a constant."""
-        return box_mask(grow(box, self.growth), _size(view))
+        return box_mask(grow(box, self.growth), frame_size(view))
 
     @torch.no_grad()
     def background(self, view: View, box: Tensor) -> Tensor:
@@ -193,7 +193,7 @@ class Scene(metaclass=ABCMeta):
 
     def _coverage(self, view: View, box: Tensor) -> Tensor:
         """The share of each pixel in the grown box, (B, 1, H, W), with a gradient in the box."""
-        return box_coverage(grow(box, self.growth), _size(view))
+        return box_coverage(grow(box, self.growth), frame_size(view))
 
 
 @dataclass(frozen=True)
@@ -300,6 +300,6 @@ def nearest_plate(plate: Tensor, image: Tensor, radius: int = 1) -> Tensor:
     return best
 
 
-def _size(view: View) -> tuple[int, int]:
+def frame_size(view: View) -> tuple[int, int]:
     """(height, width) of the frames in pixels."""
     return view.image.shape[-2], view.image.shape[-1]

@@ -31,7 +31,8 @@ def test_every_config_belongs_to_a_composition() -> None:
     composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
     composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
     composed |= {CONFIGS / "background" / f"{name}.yaml" for name in BACKGROUNDS}
-    composed |= {CONFIGS / "objectives" / "paper.yaml", CONFIGS / "profiles" / "small" / "plates.yaml"}
+    composed |= {CONFIGS / "objectives" / "paper.yaml"}
+    composed |= {CONFIGS / "profiles" / "small" / f"{name}.yaml" for name in ("plates", "cues", "cues_inpaint")}
     composed |= {CONFIGS / name for name in ABLATIONS}
     assert set(CONFIGS.rglob("*.yaml")) == composed
     assert {"demo", "davis", "videos", "h36m", "ski", "handheld"} <= set(DATA)
@@ -187,16 +188,19 @@ def test_bf16_trains_on_the_cpu(tmp_path: Path, fit_arguments: Callable[..., lis
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)
-def test_stage_2_trains_two_steps_on_plates(
+def test_stage_2_trains_two_steps_on_what_the_data_make(
     background: str, tmp_path: Path, fit_arguments: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(fit_arguments(tmp_path, "inpaint")) == 0
-    with_plates = [*fit_arguments(tmp_path, "segment"), f"--background={background}"]
-    assert main(with_plates) == 0
+    assert main([*fit_arguments(tmp_path, "segment"), f"--background={background}"]) == 0
     saved = StageFolder(tmp_path / "segment").config()
-    assert saved["model"]["init_args"]["scene"]["class_path"] == "lightning_modules.scene.Evidence"  # of plates.yaml
-    assert saved["data"]["init_args"]["plates"] == background
+    scene, data = saved["model"]["init_args"]["scene"]["class_path"], saved["data"]["init_args"]
+    if background == "cues":
+        assert (scene, data["targets"], data["plates"]) == ("lightning_modules.Targets", True, None)
+    else:
+        assert scene == "lightning_modules.scene.Evidence"  # of plates.yaml
+        assert data["plates"] == background
     without = [*fit_arguments(tmp_path / "other", "segment"), "--model.init_args.scene", "Plates"]
     without += ["--model.init_args.inpainter_ckpt", str(tmp_path / "inpaint" / "checkpoints" / "last.ckpt")]
     assert main(without) == 1
-    assert "add --background static or temporal" in capsys.readouterr().err
+    assert "add --background cues or static or temporal" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The kinds of background plates that a data module can make."""
+"""What a data module can make of a clip: the kinds of background plates, and training targets."""
 
 from __future__ import annotations
 
@@ -20,3 +20,10 @@ def plate_producer(kind: PlateKind, evidence_kind: EvidenceKind = "appearance") 
         evidence_kind: See :class:`datamodules.plates.temporal.TemporalPlates`.
     """
     return StaticPlate() if kind == "static" else TemporalPlates(evidence_kind=evidence_kind)
+
+
+def target_producer() -> Producer:
+    """What makes the training targets of a clip; its minimum cut is a package that nothing else loads."""
+    from datamodules.cues.targets import Targets
+
+    return Targets()

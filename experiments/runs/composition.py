@@ -5,7 +5,8 @@
     base.yaml, STAGE.yaml                          --stage inpaint|segment
     data/NAME.yaml                                 --data NAME
     profiles/NAME/STAGE.yaml                       --profile NAME
-    background/NAME.yaml, profiles/../plates.yaml  --background NAME, of stage 2 and of the data
+    background/NAME.yaml                           --background NAME, of stage 2 and of the data
+    profiles/../NAME.yaml, or plates.yaml          likewise
     ablations/GROUP/NAME.yaml                      --ablation NAME, which may come again
     what the user gives with --config, then options
 
@@ -34,6 +35,8 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 KINDS: tuple[Kind, ...] = ("stage", "data", "profile", "background", "ablation")
 INPAINTING = "inpainting"
 """The background of the paper, which needs no config of its own."""
+CUES, RECORDINGS = "cues", ("videos",)
+"""The background of recordings that nobody has prepared, and the data that are such."""
 
 HELP = (
     "--stage inpaint|segment, --data NAME, --profile NAME, --background NAME and --ablation NAME (more than once) "
@@ -50,7 +53,9 @@ class Composition:
         stage: ``inpaint`` or ``segment``; None for the data alone.
         data: Data set.
         profile: Size profile.
-        background: What predicts the scene in stage 2: ``inpainting``, or the plates of the data.
+        background: What predicts the scene in stage 2: ``inpainting``, the plates of the data, or nothing where
+            targets take its place (``cues``). Without it recordings of one's own have ``cues``, where the profile is
+            made for them, and all others ``inpainting``.
         ablations: What is changed after the profile.
 
     Raises:
@@ -82,11 +87,22 @@ class Composition:
             found += [f"data/{self.data}.yaml"]
         if self.profile is not None:
             found += [f"profiles/{self.profile}/{stage}.yaml"]
-        if self.background not in (None, INPAINTING) and self.stage != "inpaint":
-            plates = f"profiles/{self.profile}/plates.yaml"
-            found += [f"background/{self.background}.yaml"]
-            found += [plates] if self.stage == "segment" and find(plates) else []
+        if self.scene != INPAINTING:
+            own = (f"profiles/{self.profile}/{name}.yaml" for name in (self.scene, "plates"))
+            of_stage_2 = [f"background/{self.scene}.yaml", *[file for file in own if find(file)][:1]]
+            found += of_stage_2 if self.stage != "inpaint" else self.inpaint_files()
         return found + [self._ablation(name) for name in self.ablations]
+
+    @property
+    def scene(self) -> str:
+        """The background that is meant."""
+        own = self.data in RECORDINGS and find(f"profiles/{self.profile}/{CUES}.yaml")
+        return self.background or (CUES if own else INPAINTING)
+
+    def inpaint_files(self) -> list[str]:
+        """What the background changes in stage 1, as a list of files."""
+        file = f"profiles/{self.profile}/{self.scene}_inpaint.yaml"
+        return [file] if find(file) else []
 
     def options(self) -> list[str]:
         """The words of the command line that stand for it."""

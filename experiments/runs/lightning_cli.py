@@ -102,9 +102,10 @@ class ExperimentCLI(LightningCLI):
         data, kind = build_data(config), import_class(config["model"]["class_path"])
         assert kind is not None and issubclass(kind, pl.LightningModule)
         scene = getattr(try_out(kind, config["model"].get("init_args") or {}), "scene", None)
-        if self.subcommand == "fit" and getattr(scene, "needs", ()) and getattr(data, "plates", None) is None:
+        lacks = [name for name in getattr(scene, "needs", ()) if name not in getattr(data, "brings", frozenset)()]
+        if self.subcommand == "fit" and lacks:
             raise RunError(
-                f"The scene {type(scene).__name__} needs background plates, which the data do not bring: add "
+                f"The scene {type(scene).__name__} needs {', '.join(lacks)}, which the data do not bring: add "
                 f"--background {' or '.join(name for name in names('background') if name != INPAINTING)}."
             )
 

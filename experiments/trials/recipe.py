@@ -15,6 +15,7 @@ import yaml
 
 from backdrop.errors import RunError
 from backdrop.files import write_text
+from experiments.runs.composition import INPAINTING, Composition
 from experiments.runs.settings import own_name
 
 RECORD = "trial.json"
@@ -73,7 +74,9 @@ class Recipe:
     def inpainter(self) -> Recipe:
         """What of it decides stage 1; trials that agree in it share their inpainter."""
         data = tuple(data_options(self.settings))
-        return replace(self, background="inpainting", settings=data, options=tuple(data_options(self.options)))
+        own = Composition("inpaint", self.data, self.profile, self.background).inpaint_files()
+        options, background = tuple(data_options(self.options)), self.background if own else INPAINTING
+        return replace(self, background=background, settings=data, options=options)
 
     def words(self) -> list[str]:
         """The options of ``trial`` that describe it."""

@@ -9,6 +9,7 @@ from lightning_modules.losses.reconstruction import (
     pixel_distance,
     squared_error,
 )
+from lightning_modules.losses.target_loss import target_loss
 
 __all__ = [
     "MaskPriorKind",
@@ -23,4 +24,5 @@ __all__ = [
     "mask_target",
     "pixel_distance",
     "squared_error",
+    "target_loss",
 ]

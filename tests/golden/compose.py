@@ -19,7 +19,7 @@ from experiments.runs.composition import CONFIGS
 from experiments.runs.settings import RunSettings  # noqa: F401  (for surface.py)
 
 PROFILES = sorted(path.parent.name for path in CONFIGS.glob("profiles/*/segment.yaml"))
-BACKGROUNDS = ["inpainting", *sorted(path.stem for path in CONFIGS.glob("background/*.yaml"))]
+BACKGROUNDS = ["inpainting", "static", "temporal"]
 _OF_THE_SMALL_PROFILE = ["profiles/small/prior_l2_weighted.yaml", "objectives/paper.yaml"]
 SIZES = {
     "inpaint": {"small": {}, "paper": {"channels": "[8,16,32,64]"}},
