@@ -21,6 +21,7 @@ from datamodules.clips.findings import Findings
 from datamodules.clips.planes import Producer
 from datamodules.clips.problems import Problem, counted
 from datamodules.clips.splits import SPLITS, Part, Split, Splits
+from datamodules.cues.trust import Trust
 from datamodules.dataset import FrameDataset, frame_loader
 from datamodules.plates.evidence import EvidenceKind
 from datamodules.plates.kinds import PlateKind, plate_producer, target_producer
@@ -244,6 +245,16 @@ class FramesDataModule(pl.LightningDataModule):
     def skipped(self) -> str:
         """What is left out or was noticed, in numbers, and where it is listed; empty where nothing was."""
         return self._report.skipped()
+
+    def trust(self) -> Trust | None:
+        """How far the targets of the frames to train on are to be trusted; None where there are none.
+
+        Raises:
+            RuntimeError: If :meth:`setup` has not been called for them.
+        """
+        if not self.targets:
+            return None
+        return Trust.of(self.dataset("train").means("trust"))
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, augmented frames; a short last batch is dropped unless it is the only one."""

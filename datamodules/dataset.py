@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import cv2
@@ -132,6 +132,20 @@ class FrameDataset(Dataset[Batch]):
         found: dict[str, Pixels] = {p.name: np.empty(p.shape(self.clips[0].size), np.uint8) for p in self.planes}
         self._read_into(clip_index, position, found)
         return found
+
+    def means(self, plane: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """The mean of a stored plane over each frame, clip by clip.
+
+        Args:
+            plane: Its name.
+
+        Yields:
+            Name of the clip, and the mean of each of its frames, (N,), in [0, 1].
+        """
+        for clip, positions, planes in zip(self.clips, self._positions, self._more, strict=True):
+            entry, rows = next((entry, rows) for entry, rows in planes if plane in {kept.name for kept in entry.planes})
+            values = [entry.read([int(rows[position])], plane).mean() / 255 for position in positions]
+            yield clip.name, np.asarray(values, np.float32)
 
     def __len__(self) -> int:
         """Number of frames."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +58,13 @@ def combine(runs: Mapping[str, Path], command: str) -> Results:
         settings=replace(first.settings, data_settings=None, checkpoint=None, checkpoint_sha256=None),
         versions=first.versions,
         labels_used=first.labels_used,
+        cues_agree=_mean([model.cues_agree for model in models.values()]),
         models=models,
     )
     return Results.of(metrics.results, made_by)
+
+
+def _mean(shares: Sequence[float | None]) -> float | None:
+    """Their mean; None where one is missing."""
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if known and len(known) == len(shares) else None

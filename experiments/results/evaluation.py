@@ -31,6 +31,7 @@ LABELS_USED = f"none in training; {BEST}"
 TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
 TUNED_SUBJECTS = "; how several subjects are told apart was chosen with labels of the demo's validation clips"
 TUNED_PLATES = " and, against plates, tried on eight DAVIS-2016 clips with their labels"
+TUNED_TARGETS = " and, on targets, tried on 21 DAVIS-2016 clips and nine others with their labels"
 
 
 class NothingToScore(RunError):
@@ -142,6 +143,7 @@ def evaluate(
         settings=Settings(**settings),
         versions=provenance.versions(),
         labels_used=LABELS_USED + _tuned(config) + (TUNED_SUBJECTS if variant.subjects > 1 else ""),
+        cues_agree=folder.cues_agree(),
         **seconds,
     )
     results = Results.of(metrics.results, made_by)
@@ -203,5 +205,5 @@ def _tuned(config: Mapping[str, Any]) -> str:
     """What labels the settings of a config were tuned with, in words."""
     if (config.get("run") or {}).get("profile") != "small":
         return ""
-    plates = ((config.get("data") or {}).get("init_args") or {}).get("plates")
-    return TUNED + (TUNED_PLATES if plates else "")
+    data = (config.get("data") or {}).get("init_args") or {}
+    return TUNED + (TUNED_PLATES if data.get("plates") else "") + (TUNED_TARGETS if data.get("targets") else "")

@@ -23,6 +23,8 @@ def show(path: Path, results: Results) -> None:
     print(f"best rows: {BEST}")
     if results.made_by.settings.transductive:
         print("transductive: the model was trained on the frames that are scored, never on their masks")
+    if results.made_by.cues_agree is not None:
+        print(f"without labels: the cues agree in {results.made_by.cues_agree:.0%} of the frames that were trained on")
     print(f"numbers: {path}")
 
 

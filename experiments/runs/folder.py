@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class StageFolder:
                     csv/metrics.csv              every logged number
                     wandb/                       the same for W&B
                     images/                      picture sheets
+                    trust.json                   how far the targets are to be trusted, where it has learnt from targets
 
     Attributes:
         path: The folder.
@@ -66,6 +68,24 @@ class StageFolder:
     def config_file(self) -> Path:
         """The merged config of the training."""
         return self.path / "config_fit.yaml"
+
+    @property
+    def trust_file(self) -> Path:
+        """How far the targets are to be trusted."""
+        return self.path / "trust.json"
+
+    def cues_agree(self) -> float | None:
+        """The share of the training's frames whose cues agree; None where it has not learnt from targets.
+
+        Raises:
+            RunError: If the file of it is damaged.
+        """
+        if not self.trust_file.is_file():
+            return None
+        try:
+            return float(json.loads(self.trust_file.read_text(encoding="utf-8"))["agree"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{self.trust_file} is damaged: delete it; only the trust in the masks is lost.") from error
 
     @property
     def checkpoints(self) -> Path:

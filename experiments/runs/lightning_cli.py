@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import sys
@@ -21,7 +22,7 @@ import lightning_modules  # noqa: F401
 from backdrop.errors import NothingToDo, RunError, Terminated, warn
 from backdrop.files import sha256, write_text
 from backdrop.settings import import_class
-from datamodules import load_all
+from datamodules import FramesDataModule, load_all
 from experiments.runs import provenance
 from experiments.runs.composition import HELP, INPAINTING, compose, names
 from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
@@ -236,6 +237,14 @@ class ExperimentCLI(LightningCLI):
             _finish_wandb()
             remove_empty(self.absent)
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
+        self._say_trust()
+
+    def _say_trust(self) -> None:
+        """Write down and say how far the targets of stage 2 are to be trusted, where it has learnt from targets."""
+        trust = self.datamodule.trust() if isinstance(self.datamodule, FramesDataModule) else None
+        if trust is not None and self.trainer.is_global_zero:
+            write_text(self.folder.trust_file, json.dumps(trust.values(), indent=1) + "\n")
+            self._say(f"{self.stage_config.run.stage}: {trust.sentence()}")
 
     def _how_to_go_on(self) -> str:
         """What to do after an interruption; nothing where the same command would begin anew."""

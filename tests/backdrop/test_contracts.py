@@ -24,6 +24,7 @@ def batch(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
         "plate": torch.rand(2, 3, 4, 6),
         "covered": torch.ones(2, 1, 4, 6, dtype=torch.bool),
         "evidence": torch.rand(2, 1, 4, 6),
+        **{name: torch.rand(2, 1, 4, 6) for name in ("motion", "target", "trust")},
     }
     return {key: value for key, value in {**whole, **changes}.items() if value is not None}
 
@@ -54,7 +55,8 @@ def test_a_whole_batch_and_a_whole_output_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "without"), [("train", "mask annotated objects box"), ("test", "plate covered evidence")]
+    ("stage", "without"),
+    [("train", "mask annotated objects box"), ("test", "plate covered evidence target motion trust")],
 )
 def test_a_stage_knows_what_it_must_not_bring(stage: Stage, without: str) -> None:
     first = without.split()[0]

@@ -1,0 +1,60 @@
+"""How far the targets of some clips are to be trusted, without a label: where the cues agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+AGREE = 0.5
+"""Least trust of a frame whose cues agree: the overlap of what moves with the target (intersection over union)."""
+
+_DOUBTFUL, _LITTLE = 0.6, 0.3  # shares of the frames
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Trust in the targets of a training.
+
+    Attributes:
+        frames: How many frames were trained on.
+        agree: Share of them, in [0, 1], whose cues agree, that is whose trust is at least :data:`AGREE`.
+        clips: The same share by clip.
+    """
+
+    frames: int
+    agree: float
+    clips: dict[str, float]
+
+    @classmethod
+    def of(cls, clips: Iterable[tuple[str, NDArray[np.floating]]]) -> Trust:
+        """Count them.
+
+        Args:
+            clips: Name and the trust of each frame, (N,), in [0, 1]; at least one frame in all.
+
+        Returns:
+            The trust.
+        """
+        found = {name: values for name, values in clips if len(values)}
+        every = np.concatenate(list(found.values()))
+        return cls(len(every), _share(every), {name: round(_share(values), 4) for name, values in found.items()})
+
+    def sentence(self) -> str:
+        """What it means, in words."""
+        share = f"What moves and what was cut out agree in {self.agree:.0%} of {self.frames} frames"
+        if self.agree >= _DOUBTFUL:
+            return f"{share}: the masks should be good."
+        if self.agree >= _LITTLE:
+            return f"{share}: look at the masks before you use them."
+        return f"{share}: the masks are probably wrong; the README lists the footage on which this method fails."
+
+    def values(self) -> dict[str, object]:
+        """Plain values, for a file."""
+        return asdict(self)
+
+
+def _share(trust: NDArray[np.floating]) -> float:
+    return float((trust >= AGREE).mean())
