@@ -27,6 +27,7 @@ COMMANDS = {
     "prepare": "experiments.commands.prepare:prepare",
     "inspect": "experiments.commands.inspect:inspect",
     "evaluate": "experiments.commands.evaluate:evaluate",
+    "targets": "experiments.commands.targets:targets",
     "baselines": "experiments.commands.baselines:baselines",
     "sweep": "experiments.commands.sweep:sweep",
     "trial": "experiments.commands.trial:trial",

@@ -25,7 +25,6 @@ T = TypeVar("T")
 MOTION, TARGET, TRUST = StoredPlane("motion"), StoredPlane("target"), StoredPlane("trust")
 """255 times the probability of the subject by motion alone; by all cues; and how far to trust the latter."""
 
-_COLOUR = 1.2  # factor of the colours' log-odds
 _LEAST_TRUST = 0.05
 _WINDOW, _OVERLAP = 32, 8  # frames that are cut as one graph, and how many of them the next graph has too
 
@@ -39,6 +38,8 @@ class Target(NamedTuple):
         motion: Log-odds of the subject by motion alone, (h, w) of the grid.
         mask: Where the subject is, bool, (h, w).
         trust: How far to trust the mask, in [0.05, 1]: its overlap with what moves (intersection over union).
+        steps: What each step on the way would call the subject, bool, (h, w), by name, in their order; the last one is
+            the mask.
     """
 
     position: int
@@ -46,6 +47,7 @@ class Target(NamedTuple):
     motion: Plane
     mask: NDArray[np.bool_]
     trust: float
+    steps: Mapping[str, NDArray[np.bool_]]
 
 
 class _Read(NamedTuple):
@@ -72,11 +74,13 @@ class Targets:
 
     Attributes:
         height: Of the working frame in pixels; what is found has half of it.
+        colour: Factor of the colours' log-odds.
     """
 
     planes: ClassVar[tuple[StoredPlane, ...]] = (MOTION, TARGET, TRUST)
     task: ClassVar[str] = "Making training targets (once)"
     height: int = 240
+    colour: float = 1.2
 
     def kept(self, clip: Clip) -> Clip:
         """A target for every frame that the clip keeps."""
@@ -106,7 +110,7 @@ class Targets:
     def identity(self, source: FrameSource) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from source.identity()
-        yield f"targets {self.height} {_COLOUR} {_LEAST_TRUST} {_WINDOW} {_OVERLAP}"
+        yield f"targets {self.height} {self.colour} {_LEAST_TRUST} {_WINDOW} {_OVERLAP}"
         yield from (flow.SETTINGS, camera.SETTINGS, motion.SETTINGS, colour.SETTINGS, cut.SETTINGS)
 
     def targets(self, source: FrameSource, broken: Broken | None = None) -> Iterator[Target]:
@@ -125,9 +129,15 @@ class Targets:
         size = WorkingSize.of(source.original_size(), self.height)
         moving = _moving(_read(source, size, broken), size)
         coloured = colour_log_odds(((frame, Coloured(frame.frame.lab, frame.log_odds)) for frame in moving), REACH)
-        for found, mask in cut_in_windows((frame, _cuttable(frame, odds)) for frame, odds in coloured):
-            trust = max(_LEAST_TRUST, overlap(mask, found.motion.strength > LEVEL)) if mask.any() else _LEAST_TRUST
-            yield Target(found.frame.position, found.frame.frame_number, found.log_odds, mask, trust)
+        joined = ((frame, self._cuttable(frame, odds)) for frame, odds in coloured)
+        for (found, frame), mask in cut_in_windows(((item, frame), frame) for item, frame in joined):
+            moves = found.motion.strength > LEVEL
+            trust = max(_LEAST_TRUST, overlap(mask, moves)) if mask.any() else _LEAST_TRUST
+            steps = {"motion": moves, "colours": frame.log_odds > 0, "cut": mask}
+            yield Target(found.frame.position, found.frame.frame_number, found.log_odds, mask, trust, steps)
+
+    def _cuttable(self, frame: _Moving, colour_odds: Plane) -> Cuttable:
+        return Cuttable(frame.frame.lab, frame.log_odds + np.float32(self.colour) * colour_odds, frame.to_next)
 
 
 def cut_in_windows(
@@ -189,10 +199,6 @@ def _moving(frames: Iterable[_Read], size: WorkingSize) -> Iterator[_Moving]:
         found = motion.motion(flows) if flows else Motion(np.zeros(size.grid, np.float32), 1.0)
         to_next = flows[1] * to_cells if 1 in flows else None
         yield _Moving(window[at], found, motion_log_odds(found.strength), to_next)
-
-
-def _cuttable(frame: _Moving, colour_odds: Plane) -> Cuttable:
-    return Cuttable(frame.frame.lab, frame.log_odds + np.float32(_COLOUR) * colour_odds, frame.to_next)
 
 
 def _cut(held: list[tuple[T, Cuttable]], first: int, end: int) -> Iterator[tuple[T, NDArray[np.bool_]]]:

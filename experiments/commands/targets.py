@@ -1,0 +1,178 @@
+"""``targets``: how good the training targets of annotated clips are, and what their constants are worth."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+
+from backdrop.errors import RunError, UsageError
+from backdrop.files import write_text
+from backdrop.progress import progress
+from callbacks.measures.pixels import pixel_scores
+from datamodules import FramesDataModule
+from datamodules.clips.clip import Clip
+from datamodules.cues.targets import Targets
+from datamodules.dataset import FrameDataset
+from experiments.results.cross_validation import leave_group_out
+from experiments.results.table import Row, Table, columns, mean, number, row
+from experiments.results.writers import terminal
+from experiments.signatures import Data
+
+TRUST, SECONDS = "trust", "processor s a frame"
+Numbers = dict[str, float]
+"""J by step, mean trust and processor seconds a frame."""
+
+
+def targets(
+    folder: Path, data: Data[LightningDataModule], vary: list[str] = [], groups: int = 3  # noqa: B006
+) -> None:
+    """Measure the training targets of the test clips against their masks, which the targets do not see.
+
+    What is done is kept in FOLDER/targets.json: the same call goes on from there.
+
+    Args:
+        folder: Folder of the numbers.
+        data: Built from the options of fit.
+        vary: Other values of the constants, NAME=VALUE,VALUE each: every value is measured on all clips with the other
+            constants as they are, and the table says what the choice is worth on clips that were left out of it.
+        groups: Into how many groups the clips are dealt for that.
+
+    Raises:
+        RunError: If the data module is none of ours, or a clip has no masks.
+        UsageError: If there is no such constant, or a value does not fit.
+    """
+    settings = {"default": Targets(), **varied(vary)}
+    if not isinstance(data, FramesDataModule):
+        raise RunError(f"{type(data).__name__} is no FramesDataModule: targets are made of those only.")
+    data.setup("test")
+    dataset = data.dataset("test")
+    if dataset.masks is None:
+        raise RunError(f"The test clips of {type(data).__name__} have no masks: nothing to measure.")
+    clips = {clip.name: clip for clip in data.listed_clips("test")}
+    file = folder / "targets.json"
+    found: dict[str, dict[str, Numbers]] = _read(file)
+    todo = [(name, at) for name in settings for at in range(len(dataset.clips))]
+    with progress(len(todo), "Measuring the targets of clips") as tick:
+        for name, at in todo:
+            clip, done = dataset.clips[at].name, found.setdefault(_key(settings[name]), {})
+            if clip not in done:
+                done[clip] = measure(settings[name], clips[clip], dataset, at)
+                write_text(file, json.dumps(found, indent=1) + "\n")
+            tick()
+    scores = {name: {clip: found[_key(one)][clip] for clip in dataset.clip_names} for name, one in settings.items()}
+    terminal(clip_table(scores["default"]))
+    if len(settings) > 1:
+        terminal(*sensitivity(scores, groups))
+    print(f"numbers: {file}")
+
+
+def varied(words: Sequence[str]) -> dict[str, Targets]:
+    """The settings that ``--vary`` names, by NAME=VALUE.
+
+    Args:
+        words: NAME=VALUE,VALUE each.
+
+    Raises:
+        UsageError: If there is no such constant, or a value does not fit.
+    """
+    kinds = {field.name: type(getattr(Targets(), field.name)) for field in fields(Targets)}
+    found = {}
+    for word in words:
+        name, _, values = word.partition("=")
+        if name not in kinds or not values:
+            raise UsageError(f"--vary {word}: give NAME=VALUE,VALUE, where NAME is one of {', '.join(kinds)}")
+        for value in values.split(","):
+            try:
+                changed: dict[str, Any] = {name: kinds[name](value)}
+                found[f"{name}={value}"] = replace(Targets(), **changed)
+            except ValueError as error:
+                raise UsageError(f"--vary {word}: {value} is no value of {name}: {error}") from error
+    return found
+
+
+def measure(maker: Targets, clip: Clip, dataset: FrameDataset, clip_index: int) -> Numbers:
+    """Mean J of each step over the annotated frames of a clip, their mean trust, and the cost.
+
+    Args:
+        maker: Makes the targets.
+        clip: The clip.
+        dataset: Holds its masks.
+        clip_index: Its position there.
+    """
+    assert dataset.masks is not None
+    masks, entry = dataset.masks[clip_index], dataset.clips[clip_index]
+    positions = {int(number): at for at, number in enumerate(entry.frame_numbers) if masks.annotated[at]}
+    started, count, shares, trust = time.process_time(), 0, dict[str, list[float]](), list[float]()
+    for target in maker.targets(clip.source, broken=lambda *_: None):
+        count += 1
+        if target.frame_number in positions:
+            truth = masks[positions[target.frame_number]]
+            trust.append(target.trust)
+            for step, mask in target.steps.items():
+                shares.setdefault(step, []).append(_j(mask, truth))
+    seconds = (time.process_time() - started) / max(count, 1)
+    return {**{step: fmean(values) for step, values in shares.items()}, TRUST: fmean(trust), SECONDS: seconds}
+
+
+def clip_table(clips: dict[str, Numbers]) -> Table:
+    """J of each step, clip by clip, and the mean over them."""
+    steps = list(next(iter(clips.values())))
+    rows: list[Row] = [row(clip, *(number(numbers[step]) for step in steps)) for clip, numbers in clips.items()]
+    means = [number(fmean(numbers[step] for numbers in clips.values())) for step in steps]
+    rows.append(row("mean", *means, rule=True, look="total"))
+    return Table("targets: J of each step", columns("clip", *steps), tuple(rows))
+
+
+def sensitivity(scores: dict[str, dict[str, Numbers]], groups: int) -> Iterable[Table]:
+    """The mean J of every value of a constant, and what choosing among them is worth on clips left out."""
+    final = [step for step in next(iter(scores["default"].values())) if step not in (TRUST, SECONDS)][-1]
+    of = {name: {clip: numbers[final] for clip, numbers in clips.items()} for name, clips in scores.items()}
+    values = [row(name, mean(list(clips.values()))) for name, clips in of.items()]
+    yield Table("constants: mean J of the targets over clips ± deviation", columns("constant", "J"), tuple(values))
+    names = dict.fromkeys(name.partition("=")[0] for name in of if name != "default")
+    rows = []
+    for name in ["all of these", *names]:
+        among = {one: of[one] for one in of if one == "default" or name in ("all of these", one.partition("=")[0])}
+        left = leave_group_out(among, groups)
+        spread = stdev(left.means)
+        rows.append(row(name, left.best, number(left.tuned), number(left.left_out, spread), ", ".join(left.chosen)))
+    yield Table(
+        f"leave-group-out, {groups} groups of clips ± deviation of the groups",
+        columns("chosen among", "best", "tuned J", "left-out J", "chosen by the others"),
+        tuple(rows),
+    )
+
+
+def _j(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """J of a mask of another size."""
+    scaled = cv2.resize(mask.astype(np.float32), truth.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    counts = [torch.tensor([[int(area.sum())]]) for area in (scaled & truth, scaled, truth)]
+    return float(pixel_scores(*counts)[0, 3, 0])
+
+
+def _key(maker: Targets) -> str:
+    return json.dumps({field.name: getattr(maker, field.name) for field in fields(Targets)}, sort_keys=True)
+
+
+def _read(file: Path) -> dict[str, dict[str, Numbers]]:
+    """What was measured before."""
+    try:
+        found: dict[str, dict[str, Numbers]] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise RunError(f"{file} is damaged ({error}): delete it, and the clips are measured again.") from error
+    print(f"{file}: going on from what was measured before", file=sys.stderr)
+    return found

@@ -1,0 +1,50 @@
+"""``targets``: the numbers of a footage whose answer is known, and a measurement that is gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backdrop.errors import UsageError
+from datamodules.cues.targets import Targets
+from experiments.cli import main
+from experiments.commands.targets import varied
+
+DEMO = ["--data=demo", "--profile=small", "--data.init_args.test_clips=2", "--data.init_args.frames_per_clip=14"]
+
+
+def test_constants_are_varied_one_at_a_time() -> None:
+    found = varied(["colour=0.6,2", "height=180"])
+    assert found == {
+        "colour=0.6": Targets(colour=0.6), "colour=2": Targets(colour=2.0), "height=180": Targets(height=180)
+    }  # fmt: skip
+    with pytest.raises(UsageError, match="NAME is one of height, colour"):
+        varied(["size=3"])
+    with pytest.raises(UsageError, match="blue is no value of colour"):
+        varied(["colour=blue"])
+
+
+def test_targets_are_measured_step_by_step_and_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["targets", str(tmp_path), "--vary", "height=160", "--groups=2", *DEMO]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "leave-group-out, 2 groups" in shown and "height=160" in shown
+    file = tmp_path / "targets.json"
+    found = json.loads(file.read_text())
+    assert len(found) == 2  # settings
+    for clips in found.values():
+        assert len(clips) == 2
+        for numbers in clips.values():
+            assert list(numbers)[:3] == ["motion", "colours", "cut"]
+            assert 0.3 < numbers["cut"] <= 1 and 0.05 <= numbers["trust"] <= 1 and numbers["processor s a frame"] > 0
+    first = next(iter(found))
+    clip = next(iter(found[first]))
+    found[first][clip]["cut"] = 0.125
+    file.write_text(json.dumps(found))
+    assert main(words) == 0  # nothing is measured again
+    assert "0.125" in capsys.readouterr().out
+    file.write_text("{")
+    assert main(words) == 1
+    assert "targets.json is damaged" in capsys.readouterr().err
