@@ -38,6 +38,7 @@ COMMANDS = {
     "estimators": "experiments.benchmarks.estimators:estimators",
     "flops": "experiments.benchmarks.flops:flops",
     "benchmark": "experiments.benchmarks.benchmark:benchmark",
+    "target-cost": "experiments.benchmarks.target_cost:target_cost",
     "gpu-check": "experiments.benchmarks.gpu_check:gpu_check",
 }
 """Each command's function, ``module:name``."""

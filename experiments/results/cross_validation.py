@@ -69,7 +69,7 @@ def leave_group_out(scores: Scores, count: int) -> LeftOut:
         raise ValueError("cross-validation needs scores of at least one setting, all of the same clips.")
     clips = sorted(next(iter(scores.values())))
     best = _best(scores, clips)
-    chosen, means, left_out = [], [], {}
+    chosen, means, left_out = list[str](), list[float](), dict[str, float]()
     for group in groups_of(clips, count):
         setting = _best(scores, [clip for clip in clips if clip not in group])
         chosen.append(setting)
