@@ -39,6 +39,7 @@ def apply(
     checkpoint: Literal["last", "best"] = "last",
     soft: bool = False,
     subjects: int = 1,
+    refine: bool = False,
 ) -> int:
     """Apply a trained run to an image, a folder of images or a video.
 
@@ -51,6 +52,7 @@ def apply(
         checkpoint: ``last`` or ``best``.
         soft: Write masks as grey values (0 to 255) instead of 0 and 255.
         subjects: Most subjects to find in a frame.
+        refine: Cut the border of each mask again at the frame's own size.
 
     Returns:
         Number of frames; those that cannot be read are left out, and a warning says which.
@@ -61,11 +63,13 @@ def apply(
     """
     if not 0 < threshold < 1:
         raise RunError(f"The threshold is {threshold}, expected a number between 0 and 1.")
+    if refine and soft:
+        raise RunError("A refined mask has no grey values: give --refine or --soft, not both.")
     folder = segment_folder(run)
     frames = open_input(source)
     size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    predictor = Predictor(load_model(folder, checkpoint, subjects), size, device)
+    predictor = Predictor(load_model(folder, checkpoint, subjects), size, device, threshold if refine else None)
     rate = None if isinstance(frames, ImageFrames) else video_rate(source)
     left_out: dict[int, str] = {}
     with replacing(output) as part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from backdrop.boxes import to_corners
+from datamodules.cues.refine import refine
 from datamodules.readers import resize
 
 Pixels = NDArray[np.uint8]
@@ -42,10 +43,19 @@ class Predictor:
         model: The segmentation model.
         working_size: (height, width) in pixels of the images that it was trained on.
         device: Where to compute.
+        refine_at: Cut the border of each mask again at the frame's own size, where the mask is at least this; the masks
+            are then 0 or 1. None leaves them as they are.
     """
 
-    def __init__(self, model: pl.LightningModule, working_size: tuple[int, int], device: torch.device) -> None:
+    def __init__(
+        self,
+        model: pl.LightningModule,
+        working_size: tuple[int, int],
+        device: torch.device,
+        refine_at: float | None = None,
+    ) -> None:
         self.model, self.working_size, self.device = model.to(device).eval(), working_size, device
+        self.refine_at = refine_at
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[Pixels]) -> list[list[Found]]:
@@ -66,11 +76,18 @@ class Predictor:
             masks, boxes, confidences = output["mask"], output["box"][:, None], output["confidence"][:, None]
         return [
             [
-                _at_full_size(masks[i, n, None], boxes[i, n], float(confidences[i, n]), image.shape[:2])
+                self._found(masks[i, n], boxes[i, n], float(confidences[i, n]), image)
                 for n in confidences[i].nonzero().flatten().tolist()
             ]
             for i, image in enumerate(images)
         ]
+
+    def _found(self, mask: Tensor, box: Tensor, confidence: float, image: Pixels) -> Found:
+        """One subject of an image (H, W, 3), from its mask (h, w) and box (4,)."""
+        found = _at_full_size(mask[None], box, confidence, image.shape[:2])
+        if self.refine_at is None:
+            return found
+        return replace(found, mask=refine(image, (mask.float() >= self.refine_at).cpu().numpy()).astype(np.float32))
 
 
 def union(found: Sequence[Found]) -> NDArray[np.float32]:

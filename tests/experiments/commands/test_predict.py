@@ -10,9 +10,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from datamodules.readers import resize
 from experiments.cli import main
 from experiments.prediction import apply
 from experiments.prediction.overlays import draw, video_writer
@@ -330,3 +332,22 @@ def test_a_failed_video_leaves_nothing(tmp_path: Path) -> None:
         write(np.zeros((32, 32, 3), dtype=np.uint8))
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_refined_masks_are_of_the_frames_size_with_a_border_that_moved(tmp_path: Path) -> None:
+    """A predictor whose coarse mask is a pixel off: cut again at full size it follows the disc of the picture."""
+    y, x = np.mgrid[:96, :128]
+    disc = (y - 48) ** 2 + (x - 64) ** 2 < 26**2
+    image = np.where(disc[..., None], (220, 40, 40), (40, 120, 60)).astype(np.uint8)
+    coarse = torch.from_numpy(resize((np.roll(disc, 3, axis=1) * 255).astype(np.uint8), (48, 64)))[None, None] / 255
+
+    class Fixed(pl.LightningModule):
+        def predict_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:
+            return {"mask": coarse, "box": torch.tensor([[0.0, 0.0, 0.5, 0.5]]), "confidence": torch.ones(1)}
+
+    def error(refine_at: float | None) -> int:
+        ((found,),) = Predictor(Fixed(), (48, 64), torch.device("cpu"), refine_at)([image])
+        assert found.mask.shape == (96, 128) and found.box == (32.0, 24.0, 96.0, 72.0)
+        return int(((found.mask >= 0.5) != disc).sum())
+
+    assert error(0.5) < error(None) / 5
