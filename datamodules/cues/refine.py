@@ -50,7 +50,7 @@ def refine(image: Pixels, mask: NDArray[np.bool_], band: Band = NARROW) -> NDArr
     """
     height, width = image.shape[:2]
     soft = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    coarse = soft > 0.5
+    coarse: NDArray[np.bool_] = np.asarray(soft > 0.5, dtype=bool)
     if coarse.all() or not coarse.any():
         return coarse
     reach = band.width * height / mask.shape[0]
