@@ -86,6 +86,8 @@ class FramesDataModule(pl.LightningDataModule):
             stands out, for several subjects; ``measured`` of that without the mean of pixels that are alike. See
             :class:`datamodules.plates.temporal.TemporalPlates`.
         targets: Whether to make training targets too, once per clip: see :class:`datamodules.cues.targets.Targets`.
+        target_features: Network whose features help to make targets: a VGG or ResNet of torchvision by name, with its
+            ImageNet weights; ``none``; or ``auto``: vgg16 where its weights are on this machine, else none.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.
@@ -117,6 +119,7 @@ class FramesDataModule(pl.LightningDataModule):
         plates: PlateKind | None = None,
         plate_evidence: EvidenceKind = "appearance",
         targets: bool = False,
+        target_features: str = "auto",
         held_out: Measurement[float] = 0.0,
         evaluated_part: Measurement[Part] = "held_out",
         val_share: float = 0.1,
@@ -142,6 +145,7 @@ class FramesDataModule(pl.LightningDataModule):
         self.plates = plates
         self.plate_evidence = plate_evidence
         self.targets = targets
+        self.target_features = target_features
         self.held_out = held_out
         self.evaluated_part = evaluated_part
         self.val_share = val_share
@@ -163,7 +167,7 @@ class FramesDataModule(pl.LightningDataModule):
     def producers(self) -> list[Producer]:
         """What makes more planes of the frames to train and to validate on; each by its name is in the batches."""
         plates = [] if self.plates is None else [plate_producer(self.plates, self.plate_evidence)]
-        return [*plates, *([target_producer()] if self.targets else [])]
+        return [*plates, *([target_producer(self.target_features)] if self.targets else [])]
 
     def brings(self) -> frozenset[str]:
         """Names of the planes in batches to train on, beside the frames."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,10 @@ from ortools.graph.python import max_flow
 
 from datamodules.cues.flow import Flow
 from datamodules.cues.motion import Plane
+from datamodules.plates.windows import chunks
 from datamodules.readers import Pixels
+
+T = TypeVar("T")
 
 Links = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 """Pairs of nodes (from, to) and what it costs to part each."""
@@ -19,9 +23,10 @@ Links = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 _SPACE, _FLOOR, _CONTRAST = 8.0, 0.05, 0.6
 _TIME, _TIME_CONTRAST = 4.0, 450.0
 _UNIT = 1000  # capacities are whole numbers
+_WINDOW, _OVERLAP = 32, 8  # frames that are cut as one graph, and how many of them the next graph has too
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
-SETTINGS = f"cut {_SPACE} {_FLOOR} {_CONTRAST} {_TIME} {_TIME_CONTRAST} {_UNIT}"
+SETTINGS = f"cut {_SPACE} {_FLOOR} {_CONTRAST} {_TIME} {_TIME_CONTRAST} {_UNIT} {_WINDOW} {_OVERLAP}"
 """Part of the identity of what is stored."""
 
 
@@ -62,6 +67,24 @@ def cut(frames: list[Cuttable]) -> NDArray[np.bool_]:
     tails, heads, costs = (np.concatenate(parts) for parts in zip(*links, strict=True))
     odds = np.stack([frame.log_odds for frame in frames]).ravel()
     return minimum_cut(odds, (tails, heads, costs)).reshape(count, height, width)
+
+
+def cut_in_windows(
+    frames: Iterable[tuple[T, Cuttable]], window: int = _WINDOW, shared: int = _OVERLAP
+) -> Iterator[tuple[T, NDArray[np.bool_]]]:
+    """Cut a clip of any length.
+
+    Args:
+        frames: In order: anything, and the frame.
+        window: How many frames are cut as one graph.
+        shared: How many of them the next graph has too, even; the first half keeps the labels of the first graph.
+
+    Yields:
+        What was given, and where the subject is, bool, (h, w). A clip of up to ``window`` frames is cut as a whole.
+    """
+    for held, own in chunks(frames, window, shared):
+        masks = cut([frame for _, frame in held])
+        yield from zip((item for item, _ in held[own]), masks[own], strict=True)
 
 
 def minimum_cut(log_odds: NDArray[np.float32], links: Links) -> NDArray[np.bool_]:

@@ -1,10 +1,10 @@
-"""Training targets of a clip without labels: motion, colours, one cut; in constant memory (beyond the paper)."""
+"""Training targets of a clip without labels, made of all cues, in constant memory (beyond the paper)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,21 +12,19 @@ from numpy.typing import NDArray
 
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Plane as StoredPlane
-from datamodules.cues import camera, colour, cut, flow, motion
-from datamodules.cues.colour import REACH, Coloured, colour_log_odds
-from datamodules.cues.cut import Cuttable
-from datamodules.cues.flow import OFFSETS, Flow, WorkingSize, flows_around
-from datamodules.cues.motion import LEVEL, Motion, Plane, motion_log_odds
-from datamodules.plates.windows import windows
+from datamodules.cues import camera, colour, cut, discriminant, features, flow, fusion, motion
+from datamodules.cues.features import AUTO, chosen
+from datamodules.cues.flow import OFFSETS, WorkingSize, flows_around
+from datamodules.cues.fusion import Fusion, Seen
+from datamodules.cues.motion import Motion, Plane, motion_log_odds
+from datamodules.plates.windows import chunks, windows
 from datamodules.readers import Broken, FrameSource, Keep, Pixels
-
-T = TypeVar("T")
 
 MOTION, TARGET, TRUST = StoredPlane("motion"), StoredPlane("target"), StoredPlane("trust")
 """255 times the probability of the subject by motion alone; by all cues; and how far to trust the latter."""
 
 _LEAST_TRUST = 0.05
-_WINDOW, _OVERLAP = 32, 8  # frames that are cut as one graph, and how many of them the next graph has too
+_TOGETHER, _SHARED = 128, 16  # frames that are looked at as one, and how many of them the next piece has too
 
 
 class Target(NamedTuple):
@@ -38,8 +36,7 @@ class Target(NamedTuple):
         motion: Log-odds of the subject by motion alone, (h, w) of the grid.
         mask: Where the subject is, bool, (h, w).
         trust: How far to trust the mask, in [0.05, 1]: its overlap with what moves (intersection over union).
-        steps: What each step on the way would call the subject, bool, (h, w), by name, in their order; the last one is
-            the mask.
+        steps: See :class:`datamodules.cues.fusion.Fused`.
     """
 
     position: int
@@ -53,34 +50,38 @@ class Target(NamedTuple):
 class _Read(NamedTuple):
     position: int
     frame_number: int
-    grey: Pixels  # working frame
+    image: Pixels  # working frame
+    grey: Pixels  # likewise
     lab: Pixels  # grid
 
 
 class _Moving(NamedTuple):
     frame: _Read
-    motion: Motion
-    log_odds: Plane
-    to_next: Flow | None  # in cells of the grid
+    seen: Seen
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Makes targets of a clip from motion, colours and a cut through space and time, frame by frame.
+    """Makes targets of a clip from motion, colours, features and a cut through space and time.
 
-    Flow leads to the frames up to six before and after; the colours are those of 24 frames before and after; the cut
-    joins 32 frames, and neighbouring cuts share 8, of which each keeps the half on its side. So some 90 frames at half
-    the working size are in memory, however long the clip is.
+    Flow leads to the frames up to six before and after. Up to 128 frames are then looked at as one; of a longer clip,
+    pieces of 128 frames share 16, of which each keeps the half on its side. So the memory does not grow with the clip.
 
     Attributes:
         height: Of the working frame in pixels; what is found has half of it.
+        features: Network that gives the features, see :func:`datamodules.cues.features.chosen`.
         colour: Factor of the colours' log-odds.
+        rounds: How often the features are learnt.
+        prior: See :class:`datamodules.cues.fusion.Fusion`.
     """
 
     planes: ClassVar[tuple[StoredPlane, ...]] = (MOTION, TARGET, TRUST)
     task: ClassVar[str] = "Making training targets (once)"
     height: int = 240
-    colour: float = 1.2
+    features: str = AUTO
+    colour: float = Fusion.colour
+    rounds: int = Fusion.rounds
+    prior: float = Fusion.prior
 
     def kept(self, clip: Clip) -> Clip:
         """A target for every frame that the clip keeps."""
@@ -110,8 +111,15 @@ class Targets:
     def identity(self, source: FrameSource) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from source.identity()
-        yield f"targets {self.height} {self.colour} {_LEAST_TRUST} {_WINDOW} {_OVERLAP}"
+        backbone = chosen(self.features)
+        yield f"targets {self.height} {self.fusion} {backbone} {_LEAST_TRUST} {_TOGETHER} {_SHARED}"
         yield from (flow.SETTINGS, camera.SETTINGS, motion.SETTINGS, colour.SETTINGS, cut.SETTINGS)
+        yield from (features.SETTINGS, discriminant.SETTINGS, fusion.SETTINGS) if backbone is not None else ()
+
+    @property
+    def fusion(self) -> Fusion:
+        """How the cues are fused."""
+        return Fusion(self.colour, self.rounds, self.prior)
 
     def targets(self, source: FrameSource, broken: Broken | None = None) -> Iterator[Target]:
         """Yield the target of every frame that can be read, in order.
@@ -126,42 +134,13 @@ class Targets:
             ValueError: As the source does.
             OSError: As the source does.
         """
-        size = WorkingSize.of(source.original_size(), self.height)
-        moving = _moving(_read(source, size, broken), size)
-        coloured = colour_log_odds(((frame, Coloured(frame.frame.lab, frame.log_odds)) for frame in moving), REACH)
-        joined = ((frame, self._cuttable(frame, odds)) for frame, odds in coloured)
-        for (found, frame), mask in cut_in_windows(((item, frame), frame) for item, frame in joined):
-            moves = found.motion.strength > LEVEL
-            trust = max(_LEAST_TRUST, overlap(mask, moves)) if mask.any() else _LEAST_TRUST
-            steps = {"motion": moves, "colours": frame.log_odds > 0, "cut": mask}
-            yield Target(found.frame.position, found.frame.frame_number, found.log_odds, mask, trust, steps)
-
-    def _cuttable(self, frame: _Moving, colour_odds: Plane) -> Cuttable:
-        return Cuttable(frame.frame.lab, frame.log_odds + np.float32(self.colour) * colour_odds, frame.to_next)
-
-
-def cut_in_windows(
-    frames: Iterable[tuple[T, Cuttable]], window: int = _WINDOW, shared: int = _OVERLAP
-) -> Iterator[tuple[T, NDArray[np.bool_]]]:
-    """Cut a clip of any length.
-
-    Args:
-        frames: In order: anything, and the frame.
-        window: How many frames are cut as one graph.
-        shared: How many of them the next graph has too, even; the first half keeps the labels of the first graph.
-
-    Yields:
-        What was given, and where the subject is, bool, (h, w). A clip of up to ``window`` frames is cut as a whole.
-    """
-    held: list[tuple[T, Cuttable]] = []
-    ready = 0  # how many of those held were yielded
-    for item in frames:
-        if len(held) == window:
-            yield from _cut(held, ready, window - shared // 2)
-            held, ready = held[window - shared :], shared // 2
-        held.append(item)
-    if held:
-        yield from _cut(held, ready, len(held))
+        size, backbone = WorkingSize.of(source.original_size(), self.height), chosen(self.features)
+        for frames, own in chunks(_moving(_read(source, size, broken), size), _TOGETHER, _SHARED):
+            fused = self.fusion.fuse([frame.seen for frame in frames], backbone)
+            for (frame, seen), found in zip(frames[own], fused[own], strict=True):
+                agree = overlap(found.mask, seen.motion > 0) if found.mask.any() else 0.0
+                trust = max(_LEAST_TRUST, agree)
+                yield Target(frame.position, frame.frame_number, seen.motion, found.mask, trust, found.steps)
 
 
 def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -188,7 +167,7 @@ def _read(source: FrameSource, size: WorkingSize, broken: Broken | None) -> Iter
     for frame_number, image in source.frames(size.frame, note, broken):
         small = cv2.resize(image, size.grid[::-1], interpolation=cv2.INTER_AREA)
         grey, lab = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
-        yield _Read(positions.pop(frame_number), frame_number, grey, lab)
+        yield _Read(positions.pop(frame_number), frame_number, image, grey, lab)
 
 
 def _moving(frames: Iterable[_Read], size: WorkingSize) -> Iterator[_Moving]:
@@ -198,12 +177,8 @@ def _moving(frames: Iterable[_Read], size: WorkingSize) -> Iterator[_Moving]:
         flows = flows_around([frame.grey for frame in window], at, size.grid)
         found = motion.motion(flows) if flows else Motion(np.zeros(size.grid, np.float32), 1.0)
         to_next = flows[1] * to_cells if 1 in flows else None
-        yield _Moving(window[at], found, motion_log_odds(found.strength), to_next)
-
-
-def _cut(held: list[tuple[T, Cuttable]], first: int, end: int) -> Iterator[tuple[T, NDArray[np.bool_]]]:
-    masks = cut.cut([frame for _, frame in held])
-    yield from ((held[at][0], masks[at]) for at in range(first, end))
+        frame = window[at]
+        yield _Moving(frame, Seen(frame.image, frame.lab, motion_log_odds(found.strength), to_next))
 
 
 def _bytes(share: NDArray[np.floating], size: tuple[int, int]) -> Pixels:

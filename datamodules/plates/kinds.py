@@ -22,8 +22,17 @@ def plate_producer(kind: PlateKind, evidence_kind: EvidenceKind = "appearance") 
     return StaticPlate() if kind == "static" else TemporalPlates(evidence_kind=evidence_kind)
 
 
-def target_producer() -> Producer:
-    """What makes the training targets of a clip; its minimum cut is a package that nothing else loads."""
+def target_producer(features: str = "auto") -> Producer:
+    """What makes the training targets of a clip; its minimum cut is a package that nothing else loads.
+
+    Args:
+        features: See :class:`datamodules.cues.targets.Targets`.
+
+    Raises:
+        ValueError: If there is no such network.
+    """
+    from datamodules.cues.features import chosen
     from datamodules.cues.targets import Targets
 
-    return Targets()
+    chosen(features)
+    return Targets(features=features)

@@ -32,3 +32,25 @@ def windows(items: Iterable[T], reach: int) -> Iterator[tuple[list[T], int]]:
         first = max(0, made - reach)
         yield list(held)[first - (arrived - len(held)) :], made - first
         made += 1
+
+
+def chunks(items: Iterable[T], length: int, shared: int) -> Iterator[tuple[list[T], slice]]:
+    """A stream in pieces that overlap, for what looks at many items at once.
+
+    Args:
+        items: The stream.
+        length: Most items in a piece, more than ``shared``.
+        shared: How many of them the next piece has too, even: each keeps the half on its side.
+
+    Yields:
+        A piece, and which of its items are its own. A stream of up to ``length`` items is one piece; an empty one none.
+    """
+    held: list[T] = []
+    own = 0  # the first of those held that belongs to no former piece
+    for item in items:
+        if len(held) == length:
+            yield held, slice(own, length - shared // 2)
+            held, own = held[length - shared :], shared // 2
+        held.append(item)
+    if held:
+        yield held, slice(own, len(held))

@@ -9,10 +9,10 @@ import pytest
 
 from datamodules.cues.camera import camera_flow, weighted_median
 from datamodules.cues.colour import Coloured, bin_log_odds, colour_log_odds
-from datamodules.cues.cut import Cuttable, cut, minimum_cut
+from datamodules.cues.cut import Cuttable, cut, cut_in_windows, minimum_cut
 from datamodules.cues.flow import WorkingSize, dense_flow, flows_around
 from datamodules.cues.motion import in_own_units, motion, motion_log_odds
-from datamodules.cues.targets import Targets, cut_in_windows, overlap
+from datamodules.cues.targets import Targets, overlap
 from datamodules.readers import Broken, Keep, Pixels
 
 SIZE = WorkingSize.of((120, 160), 120)
@@ -193,7 +193,7 @@ def test_time_carries_the_subject_along_the_flow() -> None:
 
 def test_targets_follow_the_square() -> None:
     clip = Square(14)
-    found = list(Targets(height=120).targets(clip))
+    found = list(Targets(height=120, features="none").targets(clip))
     assert [target.frame_number for target in found] == [10 * t for t in range(14)]
     overlaps = []
     for t, target in enumerate(found):
@@ -205,7 +205,8 @@ def test_targets_follow_the_square() -> None:
 
 def test_planes_of_the_targets_are_bytes_at_the_size_asked_for() -> None:
     clip = Square(14)
-    made = dict(Targets(height=120).make(clip, (30, 40), keep=lambda position, number: position % 2 == 1))
+    maker = Targets(height=120, features="none")
+    made = dict(maker.make(clip, (30, 40), keep=lambda position, number: position % 2 == 1))
     assert list(made) == [10 * t for t in range(1, 14, 2)]
     planes = made[70]
     assert set(planes) == {"motion", "target", "trust"}
@@ -216,7 +217,7 @@ def test_planes_of_the_targets_are_bytes_at_the_size_asked_for() -> None:
 
 
 def test_a_single_frame_says_nothing() -> None:
-    ((_, planes),) = Targets(height=120).make(Square(1), (30, 40))
+    ((_, planes),) = Targets(height=120, features="none").make(Square(1), (30, 40))
     assert not planes["target"].any() and planes["trust"].max() == round(0.05 * 255)
 
 

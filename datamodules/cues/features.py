@@ -1,0 +1,179 @@
+"""Features of frames from a network that torchvision has, few enough to learn from one clip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from datamodules.readers import Pixels
+
+AUTO = "auto"
+"""The usual network where its weights are on this machine, else none."""
+USUAL = "vgg16"
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
+_LIGHTNESS = 40.0  # of OpenCV's 8-bit CIE Lab, about a standard deviation
+_COMPONENTS = 64  # of each layer
+_HEIGHT, _GRID_HEIGHT, _UNIT = 240, 60, 16  # pixels that the network sees, cells of the features, its stride
+_EVERY = 8  # the principal components are those of every eighth frame
+
+SETTINGS = f"features {_LIGHTNESS} {_COMPONENTS} {_HEIGHT} {_GRID_HEIGHT} {_EVERY}"
+"""Part of the identity of what is stored."""
+
+Features = NDArray[np.float32]
+"""(h, w, channels)."""
+
+
+class _Basis(NamedTuple):
+    """Principal components of one layer: (channels,), and (channels, components) in units of the first one."""
+
+    mean: Tensor
+    factors: Tensor
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network whose activations tell what looks alike.
+
+    Attributes:
+        name: Of the network in torchvision: one of its VGGs or ResNets.
+    """
+
+    name: str = USUAL
+
+    def __post_init__(self) -> None:
+        """Refuse another kind.
+
+        Raises:
+            ValueError: If torchvision has no VGG or ResNet of that name.
+        """
+        if self.name not in known():
+            raise ValueError(f"there is no backbone {self.name}: choose {AUTO}, none or one of {', '.join(known())}.")
+
+    def features(self, images: Sequence[Pixels]) -> list[Features]:
+        """Features of the frames of a clip.
+
+        The activations of the last layers of three stages, each vector with its length taken away first, as that tells
+        more of contrast than of content, and reduced to the principal components that they have in this clip; and the
+        colour.
+
+        Args:
+            images: RGB, uint8, (H, W, 3), all of one size.
+
+        Returns:
+            Of each image (60, w, 3 * 64 + 3).
+
+        Raises:
+            OSError: If the weights cannot be had; it says where they were sought.
+        """
+        bases = _bases([self._activations(image) for image in images[::_EVERY]])
+        return [self._reduced(image, bases) for image in images]
+
+    def _reduced(self, image: Pixels, bases: Sequence[_Basis]) -> Features:
+        grid, planes = (_GRID_HEIGHT, round(_GRID_HEIGHT * image.shape[1] / image.shape[0])), []
+        for maps, basis in zip(self._activations(image), bases, strict=True):
+            reduced = torch.einsum("chw,cd->dhw", maps - basis.mean[:, None, None], basis.factors)
+            planes.append(F.interpolate(reduced[None], grid, mode="bilinear", align_corners=False)[0])
+        colour = cv2.cvtColor(cv2.resize(image, grid[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+        layers = torch.cat(planes).permute(1, 2, 0).numpy()
+        return np.concatenate([layers, colour.astype(np.float32) / np.float32(_LIGHTNESS)], axis=2)
+
+    @torch.inference_mode()
+    def _activations(self, image: Pixels) -> list[Tensor]:
+        """Activations of unit length, (channels, h, w) of each layer."""
+        width = max(1, round(_HEIGHT * image.shape[1] / image.shape[0] / _UNIT)) * _UNIT
+        shrinks = image.shape[0] >= _HEIGHT
+        resized = cv2.resize(image, (width, _HEIGHT), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        planes = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 255
+        mean, deviation = (torch.tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
+        x = ((planes - mean) / deviation).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = _network(self.name)(x)
+        maps = [one[0].float() for one in found.values()]
+        return [one / one.norm(dim=0, keepdim=True).clamp_min(1e-6) for one in maps]
+
+
+def known() -> list[str]:
+    """The networks that can be named."""
+    return [name for name in models.list_models(module=models) if re.fullmatch(r"vgg\d+|resnet\d+", name)]
+
+
+def chosen(name: str) -> Backbone | None:
+    """The backbone of a name.
+
+    Args:
+        name: Of a network, ``auto`` or ``none``.
+
+    Returns:
+        The backbone; None for ``none``, and for ``auto`` where the weights of the usual one are not on this machine.
+
+    Raises:
+        ValueError: If there is no such name.
+    """
+    if name == "none" or (name == AUTO and not weights_file(USUAL).is_file()):
+        return None
+    return Backbone(USUAL if name == AUTO else name)
+
+
+def weights_file(name: str) -> Path:
+    """Where torchvision keeps the weights of a network, whether they are there or not."""
+    url: str = _weights(name).url
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+
+
+def _weights(name: str) -> models.Weights:
+    return models.get_model_weights(name)["IMAGENET1K_V1"]
+
+
+@lru_cache(maxsize=1)
+def _network(name: str) -> nn.Module:
+    """The network as far as its activations are taken, frozen; it is fetched by torchvision where it is not there."""
+    weights = _weights(name)
+    try:
+        state = torch.hub.load_state_dict_from_url(weights.url, progress=True, map_location="cpu")
+    except (OSError, RuntimeError) as error:
+        raise OSError(
+            f"The weights of {name} cannot be had from {weights_file(name)} nor from {weights.url} ({error}): put the "
+            "file there (TORCH_HOME says where), or set data.init_args.target_features to none."
+        ) from error
+    network = models.get_model(name, weights=None)
+    left = network.load_state_dict(state, strict=False).missing_keys
+    if any(not key.startswith(("classifier.", "fc.")) for key in left):
+        raise OSError(f"{weights_file(name)} holds no weights of {name}: it lacks {left[0]}. Delete it.")
+    layers = _layers(network)
+    extractor: nn.Module = create_feature_extractor(network, layers).eval().to(memory_format=torch.channels_last)
+    extractor.requires_grad_(False)
+    return extractor
+
+
+def _layers(network: nn.Module) -> list[str]:
+    """The last layers of the last three stages."""
+    if isinstance(network, models.VGG):
+        pools = [at for at, layer in enumerate(network.features) if isinstance(layer, nn.MaxPool2d)]
+        return [f"features.{at - 1}" for at in pools[-3:]]
+    return ["layer2", "layer3", "layer4"]
+
+
+def _bases(examples: Sequence[Sequence[Tensor]]) -> list[_Basis]:
+    """The principal components of each layer over some frames."""
+    return [_basis(torch.cat([maps.flatten(1).T for maps in layer])) for layer in zip(*examples, strict=True)]
+
+
+def _basis(vectors: Tensor) -> _Basis:
+    mean = vectors.mean(dim=0)
+    centred = vectors - mean
+    values, found = torch.linalg.eigh(centred.T @ centred / len(vectors))
+    return _Basis(mean, found.flip(1)[:, :_COMPONENTS] / values[-1].clamp_min(1e-12).sqrt())

@@ -1,0 +1,133 @@
+"""Features, their discriminant and the rounds of the fusion, on scenes with a known answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torchvision import models
+
+from datamodules.cues import features
+from datamodules.cues.discriminant import discriminate, near_border
+from datamodules.cues.features import AUTO, Backbone, chosen, known, weights_file
+from datamodules.cues.fusion import Fusion, Seen
+from datamodules.cues.targets import overlap
+from datamodules.plates.windows import chunks
+
+
+def truth(shift: int = 0) -> np.ndarray:
+    mask = np.zeros((40, 60), bool)
+    mask[12:28, 20 + shift : 40 + shift] = True
+    return mask
+
+
+def test_discriminant_is_that_of_gaussian_classes() -> None:
+    rng = np.random.default_rng(0)
+    subject, mean = truth().astype(np.float32), np.array([1.0, -0.5, 0.0])
+    frames = [(rng.normal(size=(40, 60, 3)) + subject[..., None] * mean).astype(np.float32) for _ in range(4)]
+    found = discriminate(frames, [subject] * 4)
+    share = subject.mean()
+    assert found.prior == pytest.approx(np.log(share / (1 - share)), abs=0.02)
+    expected = frames[0] @ mean - mean @ mean / 2  # the true log-odds at equal classes
+    assert np.corrcoef(found.log_odds[0].ravel(), expected.ravel())[0, 1] > 0.99
+    assert np.abs(found.log_odds[0] - expected).mean() < 0.2
+
+
+def test_what_also_lies_at_the_border_is_the_scene() -> None:
+    """A wake reaches the border: it is in the labels as well as the subject, and the discriminant leaves it out."""
+    rng = np.random.default_rng(0)
+    wake = np.zeros((40, 60), bool)
+    wake[4:36, 44:] = True
+    looks = rng.normal(size=(40, 60, 8)) * 0.3
+    looks[truth(), :4] += 1
+    looks[wake, 4:] += 1
+    labels = np.where(truth() | wake, np.float32(0.7), np.float32(0.05))
+    found = discriminate([looks.astype(np.float32)], [labels])
+    inside = ~near_border((40, 60))
+    odds = found.log_odds[0] + found.prior
+    assert odds[truth()].mean() > 0.5 > 0 > odds[wake & inside].mean()
+    assert overlap((odds > 0) & inside, truth()) > overlap((labels > 0.5) & inside, truth()) + 0.05
+
+
+class Looks:
+    """A stand-in for a network: the features are the colour of the frame, and noise that tells nothing."""
+
+    def features(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        rng = np.random.default_rng(1)
+        return [np.concatenate([one / 64, rng.normal(size=one.shape)], axis=2).astype(np.float32) for one in images]
+
+
+def seen(shift: int, motion: np.ndarray) -> Seen:
+    rng = np.random.default_rng(shift)
+    image = rng.integers(40, 80, (40, 60, 3)).astype(np.uint8)
+    image[truth(shift)] += np.uint8([120, 0, 60])
+    return Seen(image, cv2.cvtColor(image, cv2.COLOR_RGB2LAB), motion, None)
+
+
+def test_fusion_mends_motion_that_sees_a_part_only() -> None:
+    frames = []
+    for shift in range(6):
+        motion = np.full((40, 60), -1.5, np.float32)
+        motion[truth(shift)] = 1.5
+        motion[:, : 30 + shift] = -1.5  # half of the subject does not move
+        frames.append(seen(shift, motion))
+    found = Fusion().fuse(frames, Looks())  # type: ignore[arg-type]
+    assert list(found[0].steps) == ["motion", "colours", "round 1", "round 2"]
+    for shift, one in enumerate(found):
+        assert overlap(one.steps["motion"], truth(shift)) < 0.6
+        assert overlap(one.mask, truth(shift)) > 0.95
+        assert one.mask is one.steps["round 2"]
+    assert list(Fusion().fuse(frames, None)[0].steps) == ["motion", "colours", "cut"]
+
+
+@pytest.fixture
+def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    features._network.cache_clear()
+    yield tmp_path
+    features._network.cache_clear()
+
+
+def test_auto_is_the_usual_network_where_its_weights_are(no_weights: Path) -> None:
+    assert chosen(AUTO) is None and chosen("none") is None
+    assert chosen("resnet18") == Backbone("resnet18")
+    weights_file("vgg16").parent.mkdir(parents=True)
+    weights_file("vgg16").touch()
+    assert chosen(AUTO) == Backbone("vgg16")
+    with pytest.raises(ValueError, match="no backbone clip: choose auto, none or one of resnet101"):
+        chosen("clip")
+    assert {"vgg11", "vgg16", "resnet18", "resnet50"} <= set(known())
+
+
+@pytest.mark.parametrize("name", ["vgg11", "resnet18"])
+def test_features_of_a_network_by_name(name: str, no_weights: Path) -> None:
+    torch.manual_seed(0)
+    weights_file(name).parent.mkdir(parents=True)
+    state = models.get_model(name, weights=None).state_dict()
+    torch.save({key: value for key, value in state.items() if "classifier" not in key}, weights_file(name))
+    rng = np.random.default_rng(0)
+    images = [cv2.GaussianBlur(rng.integers(0, 256, (60, 80, 3)).astype(np.uint8), (0, 0), 3) for _ in range(2)]
+    found = Backbone(name).features(images)
+    assert [one.shape for one in found] == [(60, 80, 3 * 64 + 3)] * 2
+    first = found[0][..., :64]
+    assert np.isfinite(first).all()
+    assert first[..., 0].var() == pytest.approx(1, abs=0.5) and first[..., 0].var() > 4 * first[..., 40].var()
+
+
+def test_a_file_that_holds_no_such_weights_is_named(no_weights: Path) -> None:
+    weights_file("vgg11").parent.mkdir(parents=True)
+    torch.save({"other": torch.zeros(1)}, weights_file("vgg11"))
+    with pytest.raises(OSError, match="holds no weights of vgg11"):
+        Backbone("vgg11").features([np.zeros((32, 32, 3), np.uint8)])
+
+
+def test_pieces_of_a_stream_share_items_and_each_belongs_to_one() -> None:
+    for count, length, shared in ((0, 4, 2), (3, 4, 2), (4, 4, 2), (11, 4, 2), (23, 8, 4)):
+        pieces = list(chunks(range(count), length, shared))
+        assert [item for piece, own in pieces for item in piece[own]] == list(range(count))
+        assert all(len(piece) <= length for piece, _ in pieces)
+        assert len(pieces) == (0 if count == 0 else 1) or count > length
