@@ -20,13 +20,16 @@ def test_constants_are_varied_one_at_a_time() -> None:
     assert found == {
         "colour=0.6": Targets(colour=0.6), "colour=2": Targets(colour=2.0), "height=180": Targets(height=180)
     }  # fmt: skip
-    with pytest.raises(UsageError, match="NAME is one of height, colour"):
+    with pytest.raises(UsageError, match="NAME is one of height, features, colour"):
         varied(["size=3"])
     with pytest.raises(UsageError, match="blue is no value of colour"):
         varied(["colour=blue"])
 
 
-def test_targets_are_measured_step_by_step_and_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_targets_are_measured_step_by_step_and_gone_on_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # no weights: no features
     words = ["targets", str(tmp_path), "--vary", "height=160", "--groups=2", *DEMO]
     assert main(words) == 0
     shown = capsys.readouterr().out
