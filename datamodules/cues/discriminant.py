@@ -13,9 +13,10 @@ from datamodules.cues.motion import Plane
 
 _RIDGE = 0.05  # of the mean variance
 _BORDER = 0.12  # of the size: taken for the scene, as for the camera
+_LIMIT = 3.0
 _LEAST = 1e-3  # probability of the subject inside, so that the discriminant is defined where nothing moves
 
-SETTINGS = f"discriminant {_RIDGE} {_BORDER} {_LEAST}"
+SETTINGS = f"discriminant {_RIDGE} {_BORDER} {_LIMIT} {_LEAST}"
 """Part of the identity of what is stored."""
 
 
@@ -29,6 +30,15 @@ class Judged(NamedTuple):
 
     log_odds: list[Plane]
     prior: float
+
+    @property
+    def whole(self) -> list[Plane]:
+        """Log-odds with the prior."""
+        return [one + np.float32(self.prior) for one in self.log_odds]
+
+    def bounded(self, share: float) -> list[Plane]:
+        """Log-odds with a share of the prior, in [-3, 3], so that no cue outvotes all others."""
+        return [np.clip(one + np.float32(share * self.prior), -_LIMIT, _LIMIT) for one in self.log_odds]
 
 
 def discriminate(features: Sequence[Features], subject: Sequence[Plane]) -> Judged:

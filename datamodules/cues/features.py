@@ -153,6 +153,10 @@ def _network(name: str) -> nn.Module:
     left = network.load_state_dict(state, strict=False).missing_keys
     if any(not key.startswith(("classifier.", "fc.")) for key in left):
         raise OSError(f"{weights_file(name)} holds no weights of {name}: it lacks {left[0]}. Delete it.")
+    for layer in network.modules():  # zeros around a frame would tell the features how far its border is
+        if isinstance(layer, nn.Conv2d) and isinstance(layer.padding, tuple) and any(layer.padding):
+            layer.padding_mode = "reflect"
+            layer._reversed_padding_repeated_twice = [side for side in reversed(layer.padding) for _ in range(2)]
     layers = _layers(network)
     extractor: nn.Module = create_feature_extractor(network, layers).eval().to(memory_format=torch.channels_last)
     extractor.requires_grad_(False)

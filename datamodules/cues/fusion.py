@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from datamodules.cues.colour import REACH, Coloured, colour_log_odds
 from datamodules.cues.cut import Cuttable, cut_in_windows
-from datamodules.cues.discriminant import discriminate
+from datamodules.cues.discriminant import Judged, discriminate, near_border
 from datamodules.cues.features import Backbone, Features
 from datamodules.cues.flow import Flow
 from datamodules.cues.motion import Plane
@@ -20,9 +20,11 @@ from datamodules.readers import Pixels
 
 Mask = NDArray[np.bool_]
 
-_LIMIT = 3.0  # of the features' log-odds
+_STRENGTH = 3.5  # mean size of the log-odds that are cut, over both sides: what the links' costs are made for
+_KEPT = 0.4  # share of the pixels with positive log-odds that a cut must keep; else it is made again, twice as strong
+_CENTRE, _SPREAD = 0.3, 0.25  # probability of the subject in the middle of the frame, and its deviation, of the size
 
-SETTINGS = f"fusion {_LIMIT}"
+SETTINGS = f"fusion {_STRENGTH} {_KEPT} {_CENTRE} {_SPREAD}"
 """Part of the identity of what is stored."""
 
 
@@ -58,15 +60,20 @@ class Fused(NamedTuple):
 class Fusion:
     """How cues are fused.
 
+    Where much of the frame's border moves, although it looks like the scene, motion is not to be relied on: water, spray
+    or a camera that follows the subject. Motion then counts less, and so far the subject is first sought in the middle.
+
     Attributes:
         colour: Factor of the colours' log-odds.
-        rounds: How often the features are learnt, the second time from what was cut out the first time.
-        prior: Share of the prior's log-odds that counts in the last round: with all of it small subjects are lost.
+        rounds: How often the features are learnt, after the first time from what was cut out.
+        prior: Share of the prior's log-odds that counts in the cut: with all of it small subjects are lost.
+        doubt: How fast motion loses its weight with the share of the border that moves against its looks.
     """
 
     colour: float = 1.2
     rounds: int = 2
     prior: float = 0.5
+    doubt: float = 4.0
 
     def fuse(self, frames: Sequence[Seen], backbone: Backbone | None) -> list[Fused]:
         """Fuse the cues of frames that follow each other.
@@ -88,17 +95,32 @@ class Fusion:
         if backbone is None:
             masks = _cut(frames, odds)
             return [Fused(mask, {**of, "cut": mask}) for of, mask in zip(steps, masks, strict=True)]
-        features, labels = backbone.features([frame.image for frame in frames]), [_sigmoid(one) for one in motion]
+        features = backbone.features([frame.image for frame in frames])
+        weight, labels = self._begin(features, motion)
+        motion, moves = [weight * one for one in motion], [weight * _sigmoid(one) for one in motion]
+        looks = judge(features, labels, motion[0].shape)
+        taught = looks  # colours learn from the looks of the round before
         for number in range(self.rounds):
-            alike, whole = _judge(features, labels, self.prior if number else 1.0)
-            odds = [g + k + f for g, k, f in zip(motion, colours, alike, strict=True)]
-            masks = _cut(frames, odds)
+            looks = judge(features, labels, motion[0].shape) if number else looks
+            colours = self._colours(frames, [g + f for g, f in zip(motion, taught.bounded(1.0), strict=True)])
+            parts = zip(motion, colours, looks.bounded(self.prior), strict=True)
+            masks = _cut_strongly(frames, [g + k + f for g, k, f in parts])
             for of, mask in zip(steps, masks, strict=True):
                 of[f"round {number + 1}"] = mask
-            labels = [_mean_of(mask, one) for mask, one in zip(masks, motion, strict=True)]
-            if number + 1 < self.rounds:
-                colours = self._colours(frames, [g + f for g, f in zip(motion, whole, strict=True)])
+            soft = [m + (1 - weight) * _sigmoid(f) for m, f in zip(moves, looks.whole, strict=True)]
+            labels = [np.asarray((mask + one) / 2, np.float32) for mask, one in zip(masks, soft, strict=True)]
+            taught = looks
         return [Fused(mask, of) for mask, of in zip(masks, steps, strict=True)]
+
+    def _begin(self, features: Sequence[Features], motion: Sequence[Plane]) -> tuple[np.float32, list[Plane]]:
+        """How far motion is to be relied on, in [0, 1], and the probability of the subject to begin with."""
+        labels = [_sigmoid(one) for one in motion]
+        looks = judge(features, labels, motion[0].shape)
+        border = near_border(motion[0].shape)
+        against = [((one > 0) & (f < 0))[border] for one, f in zip(motion, looks.log_odds, strict=True)]
+        weight = np.float32(np.clip(1 - self.doubt * np.mean(against), 0, 1))
+        centre = (1 - weight) * np.float32(_CENTRE) * _middle(motion[0].shape)
+        return weight, [weight * one + centre for one in labels]
 
     def _colours(self, frames: Sequence[Seen], odds: Sequence[Plane]) -> list[Plane]:
         """Weighted log-odds of the colours that odds have taught."""
@@ -106,15 +128,32 @@ class Fusion:
         return [np.float32(self.colour) * found for _, found in colour_log_odds(taught, REACH)]
 
 
-def _judge(
-    features: Sequence[Features], labels: Sequence[Plane], share: float
-) -> tuple[list[Plane], list[Plane]]:
-    """Log-odds of the features on the grid of the labels, with a share of the prior, and with all of it."""
-    size, coarse = labels[0].shape, features[0].shape[:2]
-    found = discriminate(features, [cv2.resize(one, coarse[::-1], interpolation=cv2.INTER_AREA) for one in labels])
+def judge(features: Sequence[Features], labels: Sequence[Plane], size: tuple[int, ...]) -> Judged:
+    """Judge every pixel by features that are coarser than its labels.
+
+    Args:
+        features: Of each frame, (h, w, channels).
+        labels: Probability of the subject, (H, W) of each frame.
+        size: (H, W).
+
+    Returns:
+        What the features say, at that size.
+    """
+    coarse = features[0].shape[1], features[0].shape[0]
+    found = discriminate(features, [cv2.resize(one, coarse, interpolation=cv2.INTER_AREA) for one in labels])
     fine = [cv2.resize(one, size[::-1], interpolation=cv2.INTER_LINEAR) for one in found.log_odds]
-    some, whole = ([np.clip(one + np.float32(p * found.prior), -_LIMIT, _LIMIT) for one in fine] for p in (share, 1.0))
-    return some, whole
+    return found._replace(log_odds=fine)
+
+
+def _cut_strongly(frames: Sequence[Seen], odds: Sequence[Plane]) -> list[Mask]:
+    """The cut of log-odds of a fixed strength; twice as strong where it leaves hardly anything of the subject."""
+    scale = np.float32(_STRENGTH / max(float(np.mean([abs(one).mean() for one in odds])), 1e-6))
+    for factor in (scale, 2 * scale):
+        masks = _cut(frames, [factor * one for one in odds])
+        kept = sum(int((mask & (one > 0)).sum()) for mask, one in zip(masks, odds, strict=True))
+        if kept >= _KEPT * sum(int((one > 0).sum()) for one in odds):
+            break
+    return masks
 
 
 def _cut(frames: Sequence[Seen], odds: Sequence[Plane]) -> list[Mask]:
@@ -122,10 +161,11 @@ def _cut(frames: Sequence[Seen], odds: Sequence[Plane]) -> list[Mask]:
     return [mask for _, mask in cut_in_windows((None, Cuttable(f.lab, one, f.to_next)) for f, one in pairs)]
 
 
+def _middle(size: tuple[int, ...]) -> Plane:
+    """A bump in the middle of the frame, (h, w), 1 at its top."""
+    y, x = (np.exp(-((((np.arange(length) + 0.5) / length - 0.5) / _SPREAD) ** 2) / 2) for length in size)
+    return np.asarray(y[:, None] * x, dtype=np.float32)
+
+
 def _sigmoid(odds: Plane) -> Plane:
     return np.asarray(1 / (1 + np.exp(-odds)), dtype=np.float32)
-
-
-def _mean_of(mask: Mask, odds: Plane) -> Plane:
-    """The mean of a mask and a probability."""
-    return np.asarray((mask + _sigmoid(odds)) / 2, dtype=np.float32)

@@ -72,7 +72,8 @@ class Targets:
         features: Network that gives the features, see :func:`datamodules.cues.features.chosen`.
         colour: Factor of the colours' log-odds.
         rounds: How often the features are learnt.
-        prior: See :class:`datamodules.cues.fusion.Fusion`.
+        prior: See :class:`datamodules.cues.fusion.Fusion`, as for the next.
+        doubt: How fast motion loses its weight.
     """
 
     planes: ClassVar[tuple[StoredPlane, ...]] = (MOTION, TARGET, TRUST)
@@ -82,6 +83,7 @@ class Targets:
     colour: float = Fusion.colour
     rounds: int = Fusion.rounds
     prior: float = Fusion.prior
+    doubt: float = Fusion.doubt
 
     def kept(self, clip: Clip) -> Clip:
         """A target for every frame that the clip keeps."""
@@ -119,7 +121,7 @@ class Targets:
     @property
     def fusion(self) -> Fusion:
         """How the cues are fused."""
-        return Fusion(self.colour, self.rounds, self.prior)
+        return Fusion(self.colour, self.rounds, self.prior, self.doubt)
 
     def targets(self, source: FrameSource, broken: Broken | None = None) -> Iterator[Target]:
         """Yield the target of every frame that can be read, in order.
