@@ -49,10 +49,13 @@ class Fused(NamedTuple):
 
     Attributes:
         mask: Where the subject is, (h, w).
+        trust: How far the cues agree with it, in [0, 1]: its overlap (intersection over union) with what moves, and the
+            geometric mean of that and its overlap with what the features call the subject, where there are features.
         steps: What each step on the way would call the subject, by name, in their order; the last one is the mask.
     """
 
     mask: Mask
+    trust: float
     steps: Mapping[str, Mask]
 
 
@@ -60,8 +63,8 @@ class Fused(NamedTuple):
 class Fusion:
     """How cues are fused.
 
-    Where much of the frame's border moves, although it looks like the scene, motion is not to be relied on: water, spray
-    or a camera that follows the subject. Motion then counts less, and so far the subject is first sought in the middle.
+    Where much of the frame's border moves, although it looks like the scene, motion is not to be relied on: there is
+    water, or the camera follows the subject. Motion then counts less, and by as much the middle of the frame counts.
 
     Attributes:
         colour: Factor of the colours' log-odds.
@@ -94,7 +97,8 @@ class Fusion:
         steps = [{"motion": one > 0, "colours": both > 0} for one, both in zip(motion, odds, strict=True)]
         if backbone is None:
             masks = _cut(frames, odds)
-            return [Fused(mask, {**of, "cut": mask}) for of, mask in zip(steps, masks, strict=True)]
+            pairs = zip(steps, masks, strict=True)
+            return [Fused(mask, _agreement(mask, of["motion"]), {**of, "cut": mask}) for of, mask in pairs]
         features = backbone.features([frame.image for frame in frames])
         weight, labels = self._begin(features, motion)
         motion, moves = [weight * one for one in motion], [weight * _sigmoid(one) for one in motion]
@@ -110,7 +114,9 @@ class Fusion:
             soft = [m + (1 - weight) * _sigmoid(f) for m, f in zip(moves, looks.whole, strict=True)]
             labels = [np.asarray((mask + one) / 2, np.float32) for mask, one in zip(masks, soft, strict=True)]
             taught = looks
-        return [Fused(mask, of) for mask, of in zip(masks, steps, strict=True)]
+        alike = [one > 0 for one in looks.bounded(self.prior)]
+        found = zip(masks, alike, steps, strict=True)
+        return [Fused(mask, _agreement(mask, of["motion"], like), of) for mask, like, of in found]
 
     def _begin(self, features: Sequence[Features], motion: Sequence[Plane]) -> tuple[np.float32, list[Plane]]:
         """How far motion is to be relied on, in [0, 1], and the probability of the subject to begin with."""
@@ -169,3 +175,22 @@ def _middle(size: tuple[int, ...]) -> Plane:
 
 def _sigmoid(odds: Plane) -> Plane:
     return np.asarray(1 / (1 + np.exp(-odds)), dtype=np.float32)
+
+
+def overlap(one: Mask, other: Mask) -> float:
+    """Intersection over union of two masks.
+
+    Args:
+        one: (h, w).
+        other: (h, w).
+
+    Returns:
+        In [0, 1]; 1 where both are empty.
+    """
+    union = int((one | other).sum())
+    return float((one & other).sum() / union) if union else 1.0
+
+
+def _agreement(mask: Mask, *cues: Mask) -> float:
+    """The geometric mean of the overlaps of a mask with cues; 0 where it is empty, which no cue can confirm."""
+    return float(np.prod([overlap(mask, cue) for cue in cues]) ** (1 / len(cues))) if mask.any() else 0.0

@@ -35,7 +35,8 @@ class Target(NamedTuple):
         frame_number: Its original number.
         motion: Log-odds of the subject by motion alone, (h, w) of the grid.
         mask: Where the subject is, bool, (h, w).
-        trust: How far to trust the mask, in [0.05, 1]: its overlap with what moves (intersection over union).
+        trust: How far to trust the mask, in [0.05, 1]: how far the cues agree, see
+            :class:`datamodules.cues.fusion.Fused`.
         steps: See :class:`datamodules.cues.fusion.Fused`.
     """
 
@@ -140,23 +141,8 @@ class Targets:
         for frames, own in chunks(_moving(_read(source, size, broken), size), _TOGETHER, _SHARED):
             fused = self.fusion.fuse([frame.seen for frame in frames], backbone)
             for (frame, seen), found in zip(frames[own], fused[own], strict=True):
-                agree = overlap(found.mask, seen.motion > 0) if found.mask.any() else 0.0
-                trust = max(_LEAST_TRUST, agree)
+                trust = max(_LEAST_TRUST, found.trust)
                 yield Target(frame.position, frame.frame_number, seen.motion, found.mask, trust, found.steps)
-
-
-def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Intersection over union of two masks.
-
-    Args:
-        one: (h, w).
-        other: (h, w).
-
-    Returns:
-        In [0, 1]; 1 where both are empty.
-    """
-    union = int((one | other).sum())
-    return float((one & other).sum() / union) if union else 1.0
 
 
 def _read(source: FrameSource, size: WorkingSize, broken: Broken | None) -> Iterator[_Read]:

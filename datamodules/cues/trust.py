@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 AGREE = 0.5
-"""Least trust of a frame whose cues agree: the overlap of what moves with the target (intersection over union)."""
+"""Least trust of a frame whose cues agree, see :class:`datamodules.cues.fusion.Fused`."""
 
 _DOUBTFUL, _LITTLE = 0.6, 0.3  # shares of the frames
 
@@ -44,7 +44,7 @@ class Trust:
 
     def sentence(self) -> str:
         """What it means, in words."""
-        share = f"What moves and what was cut out agree in {self.agree:.0%} of {self.frames} frames"
+        share = f"The cues agree with the target in {self.agree:.0%} of {self.frames} frames"
         if self.agree >= _DOUBTFUL:
             return f"{share}: the masks should be good."
         if self.agree >= _LITTLE:

@@ -11,8 +11,9 @@ from datamodules.cues.camera import camera_flow, weighted_median
 from datamodules.cues.colour import Coloured, bin_log_odds, colour_log_odds
 from datamodules.cues.cut import Cuttable, cut, cut_in_windows, minimum_cut
 from datamodules.cues.flow import WorkingSize, dense_flow, flows_around
+from datamodules.cues.fusion import overlap
 from datamodules.cues.motion import in_own_units, motion, motion_log_odds
-from datamodules.cues.targets import Targets, overlap
+from datamodules.cues.targets import Targets
 from datamodules.readers import Broken, Keep, Pixels
 
 SIZE = WorkingSize.of((120, 160), 120)

@@ -14,8 +14,7 @@ from torchvision import models
 from datamodules.cues import features
 from datamodules.cues.discriminant import discriminate, near_border
 from datamodules.cues.features import AUTO, Backbone, chosen, known, weights_file
-from datamodules.cues.fusion import Fusion, Seen
-from datamodules.cues.targets import overlap
+from datamodules.cues.fusion import Fusion, Seen, overlap
 from datamodules.plates.windows import chunks
 
 
@@ -82,6 +81,22 @@ def test_fusion_mends_motion_that_sees_a_part_only() -> None:
         assert overlap(one.mask, truth(shift)) > 0.95
         assert one.mask is one.steps["round 2"]
     assert list(Fusion().fuse(frames, None)[0].steps) == ["motion", "colours", "cut"]
+
+
+def test_motion_loses_weight_where_the_border_moves_and_looks_like_the_scene() -> None:
+    motion = np.where(truth(), np.float32(1.5), np.float32(-1.5))
+    motion[:, 55:] = 1.5  # a piece of the scene at the border
+    frames = [seen(0, motion) for _ in range(4)]
+    looks = Looks().features([frame.image for frame in frames])
+    border = near_border((40, 60))
+    share = (motion > 0)[border].mean()
+    weight, labels = Fusion()._begin(looks, [motion] * 4)
+    assert weight == pytest.approx(1 - 4 * share, abs=0.01) and 0 < weight < 1
+    middle, moves = 0.3 * np.exp(-(2 / 15**2)), 1 / (1 + np.exp(1.5))
+    assert labels[0][20, 30] == pytest.approx(weight * (1 - moves) + (1 - weight) * middle, abs=0.01)
+    assert labels[0][0, 0] == pytest.approx(weight * moves, abs=0.02)
+    assert Fusion(doubt=0)._begin(looks, [motion] * 4)[0] == 1
+    assert Fusion()._begin(looks, [np.where(truth(), motion, np.float32(-1.5))] * 4)[0] == 1
 
 
 @pytest.fixture

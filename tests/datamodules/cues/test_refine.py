@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from datamodules.cues.fusion import overlap
 from datamodules.cues.refine import Band, refine
-from datamodules.cues.targets import overlap
 from tests.datamodules.cues.test_cues import texture
 
 
