@@ -12,6 +12,7 @@ import torch
 
 from backdrop.contracts import Batch, StepOutput
 from backdrop.settings import Measurement
+from callbacks.measures.boxes import likeliest_centres
 from callbacks.measures.floors import floor_predictions
 from callbacks.scores import SegmentationScores, SubjectScores
 from callbacks.steps import step
@@ -22,6 +23,7 @@ LOGGED_IN_VALIDATION = (
     "precision",
     "recall",
     "hit_rate",
+    "peak_in_box",
     "best_j_mean",
     "best_threshold",
 )
@@ -33,8 +35,9 @@ class MaskMetrics(pl.Callback):
     It acts on batches with ``mask`` or ``box`` whose step returned both, and on their frames with a true mask or a true
     box only. Boxes are held against the true box, or else the tight box of the true mask; what needs a true mask is
     left out where no frame has one. Validation logs ``val/j_mean``, ``val/f_measure``, ``val/precision``,
-    ``val/recall``, ``val/hit_rate``, ``val/best_j_mean`` and ``val/best_threshold``, and leaves out what is slow. Test
-    logs every number as ``test/...`` and keeps all of them in :attr:`results`.
+    ``val/recall``, ``val/hit_rate``, ``val/best_j_mean`` and ``val/best_threshold``, where cells have probabilities
+    ``val/peak_in_box`` too, and leaves out what is slow. Test logs every number as ``test/...`` and keeps all of them
+    in :attr:`results`.
 
     Two floors, measured by the same code, say what a prediction that has looked at nothing scores: ``whole_frame``
     (mask of ones, box of the frame) and ``centred_blob`` (a Gaussian of 0.25 of each axis about the centre, worth
@@ -125,7 +128,8 @@ class MaskMetrics(pl.Callback):
             truth = frames["truth"]
             for name, (mask, box) in floor_predictions(truth, self.threshold).items():
                 confidence = torch.ones(len(truth), device=truth.device)
-                self.floors[name].update(**{**frames, "prediction": mask, "box": box, "confidence": confidence})
+                guess = {"prediction": mask, "box": box, "confidence": confidence, "peak": None}
+                self.floors[name].update(**{**frames, **guess})
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the test's numbers and keep them in :attr:`results`."""
@@ -188,6 +192,7 @@ def _annotated_frames(outputs: StepOutput, batch: Batch) -> dict[str, Any]:
         "index": batch["index"].to(device)[rows],
         "annotated": annotated[rows],
         "true_box": true_box[rows],
+        "peak": likeliest_centres(outputs["probability"])[rows] if "probability" in outputs else None,
     }
 
 

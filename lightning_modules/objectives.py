@@ -34,6 +34,7 @@ from lightning_modules.losses import (
     box_prior,
     confidence_prior,
     mask_prior,
+    reach_prior,
 )
 from lightning_modules.networks import Proposals
 from lightning_modules.scene import View
@@ -91,6 +92,11 @@ class Draw:
     def probability(self) -> Tensor:
         """``p`` of the drawn cells, (B, K)."""
         return self.proposals.probability.gather(1, self.samples.cell)
+
+    def density(self) -> Tensor:
+        """The error of the background per area of the box, mean over the draws of a frame, a constant, (B,)."""
+        error = self.repeated.scene.error(self.repeated, self.flat, self.background)
+        return (error / box_area(self.flat).detach()).view(self.box.shape[:2]).mean(dim=1)
 
     def output(self) -> StepOutput:
         """What the training step returns: the first draw of each frame."""
@@ -278,6 +284,27 @@ class ConfidencePrior(Prior):
     def __call__(self, draw: Draw) -> Tensor:
         """The term."""
         return self.weight * confidence_prior(draw.probability)
+
+
+@dataclass(frozen=True)
+class ReachPrior(Prior):
+    """Prior on ``p``: a cell pays for how far its box lies from it (beyond the paper).
+
+    Where boxes reach far, cells all over the grid propose the same box, and G cannot tell them apart. With this prior
+    the nearest cell is the likeliest, so that ``p`` peaks on the subject. A cell pays in what G sees in the same frame,
+    the error of the background per area of the drawn boxes: the weight fits any scene, and a frame that tells G little
+    tells this prior as little.
+
+    Args:
+        weight: What a box whose centre is one cell away costs, as a share of that error per area.
+    """
+
+    weight: float = 0.3
+
+    def __call__(self, draw: Draw) -> Tensor:
+        """The term."""
+        distance = reach_prior(draw.proposals.probability, draw.proposals.offset())
+        return self.weight * (draw.density() * distance).mean()
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,11 @@ class SegmentationModule(pl.LightningModule):
         foreground: O; None trains no ``S`` (Fig. 3c).
         background: G.
         reconstruction: ``L``.
-        mask_prior: Prior on the mask; this and the next four are off where they are None.
+        mask_prior: Prior on the mask; this and the next five are off where they are None.
         box_fit: Pull of each box toward what is seen in it (beyond the paper).
         box_prior: Prior on the mean box.
         confidence_prior: Prior on ``p``.
+        reach_prior: Prior on ``p`` by which cells near their boxes are likelier (beyond the paper).
         own_prior: A further prior, of a class of your own.
         box_from_mask: Outside training, give the tight box of the mask instead of the detector's, which leaves ``S`` a
             margin (beyond the paper).
@@ -76,6 +77,7 @@ class SegmentationModule(pl.LightningModule):
         box_fit: objectives.BoxFit | None = None,
         box_prior: objectives.BoxPrior | None = objectives.BoxPrior(),
         confidence_prior: objectives.ConfidencePrior | None = objectives.ConfidencePrior(),
+        reach_prior: objectives.ReachPrior | None = None,
         own_prior: objectives.Prior | None = None,
         box_from_mask: bool = False,
         learning_rate: float = 1e-3,
@@ -101,7 +103,8 @@ class SegmentationModule(pl.LightningModule):
         self.scene, self.estimator, self.foreground, self.background = scene, estimator, foreground, background
         terms: dict[str, Callable[[Draw], Tensor | None] | None] = {
             "foreground": foreground, "prior_mask": mask_prior, "box_fit": box_fit, "background": background,
-            "prior_box": box_prior, "prior_confidence": confidence_prior, "prior_own": own_prior,
+            "prior_box": box_prior, "prior_confidence": confidence_prior, "prior_reach": reach_prior,
+            "prior_own": own_prior,
         }  # fmt: skip
         self.terms = {name: term for name, term in terms.items() if term is not None}  # summed in this order
         self.rates, self.lr_schedule = (learning_rate, decoder_learning_rate), lr_schedule

@@ -1,4 +1,4 @@
-"""Measures of boxes: whether one is right, and the average precision of many (paper, Table 1)."""
+"""Measures of boxes: whether one is right, whether a point is in one, and the average precision of many (Table 1)."""
 
 from __future__ import annotations
 
@@ -56,6 +56,35 @@ def box_hits(box: Tensor, truth: Tensor) -> Tensor:
         1 or 0, (N,), float64; NaN where there is no true box, so that the frame is left out of the mean.
     """
     return (box_overlaps(box, truth) > HIT_IOU).double().masked_fill(truth.isnan().any(1), math.nan)
+
+
+def likeliest_centres(probability: Tensor) -> Tensor:
+    """Find the centre of the detector's likeliest cell in every frame.
+
+    Args:
+        probability: Of each cell of a grid over the frame, (B, h, w).
+
+    Returns:
+        x then y in [-1, 1], (B, 2).
+    """
+    height, width = probability.shape[1:]
+    cell = probability.flatten(1).argmax(1)
+    x, y = cell % width, cell // width
+    return torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=1)
+
+
+def points_inside(point: Tensor, truth: Tensor) -> Tensor:
+    """Decide for every frame whether a point lies in the true box, whose edges belong to it.
+
+    Args:
+        point: x then y in pixels, (N, 2); NaN where there is none.
+        truth: True boxes as left, top, right, bottom in pixels, (N, 4); NaN where there is none.
+
+    Returns:
+        1 or 0, (N,), float64; NaN where there is no point or no true box, so that the frame is left out of the mean.
+    """
+    inside = (truth[:, :2] <= point).all(1) & (point <= truth[:, 2:]).all(1)
+    return inside.double().masked_fill(point.isnan().any(1) | truth.isnan().any(1), math.nan)
 
 
 def average_precision(box: Tensor, truth: Tensor, confidence: Tensor) -> float:

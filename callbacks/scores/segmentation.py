@@ -1,4 +1,4 @@
-"""SegmentationScores: precision, recall, F, J, boundary F, hit rate and average precision of all frames of a test."""
+"""SegmentationScores: precision, recall, F, J, boundary F, hit rate, peak and average precision in a test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from backdrop.boxes import to_corners
 from backdrop.ranges import require
 from callbacks.measures.boundary import boundary_scores
-from callbacks.measures.boxes import average_precision, box_hits, box_overlaps, tight_boxes
+from callbacks.measures.boxes import average_precision, box_hits, box_overlaps, points_inside, tight_boxes
 from callbacks.measures.pixels import PIXEL_MEASURES, pixel_scores, threshold_counts, threshold_grid
 from callbacks.scores.frames import FrameScores, clip_key, join, mean_of_known
 
@@ -30,11 +30,12 @@ class SegmentationScores(FrameScores):
     ``compute`` returns plain Python floats: ``precision``, ``recall``, ``f_measure``, ``j_mean`` and, if asked for,
     ``boundary_f`` at the fixed threshold; ``best_...`` of each at ``best_threshold``, the grid threshold with the
     highest J over all clips (the lowest of equals); ``hit_rate`` and ``average_precision``, which do not depend on the
-    threshold (``best_hit_rate`` is ``hit_rate``); ``frames``; ``masks``, the number of frames with a true mask, over
-    which the measures of pixels run; ``clips``, the same by clip name, at the same two thresholds. Frames without
-    subject are left out of the hit rate, and clips without any such frame of its mean; NaN says that nothing was left.
-    Where no frame has a true mask, the measures of pixels and ``best_...`` are left out. The dict is empty when no
-    frame was seen.
+    threshold (``best_hit_rate`` is ``hit_rate``); where cells have probabilities, ``peak_in_box``, the share of frames
+    whose likeliest cell has its centre in the true box; ``frames``; ``masks``, the number of frames with a true mask,
+    over which the measures of pixels run; ``clips``, the same by clip name, at the same two thresholds. Frames without
+    subject are left out of ``hit_rate`` and ``peak_in_box``, and so are clips that have no other frame; NaN says that
+    nothing was left. Where no frame has a true mask, the measures of pixels and ``best_...`` are left out. The dict is
+    empty when no frame was seen.
 
     Args:
         threshold: The fixed threshold, in (0, 1).
@@ -54,6 +55,7 @@ class SegmentationScores(FrameScores):
     scores: list[Tensor]  # (N, 5, T) float64: precision, recall, F, J, boundary F
     boxes: list[Tensor]  # (N, 2, 4) float32: ours and the true one, left, top, right, bottom in pixels
     confidence: list[Tensor]  # (N,) float32
+    peaks: list[Tensor]  # (N, 2) float32: centre of the likeliest cell, x then y in pixels; NaN for none
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class SegmentationScores(FrameScores):
         self.boundary = boundary
         self.ranking = ranking
         self.register_buffer("thresholds", torch.tensor(levels, dtype=torch.float32), persistent=False)
-        for state in ("keys", "scores", "boxes", "confidence"):
+        for state in ("keys", "scores", "boxes", "confidence", "peaks"):
             self.add_state(state, [], dist_reduce_fx="cat")
         self.reset()
 
@@ -86,6 +88,7 @@ class SegmentationScores(FrameScores):
         self.scores = [torch.empty(0, 5, len(self.levels), dtype=torch.float64, device=self.device)]
         self.boxes = [torch.empty(0, 2, 4, device=self.device)]
         self.confidence = [torch.empty(0, device=self.device)]
+        self.peaks = [torch.empty(0, 2, device=self.device)]
 
     def update(
         self,
@@ -97,6 +100,7 @@ class SegmentationScores(FrameScores):
         index: Tensor,
         annotated: Tensor | None = None,
         true_box: Tensor | None = None,
+        peak: Tensor | None = None,
     ) -> None:
         """Add the frames of a batch.
 
@@ -110,6 +114,8 @@ class SegmentationScores(FrameScores):
             annotated: Which frames have a true mask, (B,), bool; None means all.
             true_box: True boxes (cx, cy, sx, sy) in [-1, 1], (B, 4); where NaN, or without it, the tight box of the
                 true mask serves.
+            peak: Centre of each frame's likeliest cell, x then y in [-1, 1], (B, 2); None where cells have no
+                probability.
         """
         size = (truth.shape[2], truth.shape[3])
         rows = torch.arange(len(truth), device=truth.device) if annotated is None else annotated.nonzero().flatten()
@@ -129,6 +135,8 @@ class SegmentationScores(FrameScores):
         self.scores.append(scores)
         self.boxes.append(torch.stack([to_corners(box, size), boxes], dim=1))
         self.confidence.append(confidence.detach().float())
+        known = box.new_full((len(box), 2), math.nan) if peak is None else peak
+        self.peaks.append((known.float() + 1) / 2 * known.new_tensor([size[1], size[0]]))
 
     def _frame_scores(self, prediction: Tensor, truth: Tensor) -> Tensor:
         """Precision, recall, F, J and boundary F of some frames with a true mask, (B, 5, T), float64."""
@@ -152,11 +160,12 @@ class SegmentationScores(FrameScores):
         Returns:
             Of each frame ``clip``, ``frame`` (its number), ``precision``, ``recall``, ``f_measure``, ``j`` and
             ``boundary_f`` (NaN where it has no true mask, or where that was not asked for), ``box_iou`` (NaN where
-            it has no subject) and ``confidence``.
+            it has no subject), ``peak_in_box`` (1 or 0; NaN also where cells have no probability) and
+            ``confidence``.
         """
-        keys, scores, boxes, confidence = self._rows()
+        keys, scores, boxes, confidence, peaks = self._rows()
         names = [self.clip_name(int(key)) for key in keys[:, 0]]
-        overlaps = box_overlaps(boxes[:, 0], boxes[:, 1])
+        overlaps, inside = box_overlaps(boxes[:, 0], boxes[:, 1]), points_inside(peaks, boxes[:, 1])
         columns = ("precision", "recall", "f_measure", "j", "boundary_f")
         rows = [
             {
@@ -164,58 +173,70 @@ class SegmentationScores(FrameScores):
                 "frame": int(number),
                 **dict(zip(columns, map(float, values), strict=True)),
                 "box_iou": float(overlap),
+                "peak_in_box": float(peak),
                 "confidence": float(certainty),
             }
-            for name, number, values, overlap, certainty in zip(
-                names, keys[:, 1], scores[:, :, self.fixed], overlaps, confidence, strict=True
+            for name, number, values, overlap, peak, certainty in zip(
+                names, keys[:, 1], scores[:, :, self.fixed], overlaps, inside, confidence, strict=True
             )
         ]
         return sorted(rows, key=lambda row: (row["clip"], row["frame"]))
 
     def compute(self) -> dict[str, Any]:
         """Average over frames, then over clips; see the class for the keys."""
-        keys, scores, boxes, confidence = self._rows()
+        keys, scores, boxes, confidence, peaks = self._rows()
         if not len(keys):
             return {}
-        hits = box_hits(boxes[:, 0], boxes[:, 1]).numpy()
+        shares = {"hit_rate": box_hits(boxes[:, 0], boxes[:, 1]).numpy()}
+        if not bool(peaks.isnan().all()):
+            shares["peak_in_box"] = points_inside(peaks, boxes[:, 1]).numpy()
         members = [np.flatnonzero(keys[:, 0] == key) for key in np.unique(keys[:, 0])]
         masked = ~np.isnan(scores[:, PIXEL_MEASURES.index("j_mean")]).any(axis=1)  # (N,): frames with a true mask
         by_clip = np.stack([_mean_scores(scores[frames[masked[frames]]]) for frames in members])  # (C, 5, T)
-        rates = [mean_of_known(hits[frames]) for frames in members]
+        rates = {name: [mean_of_known(one[frames]) for frames in members] for name, one in shares.items()}
         total = _mean_scores(by_clip[~np.isnan(by_clip[:, 0]).any(axis=1)])
         best = max(self.candidates, key=lambda level: (total[PIXEL_MEASURES.index("j_mean"), level], -level))
         clips = {}
-        for frames, mean, rate in zip(members, by_clip, rates, strict=True):
+        for place, (frames, mean) in enumerate(zip(members, by_clip, strict=True)):
+            own = {name: values[place] for name, values in rates.items()}
             clips[self.clip_name(int(keys[frames[0], 0]))] = self._table(
-                mean, best, rate, boxes[frames], confidence[frames], int(masked[frames].sum())
+                mean, best, own, boxes[frames], confidence[frames], int(masked[frames].sum())
             )
-        result = self._table(total, best, mean_of_known(np.array(rates)), boxes, confidence, int(masked.sum()))
+        overall = {name: mean_of_known(np.array(values)) for name, values in rates.items()}
+        result = self._table(total, best, overall, boxes, confidence, int(masked.sum()))
         return {**result, "clips": dict(sorted(clips.items()))}
 
-    def _rows(self) -> tuple[NDArray[Any], NDArray[Any], Tensor, Tensor]:
-        """The state, one row a frame, in an order that fits all runs: keys, scores, boxes, confidence."""
+    def _rows(self) -> tuple[NDArray[Any], NDArray[Any], Tensor, Tensor, Tensor]:
+        """The state, one row a frame, in an order that fits all runs: keys, scores, boxes, confidence, peaks."""
         keys, rows = np.unique(join(self.keys).numpy(), axis=0, return_index=True)
-        return keys, join(self.scores)[rows].numpy(), join(self.boxes)[rows], join(self.confidence)[rows]
+        boxes, confidence, peaks = (join(state)[rows] for state in (self.boxes, self.confidence, self.peaks))
+        return keys, join(self.scores)[rows].numpy(), boxes, confidence, peaks
 
     def _table(
-        self, scores: NDArray[np.float64], best: int, rate: float, boxes: Tensor, confidence: Tensor, masks: int
+        self,
+        scores: NDArray[np.float64],
+        best: int,
+        rates: dict[str, float],
+        boxes: Tensor,
+        confidence: Tensor,
+        masks: int,
     ) -> dict[str, float]:
         """Name the numbers of one clip, or of all.
 
         Args:
             scores: Mean measures, (5, T).
             best: Index of the best threshold.
-            rate: Hit rate.
+            rates: Hit rate, and where there are peaks how many are in the box, by name.
             boxes: Ours and the true boxes of these frames, (N, 2, 4).
             confidence: Confidence of our boxes, (N,).
             masks: How many of these frames have a true mask.
         """
         names = [*PIXEL_MEASURES, *(["boundary_f"] if self.boundary else [])] if masks else []
         table = {name: float(scores[row, self.fixed]) for row, name in enumerate(names)}
-        table["hit_rate"] = rate
+        table |= rates
         table.update({f"best_{name}": float(scores[row, best]) for row, name in enumerate(names)})
         if masks:
-            table["best_hit_rate"] = rate
+            table["best_hit_rate"] = rates["hit_rate"]
             table["best_threshold"] = self.levels[best]
         if self.ranking:
             table["average_precision"] = average_precision(boxes[:, 0], boxes[:, 1], confidence)

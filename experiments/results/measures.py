@@ -12,7 +12,8 @@ MEASURES = {
 }
 """Measures at a threshold and their headings: ``j_mean`` is at the fixed one, ``best_j_mean`` at the best."""
 
-RANKING = {"average_precision": "AP"}
+RANKING = {"peak_in_box": "peak in box", "average_precision": "AP"}
+"""Measures of the detector's probabilities: they know no threshold."""
 SECONDS = {"seconds_per_frame": "s/frame", "processor_seconds_per_frame": "CPU s/frame"}
 HEADINGS = {**MEASURES, **RANKING, **SECONDS}
 """Every column that a table of results may have, in order."""

@@ -29,6 +29,19 @@ def confidence_prior(probability: Tensor) -> Tensor:
     return probability.square().mean()
 
 
+def reach_prior(probability: Tensor, offset: Tensor) -> Tensor:
+    """``E_{c~p}[d_c^2]``, the expected squared distance of a box from its cell, summed over all cells (Eq. 3).
+
+    Args:
+        probability: ``p``, (B, C).
+        offset: Of each box from its cell, x and y, (B, C, 2).
+
+    Returns:
+        (B,); its gradient is that in ``p`` alone.
+    """
+    return (probability * offset.detach().square().sum(dim=-1)).sum(dim=1)
+
+
 def mask_prior(mean: Tensor, kind: MaskPriorKind = "v", level: float = 0.005) -> Tensor:
     """Prior on the mean mask value ``m`` of each image.
 

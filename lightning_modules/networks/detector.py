@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from backdrop.ranges import at_least, positive, require
 from backdrop.settings import Beginning
-from lightning_modules.geometry import decode_boxes, live_cells
+from lightning_modules.geometry import cell_centres, decode_boxes, live_cells
 from lightning_modules.networks.backbone import ResNetTrunk, require_trunk
 
 _STRIDE = 16
@@ -34,6 +34,12 @@ class Proposals:
         """The boxes of chosen cells; cell (B,) or (B, K) -> (B, 4) or (B, K, 4)."""
         index = cell.reshape(len(cell), -1, 1).expand(-1, -1, 4)
         return self.box.gather(1, index).reshape(*cell.shape, 4)
+
+    def offset(self) -> Tensor:
+        """How far the centre of each box lies from its cell's, x and y in cells, (B, C, 2)."""
+        height, width = self.grid
+        apart = self.box[..., :2] - cell_centres(self.grid, self.box.device)
+        return apart * apart.new_tensor([width / 2, height / 2])
 
     def best(self) -> tuple[Tensor, Tensor]:
         """The most probable box and its probability: (B, 4), (B,). Inference uses this."""

@@ -16,14 +16,15 @@ from callbacks.measures.boxes import tight_boxes
 from callbacks.measures.floors import floor_predictions
 from tests.callbacks import toy
 
-LOGGED = {"j_mean", "f_measure", "precision", "recall", "hit_rate", "best_j_mean", "best_threshold"}
+LOGGED = {"j_mean", "f_measure", "precision", "recall", "hit_rate", "peak_in_box", "best_j_mean", "best_threshold"}
 FIXED = {"j_mean", "f_measure", "precision", "recall", "boundary_f", "hit_rate"}
-KEYS = FIXED | {f"best_{name}" for name in FIXED} | {"best_threshold", "average_precision", "frames", "masks"}
+KEYS = FIXED | {f"best_{name}" for name in FIXED} | {"best_threshold"}
+KEYS |= {"peak_in_box", "average_precision", "frames", "masks"}
 CLIPS = {"bear": 6, "camel": 5}
 
 
 def test_fit_logs_validation(tmp_path: Path) -> None:
-    """Validation during training logs the seven numbers; the sanity check leaves nothing behind."""
+    """Validation during training logs the eight numbers; the sanity check leaves nothing behind."""
     logger = CSVLogger(tmp_path)
     data = toy.loader(toy.ToyFrames(CLIPS))
     metrics = MaskMetrics()
@@ -44,7 +45,8 @@ def test_results(tmp_path: Path) -> None:
     assert results.keys() == KEYS | {"clips", "floors"}
     assert results["clips"].keys() == CLIPS.keys()
     assert results["floors"].keys() == {"whole_frame", "centred_blob"}
-    assert all(table.keys() == KEYS for table in (*results["clips"].values(), *results["floors"].values()))
+    assert all(table.keys() == KEYS for table in results["clips"].values())
+    assert all(table.keys() == KEYS - {"peak_in_box"} for table in results["floors"].values())  # they have no cells
     assert json.loads(json.dumps(results)) == results
     assert trainer.callback_metrics.keys() == {f"test/{name}" for name in KEYS}
     mean = sum(results["clips"][name]["j_mean"] for name in CLIPS) / 2
@@ -96,9 +98,9 @@ def test_boxes_alone_are_scored(tmp_path: Path) -> None:
     trainer = toy.trainer(tmp_path, [metrics])
     trainer.test(toy.ToyModule(), toy.loader(frames), verbose=False)
     results = metrics.results
-    wanted = {"hit_rate", "average_precision", "frames", "masks"}
+    wanted = {"hit_rate", "peak_in_box", "average_precision", "frames", "masks"}
     assert results.keys() == wanted | {"clips", "floors"}
-    assert all(table.keys() == wanted for table in (*results["clips"].values(), *results["floors"].values()))
+    assert all(table.keys() == wanted for table in results["clips"].values())
     assert (results["frames"], results["masks"]) == (5, 0)
     assert results["clips"]["bear"]["hit_rate"] == pytest.approx(2 / 3)
     assert results["hit_rate"] == pytest.approx((2 / 3 + 1) / 2)
@@ -106,7 +108,8 @@ def test_boxes_alone_are_scored(tmp_path: Path) -> None:
     assert trainer.callback_metrics.keys() == {f"test/{name}" for name in wanted}
     trainer.validate(toy.ToyModule(), toy.loader(frames), verbose=False)
     assert {name: float(value) for name, value in trainer.callback_metrics.items()} == {
-        "val/hit_rate": pytest.approx((2 / 3 + 1) / 2)
+        "val/hit_rate": pytest.approx((2 / 3 + 1) / 2),
+        "val/peak_in_box": pytest.approx(results["peak_in_box"]),
     }
 
 

@@ -70,7 +70,7 @@ def test_validation_equals_one_process(
     trainer = toy.trainer(tmp_path, [MaskMetrics()])
     trainer.validate(toy.ToyModule(), toy.loader(toy.ToyFrames(toy.ODD_CLIPS)), verbose=False)
     logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    assert len(logged) == 7
+    assert len(logged) == 8
     for seen in ranks[0]:
         assert seen["odd_validation"] == logged
 

@@ -119,7 +119,9 @@ def test_another_class_keeps_the_arguments_that_both_have(tmp_path: Path) -> Non
     assert vars(back.scene.init_args) == {"growth": 1.3} and back.background.estimator is None
 
 
-@pytest.mark.parametrize("name", ["mask_prior", "box_fit", "box_prior", "confidence_prior", "foreground"])
+@pytest.mark.parametrize(
+    "name", ["mask_prior", "box_fit", "box_prior", "confidence_prior", "reach_prior", "foreground"]
+)
 def test_null_switches_a_term_off(name: str, tmp_path: Path) -> None:
     on = f"{name}: {{reaches_p: true}}" if name == "foreground" else f"{name}: {{weight: 2.0}}"
     for found in (parse(tmp_path, on, f"{name}: null"), parse(tmp_path, on, options=(f"{name}=null",))):

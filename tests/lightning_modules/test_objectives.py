@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from lightning_modules.estimators import Samples
-from lightning_modules.objectives import Background, BoxFit, BoxPrior, ConfidencePrior, Foreground, MaskPrior, Prior
+from lightning_modules.objectives import (
+    Background,
+    BoxFit,
+    BoxPrior,
+    ConfidencePrior,
+    Foreground,
+    MaskPrior,
+    Prior,
+    ReachPrior,
+)
 
 
 def drawn() -> tuple[Samples, torch.Tensor]:
@@ -46,6 +55,7 @@ def test_g_reaches_p_always_and_the_box_only_where_that_is_asked_for(reaches_box
         (BoxPrior, {"weight": -1.0}, "weight of BoxPrior is -1.0, expected at least 0."),
         (BoxPrior, {"size": 1.5}, "size of BoxPrior is 1.5, expected 0 to 1."),
         (ConfidencePrior, {"weight": -0.1}, "weight of ConfidencePrior is -0.1, expected at least 0."),
+        (ReachPrior, {"weight": -0.1}, "weight of ReachPrior is -0.1, expected at least 0."),
         (BoxFit, {"warmup": 1.5}, "warmup of BoxFit is 1.5, expected 0 to 1."),
         (BoxFit, {"trim": 0.7}, "trim of BoxFit is 0.7, expected 0 to 0.5."),
         (BoxFit, {"margin": 0.0}, "margin of BoxFit is 0.0, expected above 0."),

@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader
 
 from lightning_modules import InpaintingModule, SegmentationModule
 from lightning_modules.estimators import Estimator, Exact, Importance, LeaveOneOut
+from lightning_modules.geometry import cell_centres
 from lightning_modules.handover import HandoverError, read_inpainter
 from lightning_modules.networks import DetectorSettings
-from lightning_modules.objectives import Background, BoxFit, Draw, Foreground, MaskPrior
+from lightning_modules.objectives import Background, BoxFit, Draw, Foreground, MaskPrior, ReachPrior
 from lightning_modules.scene import Evidence, Inpainting, Plates, Scene
 from tests.tiny import DETECTOR, PIXELS, SEGMENTATION, WINDOW
 
@@ -127,9 +128,31 @@ def test_the_exact_estimator_of_o_equals_the_mean_of_many_draws() -> None:
 def test_the_terms_beyond_the_paper_reach_what_they_should() -> None:
     reached = gradients("box_fit", box_fit=BoxFit(1.0), segmenter=WINDOW)
     assert reached == {"p": False, "b": True, "S": False, "I": False}
+    assert gradients("prior_reach", reach_prior=ReachPrior()) == {"p": True, "b": False, "S": False, "I": False}
     assert list(terms_of(module())) == ["foreground", "prior_mask", "background", "prior_box", "prior_confidence"]
     off = dict.fromkeys(("mask_prior", "box_prior", "confidence_prior"))
     assert list(terms_of(module(**off))) == ["foreground", "background"]
+
+
+def test_the_reach_prior_is_paid_in_the_unit_of_g() -> None:
+    net = module(reach_prior=ReachPrior(0.25), scene=Plates())
+    frames = images()
+    covered = torch.ones_like(frames[:, :1], dtype=torch.bool)
+    with torch.no_grad():
+        draw = drawn(net, plate=1 - frames, covered=covered)
+        value = net.losses(draw)["prior_reach"]
+    density = net.background.density(draw.repeated, draw.flat)  # one draw of each frame
+    height, width = draw.proposals.grid
+    assert (height, width) == (4, 4)
+    expected = 0.0
+    for frame in range(3):
+        for cell in (5, 6, 9, 10):
+            x, y = ((cell % 4) + 0.5) / 2 - 1, ((cell // 4) + 0.5) / 2 - 1
+            cx, cy = draw.proposals.box[frame, cell, :2].tolist()
+            distance = (2 * (cx - x)) ** 2 + (2 * (cy - y)) ** 2  # a cell is half a unit wide
+            expected += float(density[frame] * draw.proposals.probability[frame, cell]) * distance / 3
+    assert float(value) == pytest.approx(0.25 * expected, rel=1e-4)
+    assert net.losses(drawn(net, plate=frames, covered=covered))["prior_reach"] == 0  # nothing is to be seen for G
 
 
 def test_the_mask_prior_over_the_frame_weighs_the_window_by_its_area() -> None:
@@ -337,3 +360,42 @@ def test_unusable_inpainter_checkpoints_are_refused_in_one_sentence(tmp_path: Pa
         read_inpainter(str(tmp_path / "foreign.ckpt"))
     with pytest.raises(HandoverError, match=r"\[4, 8\]"):
         module(inpainter_channels=(4, 8, 8), inpainter_ckpt=path)
+
+
+def squares(count: int, generator: torch.Generator) -> tuple[dict[str, Any], Tensor]:
+    """Frames with a red square in front of a grey scene, which the plate shows, and its true boxes."""
+    box = torch.tensor([24 / 64, 20 / 48]).repeat(count, 2)
+    image = 0.4 + 0.05 * torch.rand(count, 3, 48, 64, generator=generator)
+    evidence = torch.zeros(count, 1, 48, 64)
+    for frame in range(count):
+        left, top = (int(torch.randint(8, most, (), generator=generator)) for most in (32, 20))
+        there = (slice(top, top + 20), slice(left, left + 24))
+        image[frame][:, *there] = torch.tensor([0.9, 0.2, 0.1])[:, None, None]
+        evidence[frame][:, *there] = 1
+        box[frame, :2] = torch.tensor([2 * (left + 12) / 64 - 1, 2 * (top + 10) / 48 - 1])
+    covered = torch.ones_like(evidence, dtype=torch.bool)
+    return {"image": image, "plate": torch.full_like(image, 0.42), "covered": covered, "evidence": evidence}, box
+
+
+@pytest.mark.parametrize(("prior", "low", "high"), [(None, 0, 0.5), (ReachPrior(), 0.95, 1)], ids=["without", "with"])
+def test_with_the_reach_prior_p_peaks_on_the_subject(prior: ReachPrior | None, low: float, high: float) -> None:
+    """Where boxes reach three cells far the likeliest cell lies anywhere, unless that costs something."""
+    net = module(
+        detector=DetectorSettings(width=0.125, weights=None, size=(128, 128), max_offset=3.0),
+        segmenter=WINDOW, scene=Evidence(growth=1.15, reach=1.5), background=Background(LeaveOneOut(2)),
+        estimator=Importance(), mask_prior=MaskPrior(2.1, over="frame"), box_fit=BoxFit(3.0), box_prior=None,
+        reach_prior=prior,
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    for _ in range(60):
+        optimizer.zero_grad()
+        torch.stack(list(terms_of(net, **squares(4, generator)[0]).values())).sum().backward()
+        optimizer.step()
+    with torch.no_grad():
+        batch, box = squares(64, generator)
+        probability = net.eval()(batch["image"])["probability"]
+    centre = cell_centres((8, 8))[probability.flatten(1).argmax(1)]
+    share = float(((centre - box[:, :2]).abs() <= box[:, 2:]).all(1).float().mean())
+    assert low <= share <= high

@@ -10,7 +10,14 @@ from scipy.ndimage import find_objects
 from torch.testing import assert_close
 from torchvision.ops import box_iou
 
-from callbacks.measures.boxes import average_precision, box_hits, box_overlaps, tight_boxes
+from callbacks.measures.boxes import (
+    average_precision,
+    box_hits,
+    box_overlaps,
+    likeliest_centres,
+    points_inside,
+    tight_boxes,
+)
 from tests.callbacks.toy import smooth_masks
 
 
@@ -43,6 +50,22 @@ def test_hits() -> None:
     assert_close(box_hits(box, truth), torch.tensor([1, 0, 0, math.nan], dtype=torch.float64), equal_nan=True)
     many = box[:1].repeat(3000, 1)
     assert box_hits(many, truth[:1].repeat(3000, 1)).sum() == 3000
+
+
+def test_the_likeliest_cell_of_a_grid_has_its_centre_there() -> None:
+    """Rows are y and columns x, also where the grid is not square; of equal cells the first counts."""
+    probability = torch.zeros(3, 2, 4)
+    probability[0, 1, 3], probability[1, 0, 2], probability[2] = 1, 0.6, 0.125
+    assert likeliest_centres(probability).tolist() == [[0.75, 0.5], [0.25, -0.5], [-0.75, -0.5]]
+
+
+def test_points_inside() -> None:
+    """The edges belong to the box; without a point or a true box a frame has no say."""
+    truth = torch.tensor([[2.0, 1.0, 6.0, 5.0]]).repeat(6, 1)
+    truth[5] = math.nan
+    point = torch.tensor([[4, 3], [2, 5], [6.5, 3], [4, 0.5], [math.nan, 3], [4, 3]])
+    expected = torch.tensor([1, 1, 0, 0, math.nan, math.nan], dtype=torch.float64)
+    assert_close(points_inside(point, truth), expected, equal_nan=True)
 
 
 def test_average_precision_ranks() -> None:

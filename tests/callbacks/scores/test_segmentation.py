@@ -99,6 +99,25 @@ def test_frames_are_the_means_parts() -> None:
     assert result["hit_rate"] == pytest.approx(np.mean(rates))
 
 
+def test_peaks_are_counted_in_the_frames_with_a_subject() -> None:
+    """Means over frames, then clips; frames without subject are left out, and without peaks there is no such number."""
+    truth = torch.zeros(5, 1, 8, 16, dtype=torch.bool)
+    truth[:4, :, 2:6, 4:8] = True  # x from -0.5 to 0, y from -0.5 to 0.5; the last frame has no subject
+    peak = torch.tensor([[-0.25, 0.0], [-0.5, 0.5], [0.25, 0.0], [-0.25, -0.75], [-0.25, 0.0]])
+    box, clip = torch.tensor([[0.0, 0.0, 0.5, 0.5]]).repeat(5, 1), ["a", "a", "a", "b", "b"]
+    frames = (truth.float(), truth, box, torch.ones(5), clip, torch.arange(5))
+    scores = SegmentationScores(boundary=False)
+    scores.update(*frames, peak=peak)
+    result = scores.compute()
+    assert [table["peak_in_box"] for table in result["clips"].values()] == [pytest.approx(2 / 3), 0]
+    assert result["peak_in_box"] == pytest.approx(1 / 3)
+    assert [row["peak_in_box"] for row in scores.frames()][:4] == [1, 1, 0, 0]
+    assert math.isnan(scores.frames()[4]["peak_in_box"])
+    without = SegmentationScores(boundary=False)
+    without.update(*frames)
+    assert "peak_in_box" not in without.compute() and "peak_in_box" not in without.compute()["clips"]["a"]
+
+
 def test_repeated_frames_count_once() -> None:
     """The same frames twice, in other batches and in another order, change nothing at all."""
     clips = {"long": smooth_masks(2, 7, (20, 26)), "short": smooth_masks(3, 4, (20, 26))}

@@ -37,7 +37,8 @@ def test_the_numbers_are_all_there(scored: Path) -> None:
     assert set(floors) == {"whole_frame", "centred_blob"}
     for numbers in (results, *floors.values(), *results["clips"].values()):
         assert wanted <= set(numbers)
-    assert "average_precision" in results
+    assert {"average_precision", "peak_in_box"} <= set(results)
+    assert not any("peak_in_box" in numbers for numbers in floors.values())
     assert list(results["clips"]) == ["camel"] and results["frames"] == 6
     assert floors["whole_frame"]["recall"] == 1
 

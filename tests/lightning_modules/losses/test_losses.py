@@ -11,6 +11,7 @@ from lightning_modules.losses import (
     confidence_prior,
     mask_prior,
     pixel_distance,
+    reach_prior,
     squared_error,
 )
 
@@ -72,6 +73,19 @@ def test_the_box_prior_acts_on_batch_means() -> None:
     torch.testing.assert_close(box_prior(balanced, 0.2), torch.tensor(2 * 0.2**2))
     moved = balanced + torch.tensor([0.1, 0.0, 0.0, 0.0])
     torch.testing.assert_close(box_prior(moved, 0.4), torch.tensor(0.01))
+
+
+def test_the_reach_prior_is_the_expected_squared_distance_and_reaches_p_alone() -> None:
+    cells = torch.tensor([[5, 6, 9, 10]])  # the live cells of a 4x4 grid
+    probability = torch.zeros(1, 16).scatter(1, cells, torch.tensor([[0.1, 0.2, 0.3, 0.4]])).requires_grad_()
+    offset = torch.full((1, 16, 2), 9.0)  # what the outer ring proposes costs nothing: p is 0 there
+    offset[0, cells[0]] = torch.tensor([[0.0, 0.0], [3.0, 4.0], [-1.0, 0.0], [0.5, -0.5]])
+    offset.requires_grad_()
+    value = reach_prior(probability, offset)
+    torch.testing.assert_close(value, torch.tensor([0.2 * 25 + 0.3 * 1 + 0.4 * 0.5]))
+    value.sum().backward()
+    assert offset.grad is None and probability.grad is not None
+    torch.testing.assert_close(probability.grad[0, cells[0]], torch.tensor([0.0, 25.0, 1.0, 0.5]))
 
 
 def test_the_confidence_prior_is_the_mean_square() -> None:
