@@ -57,7 +57,7 @@ fit = $(PY) -m experiments fit --stage $(1) $(configs) --trainer.default_root_di
 	--seed_everything $(call quoted,$(SEED)) $(data_args) $(limit_args)
 
 .PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis sweep evaluate baselines \
-	predict report dashboard flops docs benchmark gpu-check
+	predict report dashboard flops docs benchmark gpu-check gpu-proof
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -150,6 +150,15 @@ flops: $(STAMP) ## parameters and floating-point operations of the three network
 
 gpu-check: $(STAMP) ## on a machine with a GPU: does each precision train, plain and compiled, and how fast
 	@$(PY) -m experiments gpu-check --profile $(call quoted,$(PROFILE)) --data $(call quoted,$(DATA)) $(ARGS)
+
+# A lent GPU machine may reach no package index: its own Python serves where it has what the command imports.
+gpu_python = $$(if [ ! -e $(STAMP) ] && $(PYTHON) -c 'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, \
+	"torch torchvision pytorch_lightning torchmetrics kornia lpips jsonargparse docstring_parser typeshed_client cv2".split())))'; \
+	then echo $(PYTHON); else $(MAKE) --no-print-directory install >&2 && echo $(PY); fi)
+
+gpu-proof: ## on a machine with a GPU: the paper at its own size for minutes, on the demo and a clip of ROOT (or CLIPS)
+	@python=$(gpu_python); $$python -m experiments gpu-proof $(call given,RUN,--run) $(call given,SEED,--seed) \
+		$(call option,--root,$(ROOT)) $(if $(strip $(CLIPS)),--clips $(foreach clip,$(CLIPS),$(call quoted,$(clip)))) $(ARGS)
 
 docs: $(VENV)/.docs ## build the documentation site, build/site/index.html, with the API from the docstrings
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict --config-file .mkdocs.yml

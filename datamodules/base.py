@@ -70,6 +70,8 @@ class FramesDataModule(pl.LightningDataModule):
         batch_size: Frames in a batch.
         num_workers: Loader processes; 0 loads in the training process.
         augment: Whether training frames are augmented at all.
+        frame_augment: Whether the augmentation includes the mirroring and the colours that the loader changes, with
+            albumentations.
         device_augment: Whether the augmentation includes the zoom and shift that run on the device.
         store_dir: Folder of the frame store; None means $BACKDROP_CACHE or ~/.cache/backdrop.
         store_limit_gb: Most that it may hold, in GB of 10^9 bytes; the entries that were not used for longest make
@@ -111,6 +113,7 @@ class FramesDataModule(pl.LightningDataModule):
         batch_size: int = 16,
         num_workers: Place[int] = 2,
         augment: bool = True,
+        frame_augment: bool = True,
         device_augment: bool = True,
         store_dir: Place[str | None] = None,
         store_limit_gb: Place[float | None] = None,
@@ -139,7 +142,7 @@ class FramesDataModule(pl.LightningDataModule):
         self.scale = scale
         self.batch_size = batch_size
         self.num_workers = num_workers
-        self.augment = augment
+        self.frame_augment = augment and frame_augment
         self.device_augmentation = DeviceAugmentation() if augment and device_augment else None
         self.min_frames = min_frames
         self.plates = plates
@@ -353,7 +356,7 @@ class FramesDataModule(pl.LightningDataModule):
         frames = [self._stored[clip] for clip in clips]
         planes = self._stored.more_planes(clips) if split != "test" else []
         if split == "train":
-            return FrameDataset(frames, transform=FrameAugmentation() if self.augment else None, planes=planes)
+            return FrameDataset(frames, transform=FrameAugmentation() if self.frame_augment else None, planes=planes)
         masks, boxes = map(self._annotations.masks, clips), map(self._annotations.boxes, clips)
         return FrameDataset(frames, list(masks), None, list(boxes), planes)
 

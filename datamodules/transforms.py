@@ -6,9 +6,6 @@ import os
 import random
 from typing import cast
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before the import, which otherwise calls home
-
-import albumentations as A
 import kornia.augmentation as K
 import numpy as np
 import torch
@@ -27,7 +24,7 @@ class FrameAugmentation:
     draw the same changes, whatever the global seed. Here each call seeds it from torch, which the loader seeds
     differently for every worker; so draws differ between workers and follow ``seed_everything``, with and without
     workers, and no ``worker_init_fn`` is needed. (``set_random_seed`` would not do: it gives every change the same
-    seed, so that only mirrored frames change their colours.)
+    seed, so that only mirrored frames change their colours.) It is imported here, so that all else works without it.
 
     Args:
         flip: Probability of mirroring left and right.
@@ -35,6 +32,9 @@ class FrameAugmentation:
     """
 
     def __init__(self, flip: float = 0.5, photometric: float = 0.5) -> None:
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # before the import, which otherwise calls home
+        import albumentations as A
+
         self._transform = A.Compose(
             [
                 A.HorizontalFlip(p=flip),

@@ -40,6 +40,7 @@ COMMANDS = {
     "benchmark": "experiments.benchmarks.benchmark:benchmark",
     "target-cost": "experiments.benchmarks.target_cost:target_cost",
     "gpu-check": "experiments.benchmarks.gpu_check:gpu_check",
+    "gpu-proof": "experiments.benchmarks.gpu_proof:gpu_proof",
 }
 """Each command's function, ``module:name``."""
 

@@ -27,7 +27,7 @@ PROFILES = sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path
 
 
 def test_every_config_belongs_to_a_composition() -> None:
-    composed = {CONFIGS / "base.yaml", CONFIGS / "debug.yaml", *(CONFIGS / f"{stage}.yaml" for stage in STAGES)}
+    composed = {CONFIGS / f"{name}.yaml" for name in ("base", "debug", "gpu_proof", *STAGES)}
     composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
     composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
     composed |= {CONFIGS / "background" / f"{name}.yaml" for name in BACKGROUNDS}

@@ -113,6 +113,23 @@ def test_sizes_are_those_of_the_data_set_asked_for(make: Make) -> None:
     assert make.log[-1] == "-m experiments flops --data davis"
 
 
+def test_a_gpu_machine_needs_no_installation_where_python_has_everything(make: Make) -> None:
+    make.python.write_text("#!/usr/bin/env bash\necho \"$*\" >> \"$0.log\"\n")
+    assert make("gpu-proof", "ROOT=/my data", "CLIPS=bear camel", "ARGS=--budget-s 9").returncode == 0
+    asked, ran = make.python.with_suffix(".log").read_text().rsplit("\n", 2)[:2]
+    assert asked.startswith("-c") and "jsonargparse" in asked
+    assert ran == "-m experiments gpu-proof --root /my data --clips bear camel --budget-s 9"
+    assert not make.venv.exists()
+
+
+def test_the_gpu_proof_installs_what_is_missing(make: Make) -> None:
+    make.python.write_text(PYTHON.replace("set -eu\n", '[[ "$*" != *find_spec* ]] || exit 1\nset -eu\n'))
+    assert make("gpu-proof", "RUN=r", "SEED=1").returncode == 0
+    assert make.log[0].startswith("-m pip install") and make.log[1:] == ["-m experiments gpu-proof --run r --seed 1"]
+    assert make("gpu-proof").returncode == 0
+    assert make.log[2:] == ["-m experiments gpu-proof"]
+
+
 def test_every_value_is_one_word(make: Make) -> None:
     """Whatever is in it; ARGS alone is read by the shell."""
     odd = "it's \"my\" folder; echo $HOME * `date`"
@@ -120,7 +137,7 @@ def test_every_value_is_one_word(make: Make) -> None:
     assert make("train-seg", f"RUN={escaped}", f"ROOT={escaped}", "DATA=davis", "STEPS=1 2").returncode == 0
     for part in (f"{odd}/segment", f"--data.init_args.root {odd}", f"{odd}/inpaint/checkpoints/last.ckpt"):
         assert part in make.log[-1]
-    for target in ("evaluate", "predict", "report", "davis", "sweep", "inspect", "baselines"):
+    for target in ("evaluate", "predict", "report", "davis", "sweep", "inspect", "baselines", "gpu-proof"):
         words = [f"{name}={escaped}" for name in ("RUN", "ROOT", "INPUT", "OUTPUT")]
         assert make(target, *words).returncode == 0
         assert odd in make.log[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Sequence
 
@@ -108,7 +109,7 @@ def average_precision(box: Tensor, truth: Tensor, confidence: Tensor) -> float:
 def average_precision_of_several(
     boxes: Sequence[Tensor], confidences: Sequence[Tensor], truths: Sequence[Tensor]
 ) -> float:
-    """Compute the COCO average precision at IoU 0.5, any number of boxes a frame.
+    """Compute the COCO average precision at IoU 0.5, any number of boxes a frame, with faster-coco-eval.
 
     Args:
         boxes: What was found in each frame as left, top, right, bottom in pixels, (N, 4) each.
@@ -116,9 +117,9 @@ def average_precision_of_several(
         truths: The true boxes of each frame, (K, 4) each.
 
     Returns:
-        Average precision in [0, 1]; NaN if no frame has a true box.
+        Average precision in [0, 1]; NaN if no frame has a true box, or that package is not installed.
     """
-    if not any(len(truth) for truth in truths):
+    if not any(len(truth) for truth in truths) or not importlib.util.find_spec("faster_coco_eval"):
         return math.nan
     # sync_on_compute=False: the boxes are gathered already, and torchmetrics fails where a process has none
     metric = MeanAveragePrecision(iou_thresholds=[0.5], backend="faster_coco_eval", sync_on_compute=False)

@@ -1,18 +1,23 @@
 """Readers for image folders, videos and masks: RGB frames in order, with their original numbers.
 
-Everything that others use is imported from here; the files behind it hold one kind each.
+Everything that others use is imported from here; the files behind it hold one kind each. Those of videos are loaded
+when they are asked for: only they need PyAV.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from datamodules.readers.images import ImageFrames, read_image, resize
 from datamodules.readers.masks import read_mask, read_objects, resize_mask, resize_objects
 from datamodules.readers.names import frame_number, is_image, is_video, list_images, natural_key
 from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, readable
-from datamodules.readers.video_file import video_rate
-from datamodules.readers.videos import VideoFrames
+
+if TYPE_CHECKING:
+    from datamodules.readers.video_file import video_rate
+    from datamodules.readers.videos import VideoFrames
 
 __all__ = [
     "Broken",
@@ -39,6 +44,8 @@ __all__ = [
     "video_rate",
 ]
 
+_OF_VIDEOS = {"VideoFrames": "datamodules.readers.videos", "video_rate": "datamodules.readers.video_file"}
+
 
 def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
     """Open a folder of images or a video file as one clip.
@@ -56,4 +63,15 @@ def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"Nothing at {path}: expected a video file or a folder of images.")
-    return ImageFrames(path) if path.is_dir() else VideoFrames(path)
+    if path.is_dir():
+        return ImageFrames(path)
+    from datamodules.readers.videos import VideoFrames
+
+    return VideoFrames(path)
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Load what reads videos."""
+    if name not in _OF_VIDEOS:
+        raise AttributeError(f"module 'datamodules.readers' has no attribute '{name}'")
+    return getattr(import_module(_OF_VIDEOS[name]), name)

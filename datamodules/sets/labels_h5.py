@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,6 +87,8 @@ def read_labels(folder: Path, names: Sequence[str], optional: Sequence[str] = ()
     Raises:
         ValueError: If the file cannot be read, or a data set is missing or of another length.
     """
+    import h5py  # here, so that other data sets can be read without it
+
     path = folder / FILE
     try:
         with h5py.File(path) as file:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,17 +16,12 @@ from datamodules.clips.clip import Clip
 from datamodules.clips.problems import too_short
 from datamodules.clips.sampling import at_rate, within
 from datamodules.clips.splits import SPLITS, Split
-from datamodules.readers import (
-    ImageFrames,
-    VideoFrames,
-    frame_number,
-    list_images,
-    open_frames,
-    read_mask,
-    readable,
-)
+from datamodules.readers import ImageFrames, frame_number, list_images, open_frames, read_mask, readable
 from datamodules.sets.data_set import ClipDataSet
 from datamodules.sets.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
+
+if TYPE_CHECKING:
+    from datamodules.readers import VideoFrames
 
 _STRETCH = 1.15
 
@@ -159,6 +155,8 @@ class Videos(ClipDataSet):
 
     def _timed(self, clip: Clip) -> Clip:
         """Choose the frames of a clip by their time."""
+        from datamodules.readers import VideoFrames  # here, so that folders of images can be read without PyAV
+
         if not isinstance(clip.source, VideoFrames):
             raise ValueError(
                 f"Clip '{clip.name}' is a folder of images and has no time stamps: sample it by every_nth instead of "
@@ -186,7 +184,7 @@ class Videos(ClipDataSet):
         if not folder.is_dir():
             return {}
         files: dict[int, Path] = {}
-        images = None if isinstance(source, VideoFrames) else source
+        images = source if isinstance(source, ImageFrames) else None
         stems = {} if images is None else dict(zip(images.stems(), images.indices, strict=True))
         for file in list_images(folder):
             index = stems.get(file.stem, frame_number(file.stem))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -40,6 +42,51 @@ def measure(name: str, network: nn.Module, *inputs: Tensor) -> Cost:
         network.eval()(*inputs)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Cost(name, parameters, int(counter.get_total_flops()), (inputs[0].shape[-2], inputs[0].shape[-1]))
+
+
+class StepFlops(pl.Callback):
+    """Count the operations of one training step, forward and backward: those of the second step, before any is timed.
+
+    As everywhere here these are the operations of matrix products and convolutions; a perceptual loss counts too.
+
+    Attributes:
+        per_image: Operations for one image; None before the second step.
+    """
+
+    def __init__(self) -> None:
+        self.per_image: float | None = None
+        self._seen = 0
+        self._counter = FlopCounterMode(display=False)
+
+    def on_train_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Begin to count at the second step."""
+        self._seen += 1
+        if self._seen == 2:
+            self._counter.__enter__()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Count no further."""
+        if self._seen == 2:
+            self._counter.__exit__(None, None, None)
+            self.per_image = self._counter.get_total_flops() / len(batch["image"])
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Count no further where the step that is counted fails."""
+        if self._seen == 2 and self.per_image is None:
+            self._counter.__exit__(None, None, None)
 
 
 def profile_costs(profile: str, data: str) -> list[Cost]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from backdrop.errors import RunError, one_line
 from callbacks import NanGuard
+from experiments.benchmarks.gpu import WARM_UP, StepTimer, require_gpu
 from experiments.runs.composition import Stage, model_and_data
 from experiments.runs.trainers import measuring_trainer
 from lightning_modules import InpaintingModule, SegmentationModule
@@ -23,7 +23,6 @@ from lightning_modules.building import build, without_files
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 PRECISIONS: tuple[Precision, ...] = ("32-true", "16-mixed", "bf16-mixed")
-WARM_UP = 10  # steps in which kernels are chosen and compiled
 
 
 @dataclass(frozen=True)
@@ -50,42 +49,6 @@ class Outcome:
         """One line of the report."""
         how = f"{self.stage:<8} {self.precision:<10} {'compiled' if self.compiled else 'plain':<8}"
         return f"{how} {self.failure or f'{self.speed:9.1f} images/s   loss {self.loss:.4f}'}"
-
-
-class StepTimer(pl.Callback):
-    """Time the steps after the first few.
-
-    Args:
-        warm_up: Steps that are not timed.
-
-    Attributes:
-        seconds: What the others took.
-    """
-
-    def __init__(self, warm_up: int) -> None:
-        self.warm_up, self.seconds, self._started = warm_up, 0.0, 0.0
-
-    def on_train_batch_start(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
-    ) -> None:
-        """Start the clock at the first step that counts."""
-        if trainer.global_step == self.warm_up:
-            self._started = _now()
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop it."""
-        self.seconds = _now() - self._started
-
-
-def _now() -> float:
-    """The time in seconds, once the GPU has done what it was told."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def check(
@@ -137,7 +100,7 @@ def check(
                 if not inpainter.exists():
                     trainer.save_checkpoint(inpainter)
                 loss = float(trainer.callback_metrics["train/loss"])
-                yield Outcome(stage, precision, compiled, batch_size * steps / timer.seconds, loss)
+                yield Outcome(stage, precision, compiled, timer.images / timer.seconds, loss)
             except Exception as error:  # whatever it is: the other settings are still of interest
                 yield Outcome(stage, precision, compiled, failure=f"{type(error).__name__}: {one_line(error)}")
 
@@ -163,8 +126,7 @@ def gpu_check(profile: str = "paper", data: str = "davis", batch_size: int = 16,
     """
     if min(batch_size, steps) < 1:
         raise RunError(f"--batch-size and --steps must be 1 or more, got {batch_size} and {steps}.")
-    if not torch.cuda.is_available():
-        raise RunError("gpu-check needs a CUDA GPU, and torch sees none: run it on a machine that has one.")
+    require_gpu("gpu-check")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}: {profile}, {data}", flush=True)
     failed = 0
     for outcome in check(profile, data, batch_size, steps):

@@ -8,10 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import rich.table
 from markupsafe import Markup
-from rich.console import Console
-from rich.markup import escape as escape_rich
 
 from experiments.results.table import Cell, Row, Source, Table
 
@@ -34,6 +31,10 @@ class Format:
 
 def terminal(*tables: Table) -> None:
     """Print tables, as wide as the terminal, or 120 characters where there is none."""
+    import rich.table
+    from rich.console import Console
+    from rich.markup import escape as escape_rich
+
     console = Console(width=None if sys.stdout.isatty() else 120)
     for table in tables:
         printed = table.printed()

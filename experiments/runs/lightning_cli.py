@@ -142,7 +142,8 @@ class ExperimentCLI(LightningCLI):
             config.run.inpainter_command = made_by.get("command")
             progress = stage1.progress()
             config.run.inpainter_steps = progress.step if progress else None
-            if path == stage1.last and progress and not progress.reached(trained.get("trainer") or {}):
+            limits = trained.get("trainer") or {}
+            if path == stage1.last and progress and not progress.reached(limits) and not limits.get("max_time"):
                 again = make_command("train-inpaint", trained, made.path.parent)
                 warn(
                     f"the inpainter {path} stopped at step {progress.step}, before its end; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from typing import Any
@@ -12,7 +13,7 @@ from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
 def progress_bar() -> ProgressBar:
     """Rich bars where somebody watches a terminal, otherwise plain lines."""
-    return RichProgressBar() if sys.stdout.isatty() else LineProgress()
+    return RichProgressBar() if sys.stdout.isatty() and importlib.util.find_spec("rich") else LineProgress()
 
 
 def duration(seconds: float) -> str:

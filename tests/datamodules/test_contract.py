@@ -260,6 +260,12 @@ def test_augmentation_changes_training_frames_only(make: Factory) -> None:
         assert torch.equal(with_it.dataset(split)[0]["image"], without.dataset(split)[0]["image"])  # type: ignore[arg-type]
 
 
+def test_frames_are_augmented_in_the_loader_unless_switched_off(make: Factory) -> None:
+    module = ready(make, frame_augment=False)
+    assert module.device_augmentation is not None
+    assert torch.equal(ready(make, augment=False).dataset("train")[0]["image"], module.dataset("train")[0]["image"])
+
+
 def test_device_augmentation_runs_in_training_only(make: Factory) -> None:
     both, loader_only, none = (fit(make(**switch)) for switch in ({}, {"device_augment": False}, {"augment": False}))
     assert both.train_images[0].shape == none.train_images[0].shape

@@ -7,14 +7,16 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.clips.clip import Box
+
+if TYPE_CHECKING:
+    import h5py
 
 _SAME_ACTION = {"takingphoto": "photo", "walkingdog": "walkdog"}
 Rectangle = tuple[int, int, int, int]
@@ -91,6 +93,8 @@ class MaskFile:
             ) from error
 
     def _open(self) -> h5py.File:
+        import h5py  # here, so that other data sets can be read without it
+
         try:
             file = h5py.File(self.path)
         except OSError as error:

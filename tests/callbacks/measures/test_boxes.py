@@ -68,6 +68,13 @@ def test_points_inside() -> None:
     assert_close(points_inside(point, truth), expected, equal_nan=True)
 
 
+def test_no_average_precision_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = torch.tensor([[0.0, 0.0, 4.0, 4.0]])
+    assert average_precision(box, box, torch.ones(1)) == 1
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert math.isnan(average_precision(box, box, torch.ones(1)))
+
+
 def test_average_precision_ranks() -> None:
     """A wrong box costs less when it is the least confident; a frame without subject is a false alarm."""
     truth = torch.tensor([[10, 10, 50, 50.0]]).repeat(4, 1)

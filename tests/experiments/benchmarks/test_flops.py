@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-import torch
-from torch import nn
+from pathlib import Path
 
-from experiments.benchmarks.flops import measure, profile_costs
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from experiments.benchmarks.flops import StepFlops, measure, profile_costs
 from experiments.cli import main
+from experiments.runs.trainers import measuring_trainer
 
 
 def test_one_convolution_by_hand() -> None:
@@ -15,6 +19,28 @@ def test_one_convolution_by_hand() -> None:
     assert cost.parameters == 3 * 8 * 9
     assert cost.flops == 2 * 3 * 8 * 9 * 10 * 20
     assert cost.size == (10, 20)
+
+
+class OneLayer(pl.LightningModule):
+    """A convolution, whose input needs no gradient: backward costs as much as forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        return self.layer(batch["image"]).square().mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize(("steps", "counted"), [(3, 2 * 2 * 3 * 8 * 9 * 10 * 20), (1, None)])
+def test_a_training_step_by_hand(steps: int, counted: float | None, tmp_path: Path) -> None:
+    counter = StepFlops()
+    batches = torch.utils.data.DataLoader([{"image": torch.rand(5, 3, 10, 20)}] * 4, batch_size=None)  # type: ignore[arg-type]
+    measuring_trainer([counter], tmp_path, accelerator="cpu", max_steps=steps).fit(OneLayer(), batches)
+    assert counter.per_image == counted
 
 
 def test_the_small_profile_is_small() -> None:
