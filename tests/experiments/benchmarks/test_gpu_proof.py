@@ -16,8 +16,9 @@ import torch
 from packaging.requirements import Requirement
 from PIL import Image
 
-from experiments.benchmarks import gpu_proof
-from experiments.benchmarks.gpu_proof import REST, STEPS, Part, Proof, Trained, beginnings, plan, training_seconds
+from experiments.benchmarks import gpu_plan, gpu_proof
+from experiments.benchmarks.gpu_plan import REST, STEPS, Part, Trained, beginnings, plan, training_seconds
+from experiments.benchmarks.gpu_proof import Proof
 from experiments.cli import main
 from experiments.runs.lightning_cli import understand
 from experiments.runs.stages import fit_arguments
@@ -99,9 +100,17 @@ def test_what_is_not_there_is_left_out_and_said(tmp_path: Path, monkeypatch: pyt
     assert beginnings("small") == ({"inpaint": [], "segment": []}, [])
 
 
+def test_an_unknown_clip_is_refused_before_anything_is_trained(
+    davis: Path, done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["gpu-proof", "--tiny", "--run", str(tmp_path), "--root", str(davis), "--clips", "bear", "cat"]
+    assert main(words) == 1
+    assert "Clip 'cat' is not in" in capsys.readouterr().err and not done
+
+
 def test_both_stages_are_the_papers(davis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command lines of the full size are understood; of DAVIS one clip is taken."""
-    monkeypatch.setattr(gpu_proof.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(gpu_plan.importlib.util, "find_spec", lambda _: None)
     parts, remarks = plan("paper", davis, [], tiny=False)
     assert [part.data for part in parts] == ["demo", "davis"] and parts[1].clips == ["bear"]
     assert any("albumentations is not installed" in remark for remark in remarks)
@@ -193,8 +202,8 @@ def test_stages_that_end_with_their_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All of it on the CPU: a second for each stage of the demo."""
-    endless = [word.replace("max_steps=14", "max_steps=1000000") for word in gpu_proof.TINY]
-    monkeypatch.setattr(gpu_proof, "TINY", endless)
+    endless = [word.replace("max_steps=14", "max_steps=1000000") for word in gpu_plan.TINY]
+    monkeypatch.setattr(gpu_plan, "TINY", endless)
     monkeypatch.setattr(gpu_proof, "training_seconds", lambda *_: 1)
     assert main(["gpu-proof", "--tiny", "--run", str(tmp_path)]) == 0
     shown = capsys.readouterr()
@@ -238,19 +247,24 @@ def bare(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[s
     root = Path(__file__).resolve().parents[3]
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        paths = {"PYTHONPATH": f"{root}:{site}", "BACKDROP_CACHE": str(tmp_path / "cache")}
-        own = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"} | paths
+        own = {"PYTHONPATH": f"{root}:{site}", "BACKDROP_CACHE": str(tmp_path / "cache"), "CUDA_VISIBLE_DEVICES": ""}
+        environment = {name: value for name, value in os.environ.items() if name != "WANDB_MODE"} | own
         command = [sys.executable, "-S", *words]
-        return subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     yield run
+
+
+def test_nothing_else_is_imported(bare: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    assert "No module named 'wandb'" in bare("-c", "import wandb").stderr
+    done = bare("-m", "experiments", "gpu-proof")
+    assert "needs a CUDA GPU" in done.stderr and done.returncode == 1
 
 
 @pytest.mark.slow
 def test_a_bare_machine_is_enough(
     bare: Callable[..., subprocess.CompletedProcess[str]], davis: Path, tmp_path: Path
 ) -> None:
-    assert bare("-c", "import wandb").returncode == 1
     done = bare("-m", "experiments", "gpu-proof", "--tiny", "--run", str(tmp_path / "run"), "--root", str(davis))
     assert done.returncode == 0, done.stderr
     assert "as albumentations is not installed" in done.stdout
