@@ -71,7 +71,7 @@ def test_the_boxes_of_a_take_are_read_in_one_opening(tmp_path: Path, monkeypatch
 
     module = h36m(root)
     listed = module.data_set.split_clips("test")
-    monkeypatch.setattr("datamodules.sets.h36m.masks.h5py.File", Counted)
+    monkeypatch.setattr("h5py.File", Counted)
     for clip in listed:
         assert all(callable(box) and box() is not None for box in clip.boxes.values())
     assert len(listed) == 4 and sorted(set(opened)) == sorted(opened) and len(opened) == 4
