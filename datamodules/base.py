@@ -24,7 +24,7 @@ from datamodules.clips.splits import SPLITS, Part, Split, Splits
 from datamodules.cues.trust import Trust
 from datamodules.dataset import FrameDataset, frame_loader
 from datamodules.plates.evidence import EvidenceKind
-from datamodules.plates.kinds import PlateKind, plate_producer, target_producer
+from datamodules.plates.kinds import PlateKind, features_sentence, plate_producer, target_producer
 from datamodules.plates.plate import EVIDENCE, PLATE
 from datamodules.sets.data_set import DataSet
 from datamodules.store.codecs import Codec
@@ -89,7 +89,8 @@ class FramesDataModule(pl.LightningDataModule):
             :class:`datamodules.plates.temporal.TemporalPlates`.
         targets: Whether to make training targets too, once per clip: see :class:`datamodules.cues.targets.Targets`.
         target_features: Network whose features help to make targets: a VGG or ResNet of torchvision by name, with its
-            ImageNet weights; ``none``; or ``auto``: vgg16 where its weights are on this machine, else none.
+            ImageNet weights; ``footage`` for filters learnt on the clip itself; ``none``; or ``auto``: vgg16 where its
+            weights are on this machine, else ``footage``.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.
@@ -232,6 +233,8 @@ class FramesDataModule(pl.LightningDataModule):
                 raise ValueError(self._report.nothing_left(f"{split} split"))
         evaluated = [clip for split in wanted if split != "train" for clip in usable[split]]
         self._annotations.read((clip, self._stored[clip].frame_numbers) for clip in evaluated)
+        if self.targets and "train" in wanted:
+            self.findings.say(features_sentence(self.target_features))
         for split in wanted:
             dataset = self._datasets[split] = self._dataset(split, usable[split])
             parts = [f"{type(self).__name__} {split}: {counted(len(dataset.clips), 'clip')}"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from datamodules.cues.patches import ClipFilters
+from datamodules.cues.principal import Basis, learnt
 from datamodules.readers import Pixels
 
-AUTO = "auto"
-"""The usual network where its weights are on this machine, else none."""
-USUAL = "vgg16"
+AUTO, FOOTAGE, USUAL = "auto", "footage", "vgg16"
+"""The usual network where its weights are on this machine, else filters that are learnt on the clip itself."""
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
 _LIGHTNESS = 40.0  # of OpenCV's 8-bit CIE Lab, about a standard deviation
@@ -37,11 +38,11 @@ Features = NDArray[np.float32]
 """(h, w, channels)."""
 
 
-class _Basis(NamedTuple):
-    """Principal components of one layer: (channels,), and (channels, components) in units of the first one."""
+class Describer(Protocol):
+    """Gives features of frames."""
 
-    mean: Tensor
-    factors: Tensor
+    def features(self, images: Sequence[Pixels]) -> list[Features]:
+        """See :meth:`Backbone.features`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Backbone:
             ValueError: If torchvision has no VGG or ResNet of that name.
         """
         if self.name not in known():
-            raise ValueError(f"there is no backbone {self.name}: choose {AUTO}, none or one of {', '.join(known())}.")
+            names = ", ".join(known())
+            raise ValueError(f"there is no backbone {self.name}: choose {AUTO}, none, {FOOTAGE} or one of {names}.")
 
     def features(self, images: Sequence[Pixels]) -> list[Features]:
         """Features of the frames of a clip.
@@ -82,7 +84,7 @@ class Backbone:
         bases = _bases([self._activations(image) for image in images[::_EVERY]])
         return [self._reduced(image, bases) for image in images]
 
-    def _reduced(self, image: Pixels, bases: Sequence[_Basis]) -> Features:
+    def _reduced(self, image: Pixels, bases: Sequence[Basis]) -> Features:
         grid, planes = (_GRID_HEIGHT, round(_GRID_HEIGHT * image.shape[1] / image.shape[0])), []
         for maps, basis in zip(self._activations(image), bases, strict=True):
             reduced = torch.einsum("chw,cd->dhw", maps - basis.mean[:, None, None], basis.factors)
@@ -111,21 +113,33 @@ def known() -> list[str]:
     return [name for name in models.list_models(module=models) if re.fullmatch(r"vgg\d+|resnet\d+", name)]
 
 
-def chosen(name: str) -> Backbone | None:
-    """The backbone of a name.
+def chosen(name: str) -> Describer | None:
+    """What gives the features, by its name.
 
     Args:
-        name: Of a network, ``auto`` or ``none``.
+        name: Of a network; ``footage`` for filters that are learnt on the clip itself; ``auto`` or ``none``.
 
     Returns:
-        The backbone; None for ``none``, and for ``auto`` where the weights of the usual one are not on this machine.
+        It; None for ``none``.
 
     Raises:
         ValueError: If there is no such name.
     """
-    if name == "none" or (name == AUTO and not weights_file(USUAL).is_file()):
+    if name == "none":
         return None
+    if name == FOOTAGE or (name == AUTO and not weights_file(USUAL).is_file()):
+        return ClipFilters()
     return Backbone(USUAL if name == AUTO else name)
+
+
+def sentence(name: str) -> str:
+    """Where the features of a name come from, in words."""
+    if name == AUTO and not weights_file(USUAL).is_file():
+        return (
+            f"The features of the targets are learnt on each clip, as {weights_file(USUAL)} is not there; with "
+            f"data.init_args.target_features={USUAL} torchvision fetches it (550 MB), and the targets are better."
+        )
+    return f"The features of the targets are those of {name if name != AUTO else USUAL}."
 
 
 def weights_file(name: str) -> Path:
@@ -171,13 +185,7 @@ def _layers(network: nn.Module) -> list[str]:
     return ["layer2", "layer3", "layer4"]
 
 
-def _bases(examples: Sequence[Sequence[Tensor]]) -> list[_Basis]:
+def _bases(examples: Sequence[Sequence[Tensor]]) -> list[Basis]:
     """The principal components of each layer over some frames."""
-    return [_basis(torch.cat([maps.flatten(1).T for maps in layer])) for layer in zip(*examples, strict=True)]
-
-
-def _basis(vectors: Tensor) -> _Basis:
-    mean = vectors.mean(dim=0)
-    centred = vectors - mean
-    values, found = torch.linalg.eigh(centred.T @ centred / len(vectors))
-    return _Basis(mean, found.flip(1)[:, :_COMPONENTS] / values[-1].clamp_min(1e-12).sqrt())
+    vectors = [torch.cat([maps.flatten(1).T for maps in layer]) for layer in zip(*examples, strict=True)]
+    return [learnt(layer, _COMPONENTS) for layer in vectors]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datamodules.cues.colour import REACH, Coloured, colour_log_odds
 from datamodules.cues.cut import Cuttable, cut_in_windows
 from datamodules.cues.discriminant import Judged, discriminate, near_border
-from datamodules.cues.features import Backbone, Features
+from datamodules.cues.features import Describer, Features
 from datamodules.cues.flow import Flow
 from datamodules.cues.motion import Plane
 from datamodules.readers import Pixels
@@ -78,28 +78,28 @@ class Fusion:
     prior: float = 0.5
     doubt: float = 4.0
 
-    def fuse(self, frames: Sequence[Seen], backbone: Backbone | None) -> list[Fused]:
+    def fuse(self, frames: Sequence[Seen], describer: Describer | None) -> list[Fused]:
         """Fuse the cues of frames that follow each other.
 
         Args:
             frames: At least one, all of one size.
-            backbone: Gives the features; None does without.
+            describer: Gives the features; None does without.
 
         Returns:
             What they say of each.
 
         Raises:
-            OSError: If the weights of the backbone cannot be had.
+            OSError: If the weights of a network cannot be had.
         """
         motion = [frame.motion for frame in frames]
         colours = self._colours(frames, motion)
         odds = [one + other for one, other in zip(motion, colours, strict=True)]
         steps = [{"motion": one > 0, "colours": both > 0} for one, both in zip(motion, odds, strict=True)]
-        if backbone is None:
+        if describer is None:
             masks = _cut(frames, odds)
             pairs = zip(steps, masks, strict=True)
             return [Fused(mask, _agreement(mask, of["motion"]), {**of, "cut": mask}) for of, mask in pairs]
-        features = backbone.features([frame.image for frame in frames])
+        features = describer.features([frame.image for frame in frames])
         weight, labels = self._begin(features, motion)
         motion, moves = [weight * one for one in motion], [weight * _sigmoid(one) for one in motion]
         looks = judge(features, labels, motion[0].shape)

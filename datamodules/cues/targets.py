@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Plane as StoredPlane
-from datamodules.cues import camera, colour, cut, discriminant, features, flow, fusion, motion
+from datamodules.cues import camera, colour, cut, discriminant, features, flow, fusion, motion, patches
 from datamodules.cues.features import AUTO, chosen
 from datamodules.cues.flow import OFFSETS, WorkingSize, flows_around
 from datamodules.cues.fusion import Fusion, Seen
@@ -114,10 +114,10 @@ class Targets:
     def identity(self, source: FrameSource) -> Iterator[str]:
         """That of the frames, and the settings."""
         yield from source.identity()
-        backbone = chosen(self.features)
-        yield f"targets {self.height} {self.fusion} {backbone} {_LEAST_TRUST} {_TOGETHER} {_SHARED}"
+        describer = chosen(self.features)
+        yield f"targets {self.height} {self.fusion} {describer} {_LEAST_TRUST} {_TOGETHER} {_SHARED}"
         yield from (flow.SETTINGS, camera.SETTINGS, motion.SETTINGS, colour.SETTINGS, cut.SETTINGS)
-        yield from (features.SETTINGS, discriminant.SETTINGS, fusion.SETTINGS) if backbone is not None else ()
+        yield from (features.SETTINGS, patches.SETTINGS, discriminant.SETTINGS, fusion.SETTINGS)
 
     @property
     def fusion(self) -> Fusion:
@@ -137,9 +137,9 @@ class Targets:
             ValueError: As the source does.
             OSError: As the source does.
         """
-        size, backbone = WorkingSize.of(source.original_size(), self.height), chosen(self.features)
+        size, describer = WorkingSize.of(source.original_size(), self.height), chosen(self.features)
         for frames, own in chunks(_moving(_read(source, size, broken), size), _TOGETHER, _SHARED):
-            fused = self.fusion.fuse([frame.seen for frame in frames], backbone)
+            fused = self.fusion.fuse([frame.seen for frame in frames], describer)
             for (frame, seen), found in zip(frames[own], fused[own], strict=True):
                 trust = max(_LEAST_TRUST, found.trust)
                 yield Target(frame.position, frame.frame_number, seen.motion, found.mask, trust, found.steps)

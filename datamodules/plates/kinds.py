@@ -36,3 +36,10 @@ def target_producer(features: str = "auto") -> Producer:
 
     chosen(features)
     return Targets(features=features)
+
+
+def features_sentence(features: str) -> str:
+    """Where the features of the targets come from, in words."""
+    from datamodules.cues.features import sentence
+
+    return sentence(features)

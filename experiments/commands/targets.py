@@ -23,6 +23,7 @@ from backdrop.progress import progress
 from callbacks.measures.pixels import pixel_scores
 from datamodules import FramesDataModule
 from datamodules.clips.clip import Clip
+from datamodules.cues.features import chosen
 from datamodules.cues.targets import Targets
 from datamodules.dataset import FrameDataset
 from experiments.results.cross_validation import leave_group_out
@@ -163,7 +164,8 @@ def _j(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 def _key(maker: Targets) -> str:
-    return json.dumps({field.name: getattr(maker, field.name) for field in fields(Targets)}, sort_keys=True)
+    constants = {field.name: getattr(maker, field.name) for field in fields(Targets)}
+    return json.dumps(constants | {"features": str(chosen(maker.features))}, sort_keys=True)
 
 
 def _read(file: Path) -> dict[str, dict[str, Numbers]]:

@@ -29,7 +29,7 @@ def test_constants_are_varied_one_at_a_time() -> None:
 def test_targets_are_measured_step_by_step_and_gone_on_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # no weights: no features
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # no weights: filters of the clip
     words = ["targets", str(tmp_path), "--vary", "height=160", "--groups=2", *DEMO]
     assert main(words) == 0
     shown = capsys.readouterr().out
@@ -40,11 +40,11 @@ def test_targets_are_measured_step_by_step_and_gone_on_with(
     for clips in found.values():
         assert len(clips) == 2
         for numbers in clips.values():
-            assert list(numbers)[:3] == ["motion", "colours", "cut"]
-            assert 0.3 < numbers["cut"] <= 1 and 0.05 <= numbers["trust"] <= 1 and numbers["processor s a frame"] > 0
+            assert list(numbers)[:3] == ["motion", "colours", "round 1"]
+            assert 0.3 < numbers["round 2"] <= 1 and 0.05 <= numbers["trust"] <= 1 and numbers["processor s a frame"] > 0
     first = next(iter(found))
     clip = next(iter(found[first]))
-    found[first][clip]["cut"] = 0.125
+    found[first][clip]["round 2"] = 0.125
     file.write_text(json.dumps(found))
     assert main(words) == 0  # nothing is measured again
     assert "0.125" in capsys.readouterr().out

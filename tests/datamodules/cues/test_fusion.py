@@ -15,6 +15,8 @@ from datamodules.cues import features
 from datamodules.cues.discriminant import discriminate, near_border
 from datamodules.cues.features import AUTO, Backbone, chosen, known, weights_file
 from datamodules.cues.fusion import Fusion, Seen, overlap
+from datamodules.cues.patches import ClipFilters
+from datamodules.cues.principal import learnt
 from datamodules.plates.windows import chunks
 
 
@@ -108,12 +110,14 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 def test_auto_is_the_usual_network_where_its_weights_are(no_weights: Path) -> None:
-    assert chosen(AUTO) is None and chosen("none") is None
+    assert chosen(AUTO) == chosen("footage") == ClipFilters() and chosen("none") is None
+    assert str(weights_file("vgg16")) in features.sentence(AUTO)
     assert chosen("resnet18") == Backbone("resnet18")
     weights_file("vgg16").parent.mkdir(parents=True)
     weights_file("vgg16").touch()
     assert chosen(AUTO) == Backbone("vgg16")
-    with pytest.raises(ValueError, match="no backbone clip: choose auto, none or one of resnet101"):
+    assert features.sentence(AUTO) == "The features of the targets are those of vgg16."
+    with pytest.raises(ValueError, match="no backbone clip: choose auto, none, footage or one of resnet101"):
         chosen("clip")
     assert {"vgg11", "vgg16", "resnet18", "resnet50"} <= set(known())
 
@@ -138,6 +142,26 @@ def test_a_file_that_holds_no_such_weights_is_named(no_weights: Path) -> None:
     torch.save({"other": torch.zeros(1)}, weights_file("vgg11"))
     with pytest.raises(OSError, match="holds no weights of vgg11"):
         Backbone("vgg11").features([np.zeros((32, 32, 3), np.uint8)])
+
+
+def test_principal_components_are_those_of_the_covariance() -> None:
+    vectors = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 1.0, 2.0, 0.5])
+    basis = learnt(vectors, 2)
+    found = (vectors - basis.mean) @ basis.factors
+    assert found[:, 0].var() == pytest.approx(1, abs=0.01) and found[:, 1].var() == pytest.approx(4 / 9, abs=0.1)
+    assert abs(float(basis.factors[0, 0])) == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_filters_of_the_clip_tell_textures_apart_that_have_the_same_colours() -> None:
+    y, x = np.mgrid[:120, :160]
+    stripes = np.where(x < 80, np.sin(y * 0.8), np.sin(x * 0.8)) * 50 + 128
+    image = np.repeat(stripes[..., None], 3, axis=2).astype(np.uint8)
+    frames = ClipFilters().features([image] * 2)
+    assert frames[0].shape == (60, 80, 24 * 2 + 64 + 3)
+    side = np.repeat((np.arange(80) < 40)[None], 60, axis=0)
+    judged = discriminate([frames[0]], [np.where(side, np.float32(0.9), np.float32(0.1))])
+    inside = ~near_border((60, 80))
+    assert (((judged.log_odds[0] > np.median(judged.log_odds[0][inside])) == side)[inside]).mean() > 0.9
 
 
 def test_pieces_of_a_stream_share_items_and_each_belongs_to_one() -> None:

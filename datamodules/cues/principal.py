@@ -1,0 +1,36 @@
+"""Principal components of vectors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Basis(NamedTuple):
+    """Principal components.
+
+    Attributes:
+        mean: (channels,).
+        factors: (channels, components), in units in which the first component has a variance of 1.
+    """
+
+    mean: Tensor
+    factors: Tensor
+
+
+def learnt(vectors: Tensor, components: int) -> Basis:
+    """The principal components of some vectors.
+
+    Args:
+        vectors: (N, channels).
+        components: How many to keep.
+
+    Returns:
+        Them; as many as there are channels at most.
+    """
+    mean = vectors.mean(dim=0)
+    centred = vectors - mean
+    values, found = torch.linalg.eigh(centred.T @ centred / len(vectors))
+    return Basis(mean, found.flip(1)[:, :components] / values[-1].clamp_min(1e-12).sqrt())
