@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Plane as StoredPlane
 from datamodules.cues import camera, colour, cut, discriminant, features, flow, fusion, motion, patches
-from datamodules.cues.features import AUTO, chosen
+from datamodules.cues.features import AUTO, Describer, chosen
 from datamodules.cues.flow import OFFSETS, WorkingSize, flows_around
 from datamodules.cues.fusion import Fusion, Seen
 from datamodules.cues.motion import Motion, Plane, motion_log_odds
@@ -48,7 +48,9 @@ class Target(NamedTuple):
     steps: Mapping[str, NDArray[np.bool_]]
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
+    """A frame as it was read: its place, original number, and pictures at the working size and on the grid."""
+
     position: int
     frame_number: int
     image: Pixels  # working frame
@@ -56,8 +58,10 @@ class _Read(NamedTuple):
     lab: Pixels  # grid
 
 
-class _Moving(NamedTuple):
-    frame: _Read
+class Moving(NamedTuple):
+    """A frame with what moves in it."""
+
+    frame: Read
     seen: Seen
 
 
@@ -137,15 +141,33 @@ class Targets:
             ValueError: As the source does.
             OSError: As the source does.
         """
-        size, describer = WorkingSize.of(source.original_size(), self.height), chosen(self.features)
-        for frames, own in chunks(_moving(_read(source, size, broken), size), _TOGETHER, _SHARED):
+        return self.fused(self.moving(source, broken), chosen(self.features))
+
+    def moving(self, source: FrameSource, broken: Broken | None = None) -> Iterator[Moving]:
+        """Yield every frame with what moves in it: the part of the work that hangs on :attr:`height` alone.
+
+        Args:
+            source: The clip's frames.
+            broken: As for :meth:`make`.
+        """
+        size = WorkingSize.of(source.original_size(), self.height)
+        return _moving(_read(source, size, broken), size)
+
+    def fused(self, moving: Iterable[Moving], describer: Describer | None) -> Iterator[Target]:
+        """Yield the targets of frames.
+
+        Args:
+            moving: The frames in order, see :meth:`moving`.
+            describer: Gives their features; None does without.
+        """
+        for frames, own in chunks(moving, _TOGETHER, _SHARED):
             fused = self.fusion.fuse([frame.seen for frame in frames], describer)
             for (frame, seen), found in zip(frames[own], fused[own], strict=True):
                 trust = max(_LEAST_TRUST, found.trust)
                 yield Target(frame.position, frame.frame_number, seen.motion, found.mask, trust, found.steps)
 
 
-def _read(source: FrameSource, size: WorkingSize, broken: Broken | None) -> Iterator[_Read]:
+def _read(source: FrameSource, size: WorkingSize, broken: Broken | None) -> Iterator[Read]:
     positions: dict[int, int] = {}  # of frames that are not read yet
 
     def note(position: int, frame_number: int) -> bool:
@@ -155,10 +177,10 @@ def _read(source: FrameSource, size: WorkingSize, broken: Broken | None) -> Iter
     for frame_number, image in source.frames(size.frame, note, broken):
         small = cv2.resize(image, size.grid[::-1], interpolation=cv2.INTER_AREA)
         grey, lab = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
-        yield _Read(positions.pop(frame_number), frame_number, image, grey, lab)
+        yield Read(positions.pop(frame_number), frame_number, image, grey, lab)
 
 
-def _moving(frames: Iterable[_Read], size: WorkingSize) -> Iterator[_Moving]:
+def _moving(frames: Iterable[Read], size: WorkingSize) -> Iterator[Moving]:
     """The frames with what moves in them."""
     to_cells = np.float32(size.grid[0] / size.frame[0])
     for window, at in windows(frames, max(OFFSETS)):
@@ -166,7 +188,7 @@ def _moving(frames: Iterable[_Read], size: WorkingSize) -> Iterator[_Moving]:
         found = motion.motion(flows) if flows else Motion(np.zeros(size.grid, np.float32), 1.0)
         to_next = flows[1] * to_cells if 1 in flows else None
         frame = window[at]
-        yield _Moving(frame, Seen(frame.image, frame.lab, motion_log_odds(found.strength), to_next))
+        yield Moving(frame, Seen(frame.image, frame.lab, motion_log_odds(found.strength), to_next))
 
 
 def _bytes(share: NDArray[np.floating], size: tuple[int, int]) -> Pixels:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -23,9 +23,10 @@ from backdrop.progress import progress
 from callbacks.measures.pixels import pixel_scores
 from datamodules import FramesDataModule
 from datamodules.clips.clip import Clip
-from datamodules.cues.features import chosen
-from datamodules.cues.targets import Targets
+from datamodules.cues.features import Describer, Features, chosen
+from datamodules.cues.targets import Moving, Targets
 from datamodules.dataset import FrameDataset
+from datamodules.readers import Pixels
 from experiments.results.cross_validation import leave_group_out
 from experiments.results.table import Row, Table, columns, mean, number, row
 from experiments.results.writers import terminal
@@ -64,13 +65,14 @@ def targets(
     clips = {clip.name: clip for clip in data.listed_clips("test")}
     file = folder / "targets.json"
     found: dict[str, dict[str, Numbers]] = _read(file)
-    todo = [(name, at) for name in settings for at in range(len(dataset.clips))]
-    with progress(len(todo), "Measuring the targets of clips") as tick:
-        for name, at in todo:
-            clip, done = dataset.clips[at].name, found.setdefault(_key(settings[name]), {})
-            if clip not in done:
-                done[clip] = measure(settings[name], clips[clip], dataset, at)
-                write_text(file, json.dumps(found, indent=1) + "\n")
+    with progress(len(dataset.clips), "Measuring the targets of clips") as tick:
+        for at, entry in enumerate(dataset.clips):
+            work = _Work(clips[entry.name], dataset, at)
+            for one in settings.values():
+                done = found.setdefault(_key(one), {})
+                if entry.name not in done:
+                    done[entry.name] = work.measure(one)
+                    write_text(file, json.dumps(found, indent=1) + "\n")
             tick()
     scores = {name: {clip: found[_key(one)][clip] for clip in dataset.clip_names} for name, one in settings.items()}
     terminal(clip_table(scores["default"]))
@@ -103,28 +105,55 @@ def varied(words: Sequence[str]) -> dict[str, Targets]:
     return found
 
 
-def measure(maker: Targets, clip: Clip, dataset: FrameDataset, clip_index: int) -> Numbers:
-    """Mean J of each step over the annotated frames of a clip, their mean trust, and the cost.
+class _Work:
+    """One clip, whose motion and features are found once for all settings; it is in memory as a whole.
 
     Args:
-        maker: Makes the targets.
         clip: The clip.
         dataset: Holds its masks.
         clip_index: Its position there.
     """
-    assert dataset.masks is not None
-    masks, entry = dataset.masks[clip_index], dataset.clips[clip_index]
-    positions = {int(number): at for at, number in enumerate(entry.frame_numbers) if masks.annotated[at]}
-    started, count, shares, trust = time.process_time(), 0, dict[str, list[float]](), list[float]()
-    for target in maker.targets(clip.source, broken=lambda *_: None):
-        count += 1
-        if target.frame_number in positions:
-            truth = masks[positions[target.frame_number]]
-            trust.append(target.trust)
-            for step, mask in target.steps.items():
-                shares.setdefault(step, []).append(_j(mask, truth))
-    seconds = (time.process_time() - started) / max(count, 1)
-    return {**{step: fmean(values) for step, values in shares.items()}, TRUST: fmean(trust), SECONDS: seconds}
+
+    def __init__(self, clip: Clip, dataset: FrameDataset, clip_index: int) -> None:
+        assert dataset.masks is not None
+        self.clip, self.masks, entry = clip, dataset.masks[clip_index], dataset.clips[clip_index]
+        self.positions = {int(n): at for at, n in enumerate(entry.frame_numbers) if self.masks.annotated[at]}
+        self.moving: dict[int, list[Moving]] = {}
+        self.features: dict[tuple[str, int, int], list[Features]] = {}
+
+    def measure(self, maker: Targets) -> Numbers:
+        """Mean J of each step over the annotated frames, their mean trust, and the cost.
+
+        What was found for a former setting costs nothing, so the cost is that of the first one.
+        """
+        shares, trust, started = dict[str, list[float]](), list[float](), time.process_time()
+        if maker.height not in self.moving:
+            self.moving[maker.height] = list(maker.moving(self.clip.source, broken=lambda *_: None))
+        frames, describer = self.moving[maker.height], chosen(maker.features)
+        found = list(maker.fused(frames, _Remembered(describer, self.features) if describer is not None else None))
+        seconds = (time.process_time() - started) / max(len(frames), 1)
+        for target in found:
+            if target.frame_number in self.positions:
+                truth = self.masks[self.positions[target.frame_number]]
+                trust.append(target.trust)
+                for step, mask in target.steps.items():
+                    shares.setdefault(step, []).append(_j(mask, truth))
+        return {**{step: fmean(values) for step, values in shares.items()}, TRUST: fmean(trust), SECONDS: seconds}
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """Features that are made once for each piece of a clip."""
+
+    describer: Describer
+    made: dict[tuple[str, int, int], list[Features]]
+
+    def features(self, images: Sequence[Pixels]) -> list[Features]:
+        """See :meth:`datamodules.cues.features.Backbone.features`."""
+        key = (str(self.describer), id(images[0]), len(images))  # the frames live as long as the work on their clip
+        if key not in self.made:
+            self.made[key] = self.describer.features(images)
+        return self.made[key]
 
 
 def clip_table(clips: dict[str, Numbers]) -> Table:
