@@ -21,10 +21,11 @@ from datamodules.clips.findings import Findings
 from datamodules.clips.planes import Producer
 from datamodules.clips.problems import Problem, counted
 from datamodules.clips.splits import SPLITS, Part, Split, Splits
+from datamodules.cues.making import features_sentence, target_producer
 from datamodules.cues.trust import Trust
 from datamodules.dataset import FrameDataset, frame_loader
 from datamodules.plates.evidence import EvidenceKind
-from datamodules.plates.kinds import PlateKind, features_sentence, plate_producer, target_producer
+from datamodules.plates.kinds import PlateKind, plate_producer
 from datamodules.plates.plate import EVIDENCE, PLATE
 from datamodules.sets.data_set import DataSet
 from datamodules.store.codecs import Codec

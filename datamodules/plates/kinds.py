@@ -1,4 +1,4 @@
-"""What a data module can make of a clip: the kinds of background plates, and training targets."""
+"""The kinds of background plates that a data module can make."""
 
 from __future__ import annotations
 
@@ -20,26 +20,3 @@ def plate_producer(kind: PlateKind, evidence_kind: EvidenceKind = "appearance") 
         evidence_kind: See :class:`datamodules.plates.temporal.TemporalPlates`.
     """
     return StaticPlate() if kind == "static" else TemporalPlates(evidence_kind=evidence_kind)
-
-
-def target_producer(features: str = "auto") -> Producer:
-    """What makes the training targets of a clip; its minimum cut is a package that nothing else loads.
-
-    Args:
-        features: See :class:`datamodules.cues.targets.Targets`.
-
-    Raises:
-        ValueError: If there is no such network.
-    """
-    from datamodules.cues.features import chosen
-    from datamodules.cues.targets import Targets
-
-    chosen(features)
-    return Targets(features=features)
-
-
-def features_sentence(features: str) -> str:
-    """Where the features of the targets come from, in words."""
-    from datamodules.cues.features import sentence
-
-    return sentence(features)
