@@ -22,9 +22,10 @@ Mask = NDArray[np.bool_]
 
 _STRENGTH = 3.5  # mean size of the log-odds that are cut, over both sides: what the links' costs are made for
 _KEPT = 0.4  # share of the pixels with positive log-odds that a cut must keep; else it is made again, twice as strong
+_NOTHING = 1e-3  # share of the pixels below which nothing was found
 _CENTRE, _SPREAD = 0.3, 0.25  # probability of the subject in the middle of the frame, and its deviation, of the size
 
-SETTINGS = f"fusion {_STRENGTH} {_KEPT} {_CENTRE} {_SPREAD}"
+SETTINGS = f"fusion {_STRENGTH} {_KEPT} {_NOTHING} {_CENTRE} {_SPREAD}"
 """Part of the identity of what is stored."""
 
 
@@ -68,7 +69,8 @@ class Fusion:
 
     Attributes:
         colour: Factor of the colours' log-odds.
-        rounds: How often the features are learnt, after the first time from what was cut out.
+        rounds: How often the features are learnt, after the first time from what was cut out. Where that leaves
+            nothing, the cut of motion and colours alone is taken.
         prior: Share of the prior's log-odds that counts in the cut: with all of it small subjects are lost.
         doubt: How fast motion loses its weight with the share of the border that moves against its looks.
     """
@@ -114,6 +116,9 @@ class Fusion:
             soft = [m + (1 - weight) * _sigmoid(f) for m, f in zip(moves, looks.whole, strict=True)]
             labels = [np.asarray((mask + one) / 2, np.float32) for mask, one in zip(masks, soft, strict=True)]
             taught = looks
+        if np.mean([mask.mean() for mask in masks]) < _NOTHING:  # the features have talked the subject away
+            masks = _cut(frames, odds)
+            steps = [{**of, "without features": mask} for of, mask in zip(steps, masks, strict=True)]
         alike = [one > 0 for one in looks.bounded(self.prior)]
         found = zip(masks, alike, steps, strict=True)
         return [Fused(mask, _agreement(mask, of["motion"], like), of) for mask, like, of in found]

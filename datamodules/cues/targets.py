@@ -24,7 +24,7 @@ MOTION, TARGET, TRUST = StoredPlane("motion"), StoredPlane("target"), StoredPlan
 """255 times the probability of the subject by motion alone; by all cues; and how far to trust the latter."""
 
 _LEAST_TRUST = 0.05
-_TOGETHER, _SHARED = 128, 16  # frames that are looked at as one, and how many of them the next piece has too
+_TOGETHER, _SHARED = 128, 32  # frames that are looked at as one, and how many of them the next piece has too
 
 
 class Target(NamedTuple):
@@ -70,7 +70,7 @@ class Targets:
     """Makes targets of a clip from motion, colours, features and a cut through space and time.
 
     Flow leads to the frames up to six before and after. Up to 128 frames are then looked at as one; of a longer clip,
-    pieces of 128 frames share 16, of which each keeps the half on its side. So the memory does not grow with the clip.
+    pieces of 128 frames share 32, of which each keeps the half on its side. So the memory does not grow with the clip.
 
     Attributes:
         height: Of the working frame in pixels; what is found has half of it.

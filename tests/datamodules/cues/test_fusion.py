@@ -101,6 +101,24 @@ def test_motion_loses_weight_where_the_border_moves_and_looks_like_the_scene() -
     assert Fusion()._begin(looks, [np.where(truth(), motion, np.float32(-1.5))] * 4)[0] == 1
 
 
+def test_features_that_leave_nothing_are_not_asked() -> None:
+    """Features that are the same everywhere, and a subject that is small: the prior alone would talk it away."""
+
+    class Same:
+        def features(self, images: list[np.ndarray]) -> list[np.ndarray]:
+            return [np.ones((40, 60, 2), np.float32) * np.float32([1, 0]) for _ in images]
+
+    small = np.zeros((40, 60), bool)
+    small[18:22, 28:32] = True
+    motion = np.where(small, np.float32(2), np.float32(-2))
+    image = np.where(small[..., None], np.uint8(250), np.uint8(60)).repeat(3, axis=2)
+    frames = [Seen(image, cv2.cvtColor(image, cv2.COLOR_RGB2LAB), motion, None)] * 3
+    (first, *_) = Fusion(colour=0, prior=1).fuse(frames, Same())  # type: ignore[arg-type]
+    assert not first.steps["round 2"].any()
+    assert list(first.steps)[-1] == "without features" and overlap(first.mask, small) > 0.9
+    assert first.mask is first.steps["without features"]
+
+
 @pytest.fixture
 def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
