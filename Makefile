@@ -154,7 +154,7 @@ gpu-check: $(STAMP) ## on a machine with a GPU: does each precision train, plain
 # A lent GPU machine may reach no package index: its own Python serves where it has what the command imports.
 gpu_python = $$(if [ ! -e $(STAMP) ] && $(PYTHON) -c 'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, \
 	"torch torchvision pytorch_lightning torchmetrics kornia lpips jsonargparse docstring_parser typeshed_client cv2".split())))'; \
-	then echo $(PYTHON); else $(MAKE) --no-print-directory install >&2 && echo $(PY); fi)
+	then echo $(PYTHON); else $(MAKE) --silent --no-print-directory install >&2 && echo $(PY); fi)
 
 gpu-proof: ## on a machine with a GPU: the paper at its own size for minutes, on the demo and a clip of ROOT (or CLIPS)
 	@python=$(gpu_python); $$python -m experiments gpu-proof $(call given,RUN,--run) $(call given,SEED,--seed) \
