@@ -165,7 +165,7 @@ def mask_extent(mask: Tensor, threshold: float = 0.5, outside: float = 0.01) -> 
     return torch.stack([(x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2], dim=1), found
 
 
-def tighten(box: Tensor, window_mask: Tensor, outside: float = 0.005) -> tuple[Tensor, Tensor]:
+def tighten(box: Tensor, window_mask: Tensor, outside: float = 0.0) -> tuple[Tensor, Tensor]:
     """The boxes shrunk to the extent of the masks in them (not differentiable).
 
     Args:
