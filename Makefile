@@ -120,7 +120,7 @@ train-seg: $(STAMP) ## stage 2: detector and segmenter, over the inpainter of th
 	@$(call fit,segment) --model.init_args.inpainter_ckpt $(call quoted,$(RUN)/inpaint/checkpoints/last.ckpt) $(ARGS)
 
 davis: DATA := davis
-davis: BACKGROUND := $(or $(BACKGROUND),cues)
+davis: BACKGROUND := $(or $(BACKGROUND),$(if $(filter small,$(PROFILE)),cues,temporal))
 davis: $(STAMP) ## a model for each clip of ROOT (or CLIPS), one table; STEPS, ARGS are for stage 2, INPAINT_ARGS for stage 1
 	@$(PY) -m experiments sweep each --continue --run $(call quoted,$(RUN)) $(configs) --seed $(call quoted,$(SEED)) $(sweep_args)
 

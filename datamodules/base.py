@@ -21,7 +21,7 @@ from datamodules.clips.findings import Findings
 from datamodules.clips.planes import Producer
 from datamodules.clips.problems import Problem, counted
 from datamodules.clips.splits import SPLITS, Part, Split, Splits
-from datamodules.cues.making import features_sentence, target_producer
+from datamodules.cues.making import features_name, features_sentence, target_producer
 from datamodules.cues.trust import Trust
 from datamodules.dataset import FrameDataset, frame_loader
 from datamodules.plates.evidence import EvidenceKind
@@ -265,7 +265,7 @@ class FramesDataModule(pl.LightningDataModule):
         """
         if not self.targets:
             return None
-        return Trust.of(self.dataset("train").means("trust"))
+        return Trust.of(self.dataset("train").means("trust"), features_name(self.target_features))
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, augmented frames; a short last batch is dropped unless it is the only one."""

@@ -64,6 +64,8 @@ class Scene(metaclass=ABCMeta):
     """Entries of the batch that it cannot do without in training."""
     needs_window: ClassVar[bool] = False
     """Whether the foreground must be the window itself."""
+    asks_inpainter: ClassVar[bool] = True
+    """Whether an objective depends on what the inpainter paints."""
 
     growth: float = 1.2
 
@@ -235,6 +237,7 @@ class Evidence(Scene):
 
     needs: ClassVar[tuple[str, ...]] = ("plate", "covered", "evidence")
     needs_window: ClassVar[bool] = True
+    asks_inpainter: ClassVar[bool] = False
 
     reach: float = 0.0
 

@@ -23,6 +23,7 @@ class Targets(Scene):
 
     needs: ClassVar[tuple[str, ...]] = ("target", "trust")
     needs_window: ClassVar[bool] = True
+    asks_inpainter: ClassVar[bool] = False
 
     def fill(self, view: View, hole: Tensor) -> Tensor:
         """See :meth:`Scene.fill`: the frame itself, as nothing is predicted."""

@@ -153,7 +153,7 @@ def test_a_report_is_of_the_folder_asked_for(make: Make) -> None:
 def test_a_study_of_davis_is_a_sweep_over_clips(make: Make) -> None:
     assert make("davis", "ROOT=/x", "CLIPS=bear camel", "PROFILE=paper", "RESOLUTION=1080p").returncode == 0
     assert make.log[-1] == (
-        "-m experiments sweep each --continue --run runs/davis --data davis --profile paper --background cues "
+        "-m experiments sweep each --continue --run runs/davis --data davis --profile paper --background temporal "
         "--seed 0 -- --data.init_args.root /x --data.init_args.clips [bear,camel] --data.init_args.resolution 1080p"
     )
     assert make("davis", "ROOT=/x", "PROCESSES=2", "INPAINT_ARGS=--a 1", "BACKGROUND=static").returncode == 0

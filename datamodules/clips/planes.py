@@ -35,10 +35,12 @@ class Producer(Protocol):
     Attributes:
         planes: What it makes of every frame.
         task: What the progress bar says meanwhile.
+        at_once: How many clips may be made at the same time, in threads.
     """
 
     planes: ClassVar[tuple[Plane, ...]]
     task: ClassVar[str]
+    at_once: ClassVar[int]
 
     def kept(self, clip: Clip) -> Clip:
         """The clip as the store keeps it: its name there, and of which frames planes are made."""
@@ -58,6 +60,7 @@ class Frames:
 
     planes: ClassVar[tuple[Plane, ...]] = (Plane("frame", colour=True),)
     task: ClassVar[str] = "Storing frames (once)"
+    at_once: ClassVar[int] = 2
 
     def kept(self, clip: Clip) -> Clip:
         """The clip as it is."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.cues.features import Features
 from datamodules.cues.motion import Plane
+from datamodules.cues.patches import Features
 
 _RIDGE = 0.05  # of the mean variance
 _BORDER = 0.12  # of the size: taken for the scene, as for the camera
@@ -65,7 +65,7 @@ def discriminate(features: Sequence[Features], subject: Sequence[Plane]) -> Judg
         square += np.stack([(pixels * share[:, None]).T @ pixels for share in shares])
     means: NDArray[np.float64] = total / weight[:, None]
     spread = np.mean(square / weight[:, None, None] - means[:, :, None] * means[:, None], axis=0)
-    spread += _RIDGE * np.trace(spread) / len(spread) * np.eye(len(spread))
+    spread += (_RIDGE * np.trace(spread) / len(spread) + 1e-6) * np.eye(len(spread))  # a blank clip has no spread
     factors = np.linalg.solve(spread, means[0] - means[1])
     constant, prior = np.float32(-factors @ means.mean(axis=0)), float(np.log(weight[0] / weight[1]))
     return Judged([frame @ factors.astype(np.float32) + constant for frame in features], prior)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from datamodules.cues.patches import ClipFilters
+from datamodules.cues.patches import ClipFilters, Features, grid_size
 from datamodules.cues.principal import Basis, learnt
 from datamodules.readers import Pixels
 
@@ -28,14 +29,14 @@ AUTO, FOOTAGE, USUAL = "auto", "footage", "vgg16"
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
 _LIGHTNESS = 40.0  # of OpenCV's 8-bit CIE Lab, about a standard deviation
 _COMPONENTS = 64  # of each layer
-_HEIGHT, _GRID_HEIGHT, _UNIT = 240, 60, 16  # pixels that the network sees, cells of the features, its stride
+_CELL, _UNIT, _LEAST_UNITS = 4, 16, 4  # pixels of the network for a cell of the features; sides are multiples of 16
 _EVERY = 8  # the principal components are those of every eighth frame
 
-SETTINGS = f"features {_LIGHTNESS} {_COMPONENTS} {_HEIGHT} {_GRID_HEIGHT} {_EVERY}"
-"""Part of the identity of what is stored."""
+_HALF = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # elsewhere bfloat16 is slower than float32
+_loading = Lock()  # clips may be looked at in several threads
 
-Features = NDArray[np.float32]
-"""(h, w, channels)."""
+SETTINGS = f"features {_LIGHTNESS} {_COMPONENTS} {_CELL} {_UNIT} {_LEAST_UNITS} {_EVERY} {_HALF}"
+"""Part of the identity of what is stored."""
 
 
 class Describer(Protocol):
@@ -76,7 +77,7 @@ class Backbone:
             images: RGB, uint8, (H, W, 3), all of one size.
 
         Returns:
-            Of each image (60, w, 3 * 64 + 3).
+            Of each image, at :func:`grid_size`, 3 * 64 + 3 channels.
 
         Raises:
             OSError: If the weights cannot be had; it says where they were sought.
@@ -85,7 +86,7 @@ class Backbone:
         return [self._reduced(image, bases) for image in images]
 
     def _reduced(self, image: Pixels, bases: Sequence[Basis]) -> Features:
-        grid, planes = (_GRID_HEIGHT, round(_GRID_HEIGHT * image.shape[1] / image.shape[0])), []
+        grid, planes = grid_size(image), []
         for maps, basis in zip(self._activations(image), bases, strict=True):
             reduced = torch.einsum("chw,cd->dhw", maps - basis.mean[:, None, None], basis.factors)
             planes.append(F.interpolate(reduced[None], grid, mode="bilinear", align_corners=False)[0])
@@ -96,14 +97,16 @@ class Backbone:
     @torch.inference_mode()
     def _activations(self, image: Pixels) -> list[Tensor]:
         """Activations of unit length, (channels, h, w) of each layer."""
-        width = max(1, round(_HEIGHT * image.shape[1] / image.shape[0] / _UNIT)) * _UNIT
-        shrinks = image.shape[0] >= _HEIGHT
-        resized = cv2.resize(image, (width, _HEIGHT), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        height, width = (max(_LEAST_UNITS, round(_CELL * side / _UNIT)) * _UNIT for side in grid_size(image))
+        shrinks = image.shape[0] >= height
+        resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         planes = torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 255
         mean, deviation = (torch.tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
         x = ((planes - mean) / deviation).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = _network(self.name)(x)
+        with _loading:
+            network = _network(self.name)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_HALF):
+            found = network(x)
         maps = [one[0].float() for one in found.values()]
         return [one / one.norm(dim=0, keepdim=True).clamp_min(1e-6) for one in maps]
 
@@ -125,21 +128,26 @@ def chosen(name: str) -> Describer | None:
     Raises:
         ValueError: If there is no such name.
     """
+    name = resolved(name)
     if name == "none":
         return None
-    if name == FOOTAGE or (name == AUTO and not weights_file(USUAL).is_file()):
-        return ClipFilters()
-    return Backbone(USUAL if name == AUTO else name)
+    return ClipFilters() if name == FOOTAGE else Backbone(name)
+
+
+def resolved(name: str) -> str:
+    """What a name stands for on this machine: ``auto`` is the usual network, or ``footage``."""
+    return (USUAL if weights_file(USUAL).is_file() else FOOTAGE) if name == AUTO else name
 
 
 def sentence(name: str) -> str:
     """Where the features of a name come from, in words."""
-    if name == AUTO and not weights_file(USUAL).is_file():
+    if name == AUTO and resolved(name) == FOOTAGE:
         return (
-            f"The features of the targets are learnt on each clip, as {weights_file(USUAL)} is not there; with "
+            f"Targets: features are learnt on each clip, as {weights_file(USUAL)} is not there; with "
             f"data.init_args.target_features={USUAL} torchvision fetches it (550 MB), and the targets are better."
         )
-    return f"The features of the targets are those of {name if name != AUTO else USUAL}."
+    known_words = {"none": "no features", FOOTAGE: "features learnt on each clip"}
+    return f"Targets: {known_words.get(resolved(name), f'features of {resolved(name)}, trained on ImageNet')}."
 
 
 def weights_file(name: str) -> Path:
@@ -158,13 +166,16 @@ def _network(name: str) -> nn.Module:
     weights = _weights(name)
     try:
         state = torch.hub.load_state_dict_from_url(weights.url, progress=True, map_location="cpu")
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise OSError(f"{weights_file(name)} is damaged ({error}): delete it, and it is fetched again.") from error
     except (OSError, RuntimeError) as error:
         raise OSError(
             f"The weights of {name} cannot be had from {weights_file(name)} nor from {weights.url} ({error}): put the "
             "file there (TORCH_HOME says where), or set data.init_args.target_features to none."
         ) from error
-    network = models.get_model(name, weights=None)
-    left = network.load_state_dict(state, strict=False).missing_keys
+    with torch.device("meta"):  # draws no random number
+        network = models.get_model(name, weights=None)
+    left = network.load_state_dict(state, strict=False, assign=True).missing_keys
     if any(not key.startswith(("classifier.", "fc.")) for key in left):
         raise OSError(f"{weights_file(name)} holds no weights of {name}: it lacks {left[0]}. Delete it.")
     for layer in network.modules():  # zeros around a frame would tell the features how far its border is

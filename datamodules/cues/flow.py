@@ -40,13 +40,15 @@ class WorkingSize(NamedTuple):
 
         Args:
             original: (height, width) of the clip's frames in pixels.
-            height: Of the working frame in pixels; smaller frames are enlarged, as the units of flow depend on it.
+            height: Of the shorter side of the working frame in pixels; smaller frames are enlarged, as the units of
+                flow depend on it. The longer side is four times this at most.
 
         Returns:
-            The sizes.
+            The sizes, at least 16 pixels each way.
         """
-        width = max(2, round(height * original[1] / original[0]))
-        return cls((height, width), (height // 2, round(width / 2)))
+        scale = min(height / min(original), 4 * height / max(original))
+        frame = max(16, round(original[0] * scale)), max(16, round(original[1] * scale))
+        return cls(frame, (round(frame[0] / 2), round(frame[1] / 2)))
 
 
 def dense_flow(frame: Pixels, other: Pixels, grid: tuple[int, int]) -> Flow:

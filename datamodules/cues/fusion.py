@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.ranges import at_least, within
 from datamodules.cues.colour import REACH, Coloured, colour_log_odds
 from datamodules.cues.cut import Cuttable, cut_in_windows
 from datamodules.cues.discriminant import Judged, discriminate, near_border
-from datamodules.cues.features import Describer, Features
+from datamodules.cues.features import Describer
 from datamodules.cues.flow import Flow
 from datamodules.cues.motion import Plane
+from datamodules.cues.patches import Features
 from datamodules.readers import Pixels
 
 Mask = NDArray[np.bool_]
@@ -80,6 +82,12 @@ class Fusion:
     prior: float = 0.5
     doubt: float = 4.0
 
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        at_least(0, self, colour=self.colour, doubt=self.doubt)
+        at_least(1, self, rounds=self.rounds)
+        within(0, 1, self, prior=self.prior)
+
     def fuse(self, frames: Sequence[Seen], describer: Describer | None) -> list[Fused]:
         """Fuse the cues of frames that follow each other.
 
@@ -97,6 +105,9 @@ class Fusion:
         colours = self._colours(frames, motion)
         odds = [one + other for one, other in zip(motion, colours, strict=True)]
         steps = [{"motion": one > 0, "colours": both > 0} for one, both in zip(motion, odds, strict=True)]
+        if not any(of["motion"].any() for of in steps):  # a still picture: nothing tells the subject from the scene
+            empty = np.zeros(motion[0].shape, dtype=bool)
+            return [Fused(empty, 0.0, of) for of in steps]
         if describer is None:
             masks = _cut(frames, odds)
             pairs = zip(steps, masks, strict=True)
@@ -116,7 +127,7 @@ class Fusion:
             soft = [m + (1 - weight) * _sigmoid(f) for m, f in zip(moves, looks.whole, strict=True)]
             labels = [np.asarray((mask + one) / 2, np.float32) for mask, one in zip(masks, soft, strict=True)]
             taught = looks
-        if np.mean([mask.mean() for mask in masks]) < _NOTHING:  # the features have talked the subject away
+        if np.mean([mask.mean() for mask in masks]) < _NOTHING:  # the features leave nothing
             masks = _cut(frames, odds)
             steps = [{**of, "without features": mask} for of, mask in zip(steps, masks, strict=True)]
         alike = [one > 0 for one in looks.bounded(self.prior)]

@@ -14,11 +14,11 @@ def target_producer(features: str = "auto") -> Producer:
     Raises:
         ValueError: If there is no such network.
     """
-    from datamodules.cues.features import chosen
+    from datamodules.cues.features import chosen, resolved
     from datamodules.cues.targets import Targets  # loads OR-tools, which nothing else needs
 
     chosen(features)
-    return Targets(features=features)
+    return Targets(features=resolved(features))
 
 
 def features_sentence(features: str) -> str:
@@ -30,3 +30,14 @@ def features_sentence(features: str) -> str:
     from datamodules.cues.features import sentence
 
     return sentence(features)
+
+
+def features_name(features: str) -> str:
+    """What gives the features of the targets on this machine, by name.
+
+    Args:
+        features: As for :func:`target_producer`.
+    """
+    from datamodules.cues.features import resolved
+
+    return resolved(features)

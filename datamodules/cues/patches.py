@@ -9,17 +9,22 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.cues.principal import Basis, learnt
 from datamodules.readers import Pixels
 
-_HEIGHT, _GRID_HEIGHT = 120, 60
+Features = NDArray[np.float32]
+"""(h, w, channels)."""
+
+_SHORT, _LONG = 60, 240  # cells of the features: of the shorter side, and of the longer one at most
 _LIGHTNESS = 40.0  # of OpenCV's 8-bit CIE Lab, about a standard deviation
 _SIDES, _FILTERS = (7, 5), (24, 64)  # of the two layers: pixels, and how many
 _KEPT, _SMOOTH, _EVERY, _STRIDE = 64, 5, 8, 3
+_LEAST = 8  # cells
 
-SETTINGS = f"patches {_HEIGHT} {_GRID_HEIGHT} {_LIGHTNESS} {_SIDES} {_FILTERS} {_KEPT} {_SMOOTH} {_EVERY} {_STRIDE}"
+SETTINGS = f"patches {_SHORT} {_LONG} {_LEAST} {_LIGHTNESS} {_SIDES} {_FILTERS} {_KEPT} {_SMOOTH} {_EVERY} {_STRIDE}"
 """Part of the identity of what is stored."""
 
 
@@ -30,27 +35,34 @@ class ClipFilters:
     Both signs of a filter's answer are kept apart, and averaged around each cell, so that they tell of texture.
     """
 
-    def features(self, images: Sequence[Pixels]) -> list[np.ndarray]:
+    def features(self, images: Sequence[Pixels]) -> list[Features]:
         """See :meth:`datamodules.cues.features.Backbone.features`."""
         frames, layers = [_lab(image) for image in images], []
         for side, count in zip(_SIDES, _FILTERS, strict=True):
             basis = learnt(torch.cat([_patches(frame, side) for frame in frames[::_EVERY]]), count)
             frames = [_answers(frame, basis, side) for frame in frames]
-            layers.append([_pooled(frame) for frame in frames])
             frames = [F.avg_pool2d(frame, 2) for frame in frames] if side == _SIDES[0] else frames
+            layers.append([_pooled(frame) for frame in frames])
         reduced = [_reduced(layer) for layer in layers]
         return [np.concatenate(parts, axis=2) for parts in zip(*reduced, map(_colours, images), strict=True)]
 
 
+def grid_size(image: Pixels) -> tuple[int, int]:
+    """(height, width) of the features of an image (H, W, 3): 60 on its shorter side, at most 240 on the longer one."""
+    height, width = image.shape[:2]
+    scale = min(_SHORT / min(height, width), _LONG / max(height, width))
+    return max(_LEAST, round(height * scale)), max(_LEAST, round(width * scale))
+
+
 def _lab(image: Pixels) -> Tensor:
-    """(1, 3, 120, w)."""
-    width = round(_GRID_HEIGHT * image.shape[1] / image.shape[0]) * 2
-    small = cv2.cvtColor(cv2.resize(image, (width, _HEIGHT), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+    """(1, 3, 2 * height, 2 * width) of the grid."""
+    height, width = grid_size(image)
+    small = cv2.cvtColor(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
     return torch.from_numpy(small).permute(2, 0, 1)[None].float() / _LIGHTNESS
 
 
-def _colours(image: Pixels) -> np.ndarray:
-    """(60, w, 3)."""
+def _colours(image: Pixels) -> Features:
+    """(height, width, 3) of the grid."""
     return np.asarray(F.avg_pool2d(_lab(image), 2)[0].permute(1, 2, 0).numpy())
 
 
@@ -69,15 +81,13 @@ def _answers(frame: Tensor, basis: Basis, side: int) -> Tensor:
 
 
 def _pooled(answers: Tensor) -> Tensor:
-    """Averages around each cell of the grid, (channels, 60, w), of unit length."""
-    scale = max(1, answers.shape[2] // _GRID_HEIGHT)
-    cells = F.avg_pool2d(answers, scale) if scale > 1 else answers
-    padded = F.pad(cells, [_SMOOTH // 2] * 4, mode="reflect")
+    """Averages around each cell of the grid, (channels, height, width), of unit length."""
+    padded = F.pad(answers, [_SMOOTH // 2] * 4, mode="reflect")
     smooth: Tensor = F.avg_pool2d(padded, _SMOOTH, stride=1)[0]
     return smooth.div(smooth.norm(dim=0, keepdim=True).clamp_min(1e-6))
 
 
-def _reduced(maps: Sequence[Tensor]) -> list[np.ndarray]:
+def _reduced(maps: Sequence[Tensor]) -> list[Features]:
     """Principal components of the maps (channels, h, w) of all frames, (h, w, components) of each."""
     basis = learnt(torch.cat([one.flatten(1).T for one in maps[::_EVERY]]), _KEPT)
     found = [torch.einsum("chw,cd->hwd", one - basis.mean[:, None, None], basis.factors) for one in maps]

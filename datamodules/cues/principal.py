@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+_LEAST = 1e-8  # variance
+
 
 class Basis(NamedTuple):
     """Principal components.
@@ -32,5 +34,6 @@ def learnt(vectors: Tensor, components: int) -> Basis:
     """
     mean = vectors.mean(dim=0)
     centred = vectors - mean
-    values, found = torch.linalg.eigh(centred.T @ centred / len(vectors))
-    return Basis(mean, found.flip(1)[:, :components] / values[-1].clamp_min(1e-12).sqrt())
+    spread = centred.T @ centred / len(vectors)
+    values, found = torch.linalg.eigh(spread + _LEAST * torch.eye(len(spread)))  # blank frames have no spread
+    return Basis(mean, found.flip(1)[:, :components] / values[-1].sqrt())

@@ -53,7 +53,7 @@ def refine(image: Pixels, mask: NDArray[np.bool_], band: Band = NARROW) -> NDArr
     coarse: NDArray[np.bool_] = np.asarray(soft > 0.5, dtype=bool)
     if coarse.all() or not coarse.any():
         return coarse
-    reach = band.width * height / mask.shape[0]
+    reach = max(1.0, band.width * height / mask.shape[0])
     inside = cv2.distanceTransform(coarse.astype(np.uint8), cv2.DIST_L2, 5)
     outside = cv2.distanceTransform((~coarse).astype(np.uint8), cv2.DIST_L2, 5)
     signed = inside - outside  # 1 or more inside, -1 or less outside

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.ranges import at_least
 from datamodules.clips.clip import Clip
+from datamodules.clips.parts import Part, frame_numbers
 from datamodules.clips.planes import Plane as StoredPlane
 from datamodules.cues import camera, colour, cut, discriminant, features, flow, fusion, motion, patches
+from datamodules.cues.colour import REACH
 from datamodules.cues.features import AUTO, Describer, chosen
 from datamodules.cues.flow import OFFSETS, WorkingSize, flows_around
 from datamodules.cues.fusion import Fusion, Seen
@@ -24,7 +28,8 @@ MOTION, TARGET, TRUST = StoredPlane("motion"), StoredPlane("target"), StoredPlan
 """255 times the probability of the subject by motion alone; by all cues; and how far to trust the latter."""
 
 _LEAST_TRUST = 0.05
-_TOGETHER, _SHARED = 128, 32  # frames that are looked at as one, and how many of them the next piece has too
+_AROUND = REACH + max(OFFSETS)  # frames before and after a kept one that colours and flow look at
+_PIECE, _SHARED = 128, 32  # frames that are looked at as one, and how many of them the next piece has too
 
 
 class Target(NamedTuple):
@@ -83,12 +88,18 @@ class Targets:
 
     planes: ClassVar[tuple[StoredPlane, ...]] = (MOTION, TARGET, TRUST)
     task: ClassVar[str] = "Making training targets (once)"
+    at_once: ClassVar[int] = 1  # a piece of a clip takes a GB
     height: int = 240
     features: str = AUTO
     colour: float = Fusion.colour
     rounds: int = Fusion.rounds
     prior: float = Fusion.prior
     doubt: float = Fusion.doubt
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        at_least(32, self, height=self.height)
+        chosen(self.features), self.fusion
 
     def kept(self, clip: Clip) -> Clip:
         """A target for every frame that the clip keeps."""
@@ -109,7 +120,12 @@ class Targets:
             ValueError: As the source does.
             OSError: As the source does.
         """
-        for found in self.targets(source, broken):
+
+        def wanted(frame: Read) -> bool:
+            return keep is None or keep(frame.position, frame.frame_number)
+
+        moving = self.moving(source, broken, near_kept(source, keep))
+        for found in self.fused(moving, chosen(self.features), wanted):
             if keep is None or keep(found.position, found.frame_number):
                 moves, trust = 1 / (1 + np.exp(-found.motion)), np.full(size, round(255 * found.trust), np.uint8)
                 target = _bytes(found.mask.astype(np.float32), size)
@@ -119,7 +135,7 @@ class Targets:
         """That of the frames, and the settings."""
         yield from source.identity()
         describer = chosen(self.features)
-        yield f"targets {self.height} {self.fusion} {describer} {_LEAST_TRUST} {_TOGETHER} {_SHARED}"
+        yield f"targets {self.height} {self.fusion} {describer} {_LEAST_TRUST} {_PIECE} {_SHARED}"
         yield from (flow.SETTINGS, camera.SETTINGS, motion.SETTINGS, colour.SETTINGS, cut.SETTINGS)
         yield from (features.SETTINGS, patches.SETTINGS, discriminant.SETTINGS, fusion.SETTINGS)
 
@@ -143,36 +159,72 @@ class Targets:
         """
         return self.fused(self.moving(source, broken), chosen(self.features))
 
-    def moving(self, source: FrameSource, broken: Broken | None = None) -> Iterator[Moving]:
-        """Yield every frame with what moves in it: the part of the work that hangs on :attr:`height` alone.
+    def moving(
+        self, source: FrameSource, broken: Broken | None = None, positions: tuple[int, float] = (0, inf)
+    ) -> Iterator[Moving]:
+        """Yield frames with what moves in them: the part of the work that depends on :attr:`height` alone.
 
         Args:
             source: The clip's frames.
             broken: As for :meth:`make`.
+            positions: The first and the last frame to look at.
         """
         size = WorkingSize.of(source.original_size(), self.height)
-        return _moving(_read(source, size, broken), size)
+        return _moving(_read(source, size, broken, positions), size)
 
-    def fused(self, moving: Iterable[Moving], describer: Describer | None) -> Iterator[Target]:
+    def fused(
+        self, moving: Iterable[Moving], describer: Describer | None, wanted: Callable[[Read], bool] | None = None
+    ) -> Iterator[Target]:
         """Yield the targets of frames.
 
         Args:
             moving: The frames in order, see :meth:`moving`.
             describer: Gives their features; None does without.
+            wanted: Pieces of the clip without any frame of which it is true are left out; None takes all.
         """
-        for frames, own in chunks(moving, _TOGETHER, _SHARED):
+        for frames, own in chunks(moving, _PIECE, _SHARED):
+            if wanted is not None and not any(wanted(frame.frame) for frame in frames[own]):
+                continue
             fused = self.fusion.fuse([frame.seen for frame in frames], describer)
             for (frame, seen), found in zip(frames[own], fused[own], strict=True):
                 trust = max(_LEAST_TRUST, found.trust)
                 yield Target(frame.position, frame.frame_number, seen.motion, found.mask, trust, found.steps)
 
 
-def _read(source: FrameSource, size: WorkingSize, broken: Broken | None) -> Iterator[Read]:
+def near_kept(source: FrameSource, keep: Keep | None) -> tuple[int, float]:
+    """Positions of the first and of the last frame that targets of the frames to keep depend on.
+
+    Args:
+        source: The clip's frames.
+        keep: Which frames are kept; None keeps all.
+
+    Returns:
+        The first kept frame and the last one, and as many frames around them as flow and colours look at.
+    """
+    if keep is None:
+        return 0, inf
+    listed = list(_listed(source))
+    kept = [position for position, number in listed if keep(position, number)]
+    if not kept or kept[-1] == listed[-1][0]:  # a video may hold more frames than it says
+        return max(0, kept[0] - _AROUND) if kept else 0, inf
+    return max(0, kept[0] - _AROUND), kept[-1] + _AROUND
+
+
+def _listed(source: FrameSource) -> Iterator[tuple[int, int]]:
+    """Position and original number of every frame, as far as they are known without reading."""
+    if isinstance(source, Part):
+        return ((position, number) for position, number in _listed(source.source) if source.holds(number))
+    return iter(enumerate(frame_numbers(source)))
+
+
+def _read(
+    source: FrameSource, size: WorkingSize, broken: Broken | None, wanted: tuple[int, float]
+) -> Iterator[Read]:
     positions: dict[int, int] = {}  # of frames that are not read yet
 
     def note(position: int, frame_number: int) -> bool:
         positions[frame_number] = position
-        return True
+        return wanted[0] <= position <= wanted[1]
 
     for frame_number, image in source.frames(size.frame, note, broken):
         small = cv2.resize(image, size.grid[::-1], interpolation=cv2.INTER_AREA)

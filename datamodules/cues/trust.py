@@ -22,25 +22,29 @@ class Trust:
         frames: How many frames were trained on.
         agree: Share of them, in [0, 1], whose cues agree, that is whose trust is at least :data:`AGREE`.
         clips: The same share by clip.
+        features: What gave the features, by name.
     """
 
     frames: int
     agree: float
     clips: dict[str, float]
+    features: str
 
     @classmethod
-    def of(cls, clips: Iterable[tuple[str, NDArray[np.floating]]]) -> Trust:
+    def of(cls, clips: Iterable[tuple[str, NDArray[np.floating]]], features: str) -> Trust:
         """Count them.
 
         Args:
             clips: Name and the trust of each frame, (N,), in [0, 1]; at least one frame in all.
+            features: What gave the features, by name.
 
         Returns:
             The trust.
         """
         found = {name: values for name, values in clips if len(values)}
         every = np.concatenate(list(found.values()))
-        return cls(len(every), _share(every), {name: round(_share(values), 4) for name, values in found.items()})
+        by_clip = {name: round(_share(values), 4) for name, values in found.items()}
+        return cls(len(every), _share(every), by_clip, features)
 
     def sentence(self) -> str:
         """What it means, in words."""

@@ -26,6 +26,7 @@ class StaticPlate:
 
     planes: ClassVar[tuple[Plane, ...]] = (PLATE, COVERED)
     task: ClassVar[str] = "Making background plates (once)"
+    at_once: ClassVar[int] = 2
     most: int = 101
 
     def kept(self, clip: Clip) -> Clip:

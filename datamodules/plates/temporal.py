@@ -88,6 +88,7 @@ class TemporalPlates:
 
     planes: ClassVar[tuple[Plane, ...]] = (PLATE, COVERED, EVIDENCE)
     task: ClassVar[str] = "Making background plates (once)"
+    at_once: ClassVar[int] = 2
     reach: int = 40
     step: int = 5
     registration_scale: float = 2.0

@@ -16,8 +16,6 @@ from datamodules.store.codecs import CODECS, Codec
 from datamodules.store.entry import StoredClip, entry_name, open_entry
 from datamodules.store.store import FrameStore
 
-_DECODERS = 2
-
 
 class StoredClips:
     """Entries of a frame store, all of one producer, by the clip that they belong to, held as long as this lives.
@@ -122,7 +120,7 @@ class StoredClips:
     def _decode(self, clips: Mapping[Hashable, Clip], codec: Codec, needed: set[str]) -> dict[Hashable, StoredClip]:
         stop = Event()
         expected = sum(len(self.producer.kept(clip)) for clip in clips.values())
-        with progress(expected or None, self.producer.task) as tick, ThreadPoolExecutor(_DECODERS) as pool:
+        with progress(expected or None, self.producer.task) as tick, ThreadPoolExecutor(self.producer.at_once) as pool:
 
             def check() -> None:
                 if stop.is_set():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import cv2
@@ -23,7 +24,8 @@ from backdrop.progress import progress
 from callbacks.measures.pixels import pixel_scores
 from datamodules import FramesDataModule
 from datamodules.clips.clip import Clip
-from datamodules.cues.features import Describer, Features, chosen
+from datamodules.cues.features import Describer, chosen
+from datamodules.cues.patches import Features
 from datamodules.cues.targets import Moving, Targets
 from datamodules.dataset import FrameDataset
 from datamodules.readers import Pixels
@@ -32,7 +34,7 @@ from experiments.results.table import Row, Table, columns, mean, number, row
 from experiments.results.writers import terminal
 from experiments.signatures import Data
 
-TRUST, SECONDS = "trust", "processor s a frame"
+TARGET, TRUST, SECONDS = "target", "trust", "processor s a frame"
 Numbers = dict[str, float]
 """J by step, mean trust and processor seconds a frame."""
 
@@ -64,17 +66,18 @@ def targets(
         raise RunError(f"The test clips of {type(data).__name__} have no masks: nothing to measure.")
     clips = {clip.name: clip for clip in data.listed_clips("test")}
     file = folder / "targets.json"
-    found: dict[str, dict[str, Numbers]] = _read(file)
+    found = _read(file)
     with progress(len(dataset.clips), "Measuring the targets of clips") as tick:
         for at, entry in enumerate(dataset.clips):
             work = _Work(clips[entry.name], dataset, at)
             for one in settings.values():
-                done = found.setdefault(_key(one), {})
-                if entry.name not in done:
-                    done[entry.name] = work.measure(one)
+                done, made_of = found.setdefault(_key(one), {}), _made_of(one, work.clip, data.image_size)
+                if done.get(entry.name, {}).get("made_of") != made_of:
+                    done[entry.name] = {"made_of": made_of, "numbers": work.measure(one)}
                     write_text(file, json.dumps(found, indent=1) + "\n")
             tick()
-    scores = {name: {clip: found[_key(one)][clip] for clip in dataset.clip_names} for name, one in settings.items()}
+    of = {name: found[_key(one)] for name, one in settings.items()}
+    scores = {name: {clip: done[clip]["numbers"] for clip in dataset.clip_names} for name, done in of.items()}
     terminal(clip_table(scores["default"]))
     if len(settings) > 1:
         terminal(*sensitivity(scores, groups))
@@ -136,7 +139,7 @@ class _Work:
             if target.frame_number in self.positions:
                 truth = self.masks[self.positions[target.frame_number]]
                 trust.append(target.trust)
-                for step, mask in target.steps.items():
+                for step, mask in {**target.steps, TARGET: target.mask}.items():
                     shares.setdefault(step, []).append(_j(mask, truth))
         return {**{step: fmean(values) for step, values in shares.items()}, TRUST: fmean(trust), SECONDS: seconds}
 
@@ -158,17 +161,18 @@ class _Remembered:
 
 def clip_table(clips: dict[str, Numbers]) -> Table:
     """J of each step, clip by clip, and the mean over them."""
-    steps = list(next(iter(clips.values())))
-    rows: list[Row] = [row(clip, *(number(numbers[step]) for step in steps)) for clip, numbers in clips.items()]
-    means = [number(fmean(numbers[step] for numbers in clips.values())) for step in steps]
+    last = (TARGET, TRUST, SECONDS)
+    found = dict.fromkeys(step for numbers in clips.values() for step in numbers if step not in last)
+    steps = [*found, *last]  # not every clip takes every step
+    rows: list[Row] = [row(clip, *(number(numbers.get(step)) for step in steps)) for clip, numbers in clips.items()]
+    means = [mean([numbers.get(step) for numbers in clips.values()]) for step in steps]
     rows.append(row("mean", *means, rule=True, look="total"))
     return Table("targets: J of each step", columns("clip", *steps), tuple(rows))
 
 
 def sensitivity(scores: dict[str, dict[str, Numbers]], groups: int) -> Iterable[Table]:
     """The mean J of every value of a constant, and what choosing among them is worth on clips left out."""
-    final = [step for step in next(iter(scores["default"].values())) if step not in (TRUST, SECONDS)][-1]
-    of = {name: {clip: numbers[final] for clip, numbers in clips.items()} for name, clips in scores.items()}
+    of = {name: {clip: numbers[TARGET] for clip, numbers in clips.items()} for name, clips in scores.items()}
     values = [row(name, mean(list(clips.values()))) for name, clips in of.items()]
     yield Table("constants: mean J of the targets over clips ± deviation", columns("constant", "J"), tuple(values))
     names = dict.fromkeys(name.partition("=")[0] for name in of if name != "default")
@@ -176,8 +180,8 @@ def sensitivity(scores: dict[str, dict[str, Numbers]], groups: int) -> Iterable[
     for name in ["all of these", *names]:
         among = {one: of[one] for one in of if one == "default" or name in ("all of these", one.partition("=")[0])}
         left = leave_group_out(among, groups)
-        spread = stdev(left.means)
-        rows.append(row(name, left.best, number(left.tuned), number(left.left_out, spread), ", ".join(left.chosen)))
+        left_out = number(left.left_out, left.spread)
+        rows.append(row(name, left.best, number(left.tuned), left_out, ", ".join(left.chosen)))
     yield Table(
         f"leave-group-out, {groups} groups of clips ± deviation of the groups",
         columns("chosen among", "best", "tuned J", "left-out J", "chosen by the others"),
@@ -197,10 +201,16 @@ def _key(maker: Targets) -> str:
     return json.dumps(constants | {"features": str(chosen(maker.features))}, sort_keys=True)
 
 
-def _read(file: Path) -> dict[str, dict[str, Numbers]]:
-    """What was measured before."""
+def _made_of(maker: Targets, clip: Clip, size: tuple[int, int]) -> str:
+    """A check sum of all that the numbers of a clip depend on, but for the masks."""
+    parts = [*maker.identity(clip.source), str(size)]
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _read(file: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """What was measured before: setting -> clip -> what it was made of, and its numbers."""
     try:
-        found: dict[str, dict[str, Numbers]] = json.loads(file.read_text(encoding="utf-8"))
+        found: dict[str, dict[str, dict[str, Any]]] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from backdrop.boxes import to_corners
-from datamodules.cues.refine import refine
 from datamodules.readers import resize
 
 Pixels = NDArray[np.uint8]
@@ -87,6 +86,8 @@ class Predictor:
         found = _at_full_size(mask[None], box, confidence, image.shape[:2])
         if self.refine_at is None:
             return found
+        from datamodules.cues.refine import refine  # loads OR-tools, which nothing else here needs
+
         return replace(found, mask=refine(image, (mask.float() >= self.refine_at).cpu().numpy()).astype(np.float32))
 
 

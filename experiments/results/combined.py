@@ -58,6 +58,7 @@ def combine(runs: Mapping[str, Path], command: str) -> Results:
         settings=replace(first.settings, data_settings=None, checkpoint=None, checkpoint_sha256=None),
         versions=first.versions,
         labels_used=first.labels_used,
+        target_features=first.target_features,
         cues_agree=_mean([model.cues_agree for model in models.values()]),
         models=models,
     )

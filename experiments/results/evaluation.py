@@ -133,6 +133,7 @@ def evaluate(
         "threshold": metrics.threshold,
         "thresholds": metrics.test.levels,
     }
+    trust = folder.trust()
     made_by = MadeBy(
         setting=(config.get("run") or {}).get("setting"),
         command=command,
@@ -142,8 +143,9 @@ def evaluate(
         seed=config.get("seed_everything"),
         settings=Settings(**settings),
         versions=provenance.versions(),
-        labels_used=LABELS_USED + _tuned(config) + (TUNED_SUBJECTS if variant.subjects > 1 else ""),
-        cues_agree=folder.cues_agree(),
+        labels_used=LABELS_USED + _features(trust) + _tuned(config) + (TUNED_SUBJECTS if variant.subjects > 1 else ""),
+        cues_agree=trust[0] if trust else None,
+        target_features=trust[1] if trust else None,
         **seconds,
     )
     results = Results.of(metrics.results, made_by)
@@ -199,6 +201,12 @@ def mode(model: Mapping[str, Any]) -> str:
     if "foreground" in model and model["foreground"] is None:
         return "background_only"
     return "joint" if (model.get("foreground") or {}).get("reaches_p") else "separate"
+
+
+def _features(trust: tuple[float, str] | None) -> str:
+    """The labels that the features of the targets have seen, in words."""
+    seen = trust is not None and trust[1] not in ("none", "footage")
+    return f"; the targets' features are of {trust[1]}, trained on the labels of ImageNet" if trust and seen else ""
 
 
 def _tuned(config: Mapping[str, Any]) -> str:

@@ -89,6 +89,7 @@ class MadeBy:
         versions: Of the libraries.
         labels_used: What labels were used for, in words.
         cues_agree: Share of the frames to train on whose cues agree, in [0, 1], where targets were made.
+        target_features: What gave the features of these targets, by name.
         seconds_per_frame: How long an answer takes.
         processor_seconds_per_frame: The same in time of the processor.
         timed_on: The device that was timed.
@@ -106,6 +107,7 @@ class MadeBy:
     versions: Mapping[str, str] | None = None
     labels_used: str | None = None
     cues_agree: float | None = None
+    target_features: str | None = None
     seconds_per_frame: float | None = None
     processor_seconds_per_frame: float | None = None
     timed_on: str | None = None

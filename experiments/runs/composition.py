@@ -88,7 +88,8 @@ class Composition:
         if self.profile is not None:
             found += [f"profiles/{self.profile}/{stage}.yaml"]
         if self.scene != INPAINTING:
-            own = (f"profiles/{self.profile}/{name}.yaml" for name in (self.scene, "plates"))
+            named = [self.scene, *(["plates"] if self.scene != CUES else [])]
+            own = (f"profiles/{self.profile}/{name}.yaml" for name in named)
             of_stage_2 = [f"background/{self.scene}.yaml", *[file for file in own if find(file)][:1]]
             found += of_stage_2 if self.stage != "inpaint" else self.inpaint_files()
         return found + [self._ablation(name) for name in self.ablations]

@@ -74,8 +74,11 @@ class StageFolder:
         """How far the targets are to be trusted."""
         return self.path / "trust.json"
 
-    def cues_agree(self) -> float | None:
-        """The share of the training's frames whose cues agree; None where it has not learnt from targets.
+    def trust(self) -> tuple[float, str] | None:
+        """The share of the training's frames whose cues agree, and what gave the features of the targets.
+
+        Returns:
+            None where it has not learnt from targets.
 
         Raises:
             RunError: If the file of it is damaged.
@@ -83,7 +86,8 @@ class StageFolder:
         if not self.trust_file.is_file():
             return None
         try:
-            return float(json.loads(self.trust_file.read_text(encoding="utf-8"))["agree"])
+            found = json.loads(self.trust_file.read_text(encoding="utf-8"))
+            return float(found["agree"]), str(found["features"])
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{self.trust_file} is damaged: delete it; only the trust in the masks is lost.") from error
 

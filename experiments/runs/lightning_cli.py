@@ -6,7 +6,7 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,7 @@ class ExperimentCLI(LightningCLI):
         data, kind = build_data(config), import_class(config["model"]["class_path"])
         assert kind is not None and issubclass(kind, pl.LightningModule)
         scene = getattr(try_out(kind, config["model"].get("init_args") or {}), "scene", None)
+        self.asks_inpainter = getattr(scene, "asks_inpainter", False)
         lacks = [name for name in getattr(scene, "needs", ()) if name not in getattr(data, "brings", frozenset)()]
         if self.subcommand == "fit" and lacks:
             raise RunError(
@@ -148,6 +149,12 @@ class ExperimentCLI(LightningCLI):
                 warn(
                     f"the inpainter {path} stopped at step {progress.step}, before its end; "
                     f"{again if stage1 == made else 'the command that began it'} goes on with it."
+                )
+            own, its = _scale(config.as_dict()), _scale(trained)
+            if self.asks_inpainter and own != its:
+                warn(
+                    f"the inpainter {path} was trained at scale {its}, as for another background, and this stage asks "
+                    f"it at scale {own}: train it anew with the background of this stage."
                 )
         config.run.inpainter_sha256 = sha256(path)
 
@@ -255,6 +262,12 @@ class ExperimentCLI(LightningCLI):
     def _say(self, line: str) -> None:
         if self.trainer.is_global_zero:
             print(line, flush=True)
+
+
+def _scale(config: Mapping[str, Any]) -> float | None:
+    """Working size over evaluation size in a config."""
+    scale: float | None = ((config.get("data") or {}).get("init_args") or {}).get("scale")
+    return scale
 
 
 def _finish_wandb() -> None:

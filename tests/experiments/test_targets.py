@@ -30,22 +30,22 @@ def test_targets_are_measured_step_by_step_and_gone_on_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # no weights: filters of the clip
-    words = ["targets", str(tmp_path), "--vary", "height=160", "--groups=2", *DEMO]
+    words = ["targets", str(tmp_path), "--vary", "height=160", "features=none", "--groups=2", *DEMO]
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "leave-group-out, 2 groups" in shown and "height=160" in shown
     file = tmp_path / "targets.json"
     found = json.loads(file.read_text())
-    assert len(found) == 2  # settings
+    assert len(found) == 3  # settings
     for clips in found.values():
         assert len(clips) == 2
-        for numbers in clips.values():
-            assert list(numbers)[:3] == ["motion", "colours", "round 1"]
-            assert 0.3 < numbers["round 2"] <= 1 and 0.05 <= numbers["trust"] <= 1
+        for numbers in (one["numbers"] for one in clips.values()):
+            assert list(numbers)[:2] == ["motion", "colours"] and list(numbers)[2] in ("round 1", "cut")
+            assert 0.3 < numbers["target"] <= 1 and 0.05 <= numbers["trust"] <= 1
             assert numbers["processor s a frame"] > 0
     first = next(iter(found))
     clip = next(iter(found[first]))
-    found[first][clip]["round 2"] = 0.125
+    found[first][clip]["numbers"]["target"] = 0.125
     file.write_text(json.dumps(found))
     assert main(words) == 0  # nothing is measured again
     assert "0.125" in capsys.readouterr().out

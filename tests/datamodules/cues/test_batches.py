@@ -66,7 +66,7 @@ def test_targets_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def never(*_: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr("datamodules.cues.targets.Targets.targets", never)
+    monkeypatch.setattr("datamodules.cues.targets.Targets.fused", never)
     module(tmp_path).setup("fit")
     with pytest.raises(AssertionError, match="made again"):
         module(tmp_path, target_features="footage").setup("fit")  # another setting is another entry

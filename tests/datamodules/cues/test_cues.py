@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
+from datamodules.clips.parts import Part
 from datamodules.cues.camera import camera_flow, weighted_median
 from datamodules.cues.colour import Coloured, bin_log_odds, colour_log_odds
 from datamodules.cues.cut import Cuttable, cut, cut_in_windows, minimum_cut
 from datamodules.cues.flow import WorkingSize, dense_flow, flows_around
 from datamodules.cues.fusion import overlap
 from datamodules.cues.motion import in_own_units, motion, motion_log_odds
-from datamodules.cues.targets import Targets
+from datamodules.cues.targets import Targets, near_kept
 from datamodules.readers import Broken, Keep, Pixels
 
 SIZE = WorkingSize.of((120, 160), 120)
@@ -76,6 +77,9 @@ def affine_flow(size: tuple[int, int]) -> np.ndarray:
 def test_working_size_keeps_the_shape() -> None:
     assert WorkingSize.of((480, 854)) == ((240, 427), (120, 214))
     assert WorkingSize.of((136, 200)) == ((240, 353), (120, 176))
+    assert WorkingSize.of((1920, 1080)) == ((427, 240), (214, 120))
+    assert WorkingSize.of((200, 4000)) == ((48, 960), (24, 480))
+    assert WorkingSize.of((1, 1)) == ((240, 240), (120, 120))
 
 
 def test_flow_of_a_shift_is_that_shift() -> None:
@@ -217,9 +221,27 @@ def test_planes_of_the_targets_are_bytes_at_the_size_asked_for() -> None:
     assert len(np.unique(planes["trust"])) == 1
 
 
-def test_a_single_frame_says_nothing() -> None:
-    ((_, planes),) = Targets(height=120, features="none").make(Square(1), (30, 40))
+@pytest.mark.parametrize("features", ["none", "footage"])
+def test_a_single_frame_says_nothing(features: str) -> None:
+    ((_, planes),) = Targets(height=120, features=features).make(Square(1), (30, 40))
     assert not planes["target"].any() and planes["trust"].max() == round(0.05 * 255)
+
+
+def test_only_what_is_near_the_frames_to_keep_is_read() -> None:
+    class Counted(Square):
+        read = 0
+
+        def frame(self, t: int) -> Pixels:
+            self.read += 1
+            return super().frame(t)
+
+    clip = Counted(80, speed=1)
+    made = dict(Targets(height=120, features="none").make(clip, (30, 40), keep=lambda position, _: 20 <= position < 23))
+    assert list(made) == [200, 210, 220]
+    assert clip.read == 20 + 3 + 30  # thirty after the last one; fewer are there before the first
+    parted = Part(Square(80), 10, 40)
+    assert near_kept(parted, lambda position, _: position == 20) == (0, 50)
+    assert near_kept(parted, None) == (0, float("inf"))
 
 
 def test_windows_of_the_cut_are_the_whole_cut_on_a_clip_that_fits() -> None:

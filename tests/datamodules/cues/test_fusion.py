@@ -15,7 +15,7 @@ from datamodules.cues import features
 from datamodules.cues.discriminant import discriminate, near_border
 from datamodules.cues.features import AUTO, Backbone, chosen, known, weights_file
 from datamodules.cues.fusion import Fusion, Seen, overlap
-from datamodules.cues.patches import ClipFilters
+from datamodules.cues.patches import ClipFilters, grid_size
 from datamodules.cues.principal import learnt
 from datamodules.plates.windows import chunks
 
@@ -101,6 +101,18 @@ def test_motion_loses_weight_where_the_border_moves_and_looks_like_the_scene() -
     assert Fusion()._begin(looks, [np.where(truth(), motion, np.float32(-1.5))] * 4)[0] == 1
 
 
+def test_a_still_clip_has_no_subject_whatever_its_features_say() -> None:
+    still = np.full((40, 60), -2, np.float32)
+    found = Fusion().fuse([seen(0, still)] * 3, Looks())  # type: ignore[arg-type]
+    assert not any(one.mask.any() or one.trust for one in found)
+
+
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"prior": 2.0}, {"doubt": -1.0}, {"colour": -0.1}])
+def test_constants_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} of Fusion"):
+        Fusion(**wrong)  # type: ignore[arg-type]
+
+
 def test_features_that_leave_nothing_are_not_asked() -> None:
     """Features that are the same everywhere, and a subject that is small: the prior alone would talk it away."""
 
@@ -134,10 +146,23 @@ def test_auto_is_the_usual_network_where_its_weights_are(no_weights: Path) -> No
     weights_file("vgg16").parent.mkdir(parents=True)
     weights_file("vgg16").touch()
     assert chosen(AUTO) == Backbone("vgg16")
-    assert features.sentence(AUTO) == "The features of the targets are those of vgg16."
+    assert features.sentence(AUTO) == "Targets: features of vgg16, trained on ImageNet."
+    assert features.sentence("none") == "Targets: no features."
     with pytest.raises(ValueError, match="no backbone clip: choose auto, none, footage or one of resnet101"):
         chosen("clip")
     assert {"vgg11", "vgg16", "resnet18", "resnet50"} <= set(known())
+
+
+@pytest.mark.parametrize("size", [(16, 400), (400, 16), (1, 1), (90, 50)])
+def test_frames_of_any_shape_have_features(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
+    blank = np.zeros((*size, 3), np.uint8)
+    for images in ([image], [blank, blank]):
+        found = ClipFilters().features(images)
+        assert found[0].shape[:2] == grid_size(image) and max(found[0].shape[:2]) <= 240
+        assert np.isfinite(found[0]).all()
+        nothing = [np.zeros(one.shape[:2], np.float32) for one in found]
+        assert np.isfinite(discriminate(found, nothing).log_odds[0]).all()
 
 
 @pytest.mark.parametrize("name", ["vgg11", "resnet18"])
@@ -148,7 +173,9 @@ def test_features_of_a_network_by_name(name: str, no_weights: Path) -> None:
     torch.save({key: value for key, value in state.items() if "classifier" not in key}, weights_file(name))
     rng = np.random.default_rng(0)
     images = [cv2.GaussianBlur(rng.integers(0, 256, (60, 80, 3)).astype(np.uint8), (0, 0), 3) for _ in range(2)]
+    drawn = torch.get_rng_state()
     found = Backbone(name).features(images)
+    assert torch.equal(torch.get_rng_state(), drawn)  # a cold store and a warm one train alike
     assert [one.shape for one in found] == [(60, 80, 3 * 64 + 3)] * 2
     first = found[0][..., :64]
     assert np.isfinite(first).all()

@@ -23,3 +23,10 @@ def test_a_wide_border_moves_to_the_edge_of_the_picture() -> None:
 
 def test_refining_nothing_gives_nothing() -> None:
     assert not refine(texture(0, (40, 60)), np.zeros((20, 30), bool)).any()
+
+
+def test_a_picture_smaller_than_its_mask_keeps_the_mask() -> None:
+    mask = np.zeros((135, 240), bool)
+    mask[40:90, 60:150] = True
+    found = refine(texture(0, (80, 142)), mask)
+    assert found.shape == (80, 142) and overlap(cv2.resize(found.astype(np.float32), (240, 135)) > 0.5, mask) > 0.9
