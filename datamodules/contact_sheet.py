@@ -25,8 +25,8 @@ def contact_sheet(
 ) -> NDArray[np.uint8]:
     """Draw frames of a data module, one clip per row with its name, subjects outlined (yellow) and boxed (blue).
 
-    Where the data module makes more planes, a row of each follows: of the plates, black where they show nothing, and
-    of the evidence that is found with them.
+    Where the data module makes more planes, a row of each follows: of the plates, black where they show nothing, and of
+    the evidence that is found with them; of motion, targets and trust.
 
     Args:
         datamodule: A data module after ``setup``; splits that are not set up are left out.
