@@ -22,7 +22,7 @@ SETTINGS = f"camera {_STEP} {_BORDER} {_INSIDE} {_PASSES} {_PRIOR_PASSES} {_TUNI
 """Part of the identity of what is stored."""
 
 
-def camera_flow(flow: Flow) -> tuple[Flow, float]:
+def camera_flow(flow: Flow) -> Flow:
     """The part of a flow that the camera explains.
 
     Six numbers are fitted by iteratively re-weighted least squares with the weights of Geman and McClure (1987), as in
@@ -32,20 +32,19 @@ def camera_flow(flow: Flow) -> tuple[Flow, float]:
         flow: Of a frame, (h, w, 2), in working pixels.
 
     Returns:
-        The camera's flow, like ``flow``; and the share of the samples, in [0, 1], that follow it (weighted by where
-        they lie): where few do, a subject may fill the frame.
+        The camera's flow, like ``flow``.
     """
     height, width = flow.shape[:2]
     places = _places(height, width)
     sampled = (slice(_STEP // 2, None, _STEP), slice(_STEP // 2, None, _STEP))
     prior = _prior(height, width)[sampled].ravel()
-    motion, weights = robust_affine(places[sampled].reshape(-1, 3), flow[sampled].reshape(-1, 2), prior)
-    return (places @ motion).astype(np.float32), float(weights.sum() / prior.sum())
+    motion = robust_affine(places[sampled].reshape(-1, 3), flow[sampled].reshape(-1, 2), prior)
+    return (places @ motion).astype(np.float32)
 
 
 def robust_affine(
     places: NDArray[np.float64], vectors: NDArray[np.float32], prior: NDArray[np.float64]
-) -> tuple[Affine, NDArray[np.float64]]:
+) -> Affine:
     """Fit an affine flow to samples of which many may follow another motion.
 
     Args:
@@ -54,7 +53,7 @@ def robust_affine(
         prior: How likely each is to follow the motion in question, (N,), positive.
 
     Returns:
-        The motion, and the final weight of each sample, (N,), between 0 and ``prior``.
+        The motion.
     """
     motion = np.zeros((3, 2))
     motion[2] = [weighted_median(vectors[:, axis], prior) for axis in (0, 1)]
@@ -65,7 +64,7 @@ def robust_affine(
         weights = prior / (1 + (length / (_TUNING * scale)) ** 2) ** 2
         weighted = places * weights[:, None]
         motion = np.linalg.solve(weighted.T @ places + 1e-9 * np.eye(3), weighted.T @ vectors)
-    return motion, weights
+    return motion
 
 
 def weighted_median(values: NDArray[np.floating], weights: NDArray[np.floating]) -> float:

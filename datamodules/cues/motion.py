@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -28,19 +27,7 @@ SETTINGS = f"motion {LEVEL} {_BRIGHTEST} {_LEAST_FASTEST} {_LEAST_LEVEL} {_SLOPE
 """Part of the identity of what is stored."""
 
 
-class Motion(NamedTuple):
-    """Motion of a frame's pixels beside the camera's.
-
-    Attributes:
-        strength: (h, w), not negative; 0.5 at the frame's own level between what moves and what does not.
-        inliers: Share of the frame, in [0, 1], that follows the camera.
-    """
-
-    strength: Plane
-    inliers: float
-
-
-def motion(flows: Mapping[int, Flow]) -> Motion:
+def motion(flows: Mapping[int, Flow]) -> Plane:
     """How much faster each pixel moves than the scene, in units of the frame.
 
     The residual velocity is averaged over the frames after and over the frames before, and the smaller of the two
@@ -51,7 +38,7 @@ def motion(flows: Mapping[int, Flow]) -> Motion:
         flows: Flow in working pixels by signed offset in frames, (h, w, 2) each; at least one.
 
     Returns:
-        The motion.
+        Strength, (h, w), not negative; 0.5 at the frame's own level between what moves and what does not.
 
     Raises:
         ValueError: If there is no flow.
@@ -59,13 +46,10 @@ def motion(flows: Mapping[int, Flow]) -> Motion:
     if not flows:
         raise ValueError("The motion of a frame needs flow to at least one other frame, but got none.")
     velocities: dict[bool, list[Flow]] = {True: [], False: []}
-    inliers = []
     for offset, flow in flows.items():
-        camera, share = camera_flow(flow)
-        velocities[offset > 0].append((flow - camera) / np.float32(offset))
-        inliers.append(share)
+        velocities[offset > 0].append((flow - camera_flow(flow)) / np.float32(offset))
     lengths = [np.linalg.norm(np.mean(side, axis=0), axis=2) for side in velocities.values() if side]
-    return Motion(in_own_units(np.min(lengths, axis=0)), float(np.mean(inliers)))
+    return in_own_units(np.min(lengths, axis=0))
 
 
 def in_own_units(length: NDArray[np.floating]) -> Plane:
@@ -87,7 +71,7 @@ def motion_log_odds(strength: Plane) -> Plane:
     """Log-odds that a pixel is the subject, from its motion.
 
     Args:
-        strength: See :class:`Motion`.
+        strength: See :func:`motion`.
 
     Returns:
         (h, w), in [-2, 2]; 0 at :data:`LEVEL`.

@@ -20,7 +20,7 @@ from datamodules.cues.colour import REACH
 from datamodules.cues.features import AUTO, Describer, chosen
 from datamodules.cues.flow import OFFSETS, WorkingSize, flows_around
 from datamodules.cues.fusion import Fusion, Seen
-from datamodules.cues.motion import Motion, Plane, motion_log_odds
+from datamodules.cues.motion import Plane, motion_log_odds
 from datamodules.plates.windows import chunks, windows
 from datamodules.readers import Broken, FrameSource, Keep, Pixels
 
@@ -237,10 +237,10 @@ def _moving(frames: Iterable[Read], size: WorkingSize) -> Iterator[Moving]:
     to_cells = np.float32(size.grid[0] / size.frame[0])
     for window, at in windows(frames, max(OFFSETS)):
         flows = flows_around([frame.grey for frame in window], at, size.grid)
-        found = motion.motion(flows) if flows else Motion(np.zeros(size.grid, np.float32), 1.0)
+        strength = motion.motion(flows) if flows else np.zeros(size.grid, np.float32)
         to_next = flows[1] * to_cells if 1 in flows else None
         frame = window[at]
-        yield Moving(frame, Seen(frame.image, frame.lab, motion_log_odds(found.strength), to_next))
+        yield Moving(frame, Seen(frame.image, frame.lab, motion_log_odds(strength), to_next))
 
 
 def _bytes(share: NDArray[np.floating], size: tuple[int, int]) -> Pixels:
