@@ -68,7 +68,7 @@ def load(name: str) -> Command:
 
 def usage() -> str:
     """The commands, each with the first line of its docstring; nothing is imported for that."""
-    lines = [f"  {name:<11}{_summary(*target.split(':'))}" for name, target in COMMANDS.items()]
+    lines = [f"  {name:<13}{_summary(*target.split(':'))}" for name, target in COMMANDS.items()]
     more = "Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."
     return "\n".join([f"usage: {PROGRAM} COMMAND ...", "", *lines, "", more])
 

@@ -203,4 +203,5 @@ def test_stage_2_trains_two_steps_on_what_the_data_make(
     without = [*fit_arguments(tmp_path / "other", "segment"), "--model.init_args.scene", "Plates"]
     without += ["--model.init_args.inpainter_ckpt", str(tmp_path / "inpaint" / "checkpoints" / "last.ckpt")]
     assert main(without) == 1
-    assert "add --background cues or static or temporal" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "needs background plates, which the data do not bring: add --background static or temporal." in said

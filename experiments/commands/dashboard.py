@@ -24,11 +24,11 @@ J = "val/j_mean"
 """What the sweep's parameters are held against: the validation's J, as the test's is not sent to W&B."""
 
 LOSSES = ("loss", "loss_foreground", "loss_background")
-PRIORS = ("loss_prior_mask", "loss_prior_box", "loss_prior_confidence", "loss_box_fit")
+PRIORS = ("loss_prior_mask", "loss_prior_box", "loss_prior_confidence", "loss_prior_reach", "loss_box_fit")
 """Terms of the training loss alone."""
 
 INPAINTER_LOSSES = ("loss_pixel", "loss_visible", "loss_perceptual")
-MEASURES = (J, "val/best_j_mean", "val/hit_rate", "val/f_measure", "val/precision", "val/recall")
+MEASURES = (J, "val/best_j_mean", "val/hit_rate", "val/peak_in_box", "val/f_measure", "val/precision", "val/recall")
 SHAPES = ("box_width", "box_height", "mask_mean", "confidence")
 MEDIA = ("val/sheet", "val/masks")
 """What :class:`callbacks.MaskImages` sends."""

@@ -24,7 +24,7 @@ from backdrop.files import sha256, write_text
 from backdrop.settings import import_class
 from datamodules import FramesDataModule, load_all
 from experiments.runs import provenance
-from experiments.runs.composition import HELP, INPAINTING, compose, names
+from experiments.runs.composition import CUES, HELP, compose
 from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
 from experiments.runs.loggers import InpainterArtifact, build_loggers, new_run_id
 from experiments.runs.progress_bar import progress_bar
@@ -106,9 +106,9 @@ class ExperimentCLI(LightningCLI):
         self.asks_inpainter = getattr(scene, "asks_inpainter", False)
         lacks = [name for name in getattr(scene, "needs", ()) if name not in getattr(data, "brings", frozenset)()]
         if self.subcommand == "fit" and lacks:
+            what, names = ("targets", CUES) if "target" in lacks else ("background plates", "static or temporal")
             raise RunError(
-                f"The scene {type(scene).__name__} needs {', '.join(lacks)}, which the data do not bring: add "
-                f"--background {' or '.join(name for name in names('background') if name != INPAINTING)}."
+                f"The scene {type(scene).__name__} needs {what}, which the data do not bring: add --background {names}."
             )
 
     def _place_outputs(self) -> None:

@@ -25,7 +25,7 @@ WRONG = {
     f"{GROUP}.scene=Plates": "The scene Plates needs background plates, which the data do not bring: add --background",
     "--data.init_args.batch_size=0": "DataModule is 0, expected at least 1.",
     "--data.init_args.num_workers=-1": "DataModule is -1, expected at least 0.",
-    "--background=plate": "--background plate is unknown: choose inpainting, static, temporal",
+    "--background=plate": "--background plate is unknown: choose inpainting, cues, static, temporal",
     "--ablation=both": "--ablation both is unknown: choose background_only, direct, ",
 }
 STAGE_1 = {

@@ -86,7 +86,7 @@ def test_each_clip_has_a_model_and_all_have_one_result(
     assert not {"data_settings", "checkpoint", "checkpoint_sha256"} & made["settings"].keys()
     assert len(in_this_process) == 2 * len(names)
     segment = in_this_process[1]
-    assert any("temporal" in word for word in segment) and segment[-4:-2] == SEGMENT
+    assert any("cues" in word for word in segment) and segment[-4:-2] == SEGMENT
     shown = capsys.readouterr().out
     assert "mean over clips" in shown and "transductive: the model was trained on the frames that are scored" in shown
     assert "| Backdrop, small | 1 | fixed |" in (tmp_path / "table.md").read_text()
