@@ -91,7 +91,7 @@ class FramesDataModule(pl.LightningDataModule):
         targets: Whether to make training targets too, once per clip: see :class:`datamodules.cues.targets.Targets`.
         target_features: Network whose features help to make targets: a VGG or ResNet of torchvision by name, with its
             ImageNet weights; ``footage`` for filters learnt on the clip itself; ``none``; or ``auto``: vgg16 where its
-            weights are on this machine, else ``footage``.
+            weights are on this machine, else none.
         held_out: Clips that serve for training and for evaluation are cut: this share of the frames, at the end of
             each, is not trained on, no plate of the other frames sees it, and it alone is tested on; of the frames
             before, the last ``val_share`` validate. 0 cuts none.

@@ -23,8 +23,8 @@ from datamodules.cues.patches import ClipFilters, Features, grid_size
 from datamodules.cues.principal import Basis, learnt
 from datamodules.readers import Pixels
 
-AUTO, FOOTAGE, USUAL = "auto", "footage", "vgg16"
-"""The usual network where its weights are on this machine, else filters that are learnt on the clip itself."""
+AUTO, NONE, FOOTAGE, USUAL = "auto", "none", "footage", "vgg16"
+"""The usual network where its weights are on this machine, else none; filters learnt on the clip; the usual network."""
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
 _LIGHTNESS = 40.0  # of OpenCV's 8-bit CIE Lab, about a standard deviation
@@ -129,24 +129,24 @@ def chosen(name: str) -> Describer | None:
         ValueError: If there is no such name.
     """
     name = resolved(name)
-    if name == "none":
+    if name == NONE:
         return None
     return ClipFilters() if name == FOOTAGE else Backbone(name)
 
 
 def resolved(name: str) -> str:
-    """What a name stands for on this machine: ``auto`` is the usual network, or ``footage``."""
-    return (USUAL if weights_file(USUAL).is_file() else FOOTAGE) if name == AUTO else name
+    """What a name stands for on this machine: ``auto`` is the usual network, or ``none``."""
+    return (USUAL if weights_file(USUAL).is_file() else NONE) if name == AUTO else name
 
 
 def sentence(name: str) -> str:
     """Where the features of a name come from, in words."""
-    if name == AUTO and resolved(name) == FOOTAGE:
+    if name == AUTO and resolved(name) == NONE:
         return (
-            f"Targets: features are learnt on each clip, as {weights_file(USUAL)} is not there; with "
-            f"data.init_args.target_features={USUAL} torchvision fetches it (550 MB), and the targets are better."
+            f"Targets: no features, as {weights_file(USUAL)} is not there; with data.init_args.target_features={USUAL} "
+            "torchvision fetches it (550 MB), and the targets are better."
         )
-    known_words = {"none": "no features", FOOTAGE: "features learnt on each clip"}
+    known_words = {NONE: "no features", FOOTAGE: "features learnt on each clip"}
     return f"Targets: {known_words.get(resolved(name), f'features of {resolved(name)}, trained on ImageNet')}."
 
 

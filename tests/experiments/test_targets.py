@@ -30,7 +30,7 @@ def test_targets_are_measured_step_by_step_and_gone_on_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # no weights: filters of the clip
-    words = ["targets", str(tmp_path), "--vary", "height=160", "features=none", "--groups=2", *DEMO]
+    words = ["targets", str(tmp_path), "--vary", "height=160", "features=footage", "--groups=2", *DEMO]
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "leave-group-out, 2 groups" in shown and "height=160" in shown
