@@ -10,15 +10,17 @@ from datamodules.cues.flow import Flow
 Affine = NDArray[np.float64]
 """(3, 2): the flow of a pixel is (x, y, 1) times this; x and y from the frame's centre, in halves of its height."""
 
+BORDER = 0.12
+"""Of the frame's size: so near its border the scene is likelier than inside."""
+
 _STEP = 3  # grid cells between samples
-_BORDER = 0.12  # of the size: the scene is likelier there than inside
 _INSIDE = 0.25  # weight of a sample inside, over that at the border
 _PASSES = 12
 _PRIOR_PASSES = 4  # how many of them take the scale of all samples; the others of those that agree
 _TUNING = 1.5  # robust standard deviations at which a sample counts a quarter
 _LEAST_SCALE = 0.1  # working pixels: flow is not more accurate
 
-SETTINGS = f"camera {_STEP} {_BORDER} {_INSIDE} {_PASSES} {_PRIOR_PASSES} {_TUNING} {_LEAST_SCALE}"
+SETTINGS = f"camera {_STEP} {BORDER} {_INSIDE} {_PASSES} {_PRIOR_PASSES} {_TUNING} {_LEAST_SCALE}"
 """Part of the identity of what is stored."""
 
 
@@ -82,6 +84,19 @@ def weighted_median(values: NDArray[np.floating], weights: NDArray[np.floating])
     return float(values[order[np.searchsorted(total, total[-1] / 2)]])
 
 
+def near_border(size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which pixels lie near the frame's border.
+
+    Args:
+        size: (height, width).
+
+    Returns:
+        bool, (height, width).
+    """
+    y, x = (abs((np.arange(length) + 0.5) / length - 0.5) >= 0.5 - BORDER for length in size)
+    return np.asarray(y[:, None] | x, dtype=bool)
+
+
 def _places(height: int, width: int) -> NDArray[np.float64]:
     """(x, y, 1) of every cell, (h, w, 3)."""
     y, x = np.mgrid[:height, :width].astype(np.float64)
@@ -91,6 +106,4 @@ def _places(height: int, width: int) -> NDArray[np.float64]:
 
 def _prior(height: int, width: int) -> NDArray[np.float64]:
     """Weight of every cell, (h, w): 1 near the frame's border, less inside."""
-    y, x = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
-    inside = (abs(y - 0.5) < 0.5 - _BORDER)[:, None] & (abs(x - 0.5) < 0.5 - _BORDER)
-    return np.where(inside, _INSIDE, 1.0)
+    return np.where(near_border((height, width)), 1.0, _INSIDE)

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.cues.camera import BORDER, near_border
 from datamodules.cues.motion import Plane
 from datamodules.cues.patches import Features
 
 _RIDGE = 0.05  # of the mean variance
-_BORDER = 0.12  # of the size: taken for the scene, as for the camera
 _LIMIT = 3.0
 _LEAST = 1e-3  # probability of the subject inside, so that the discriminant is defined where nothing moves
 
-SETTINGS = f"discriminant {_RIDGE} {_BORDER} {_LIMIT} {_LEAST}"
+SETTINGS = f"discriminant {_RIDGE} {BORDER} {_LIMIT} {_LEAST}"
 """Part of the identity of what is stored."""
 
 
@@ -69,16 +69,3 @@ def discriminate(features: Sequence[Features], subject: Sequence[Plane]) -> Judg
     factors = np.linalg.solve(spread, means[0] - means[1])
     constant, prior = np.float32(-factors @ means.mean(axis=0)), float(np.log(weight[0] / weight[1]))
     return Judged([frame @ factors.astype(np.float32) + constant for frame in features], prior)
-
-
-def near_border(size: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which pixels lie near the frame's border.
-
-    Args:
-        size: (height, width).
-
-    Returns:
-        bool, (height, width).
-    """
-    y, x = (abs((np.arange(length) + 0.5) / length - 0.5) >= 0.5 - _BORDER for length in size)
-    return np.asarray(y[:, None] | x, dtype=bool)

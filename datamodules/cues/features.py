@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from datamodules.cues.patches import ClipFilters, Features, grid_size
+from datamodules.cues.patches import EVERY, LIGHTNESS, ClipFilters, Features, grid_size
 from datamodules.cues.principal import Basis, learnt
 from datamodules.readers import Pixels
 
@@ -27,15 +27,13 @@ AUTO, NONE, FOOTAGE, USUAL = "auto", "none", "footage", "vgg16"
 """The usual network where its weights are on this machine, else none; filters learnt on the clip; the usual network."""
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
-_LIGHTNESS = 40.0  # of OpenCV's 8-bit CIE Lab, about a standard deviation
 _COMPONENTS = 64  # of each layer
 _CELL, _UNIT, _LEAST_UNITS = 4, 16, 4  # pixels of the network for a cell of the features; sides are multiples of 16
-_EVERY = 8  # the principal components are those of every eighth frame
 
 _HALF = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # elsewhere bfloat16 is slower than float32
 _loading = Lock()  # clips may be looked at in several threads
 
-SETTINGS = f"features {_LIGHTNESS} {_COMPONENTS} {_CELL} {_UNIT} {_LEAST_UNITS} {_EVERY} {_HALF}"
+SETTINGS = f"features {LIGHTNESS} {_COMPONENTS} {_CELL} {_UNIT} {_LEAST_UNITS} {EVERY} {_HALF}"
 """Part of the identity of what is stored."""
 
 
@@ -82,17 +80,10 @@ class Backbone:
         Raises:
             OSError: If the weights cannot be had; it says where they were sought.
         """
-        bases = _bases([self._activations(image) for image in images[::_EVERY]])
-        return [self._reduced(image, bases) for image in images]
-
-    def _reduced(self, image: Pixels, bases: Sequence[Basis]) -> Features:
-        grid, planes = grid_size(image), []
-        for maps, basis in zip(self._activations(image), bases, strict=True):
-            reduced = torch.einsum("chw,cd->dhw", maps - basis.mean[:, None, None], basis.factors)
-            planes.append(F.interpolate(reduced[None], grid, mode="bilinear", align_corners=False)[0])
-        colour = cv2.cvtColor(cv2.resize(image, grid[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
-        layers = torch.cat(planes).permute(1, 2, 0).numpy()
-        return np.concatenate([layers, colour.astype(np.float32) / np.float32(_LIGHTNESS)], axis=2)
+        examples = {at: self._activations(images[at]) for at in range(0, len(images), EVERY)}
+        bases = _bases(list(examples.values()))
+        found = (examples.pop(at) if at in examples else self._activations(image) for at, image in enumerate(images))
+        return [_reduced(image, maps, bases) for image, maps in zip(images, found, strict=True)]
 
     @torch.inference_mode()
     def _activations(self, image: Pixels) -> list[Tensor]:
@@ -166,9 +157,9 @@ def _network(name: str) -> nn.Module:
     weights = _weights(name)
     try:
         state = torch.hub.load_state_dict_from_url(weights.url, progress=True, map_location="cpu")
-    except (EOFError, pickle.UnpicklingError) as error:
-        raise OSError(f"{weights_file(name)} is damaged ({error}): delete it, and it is fetched again.") from error
-    except (OSError, RuntimeError) as error:
+    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        if weights_file(name).is_file() and not isinstance(error, OSError):
+            raise OSError(f"{weights_file(name)} is damaged ({error}): delete it, and it is fetched again.") from error
         raise OSError(
             f"The weights of {name} cannot be had from {weights_file(name)} nor from {weights.url} ({error}): put the "
             "file there (TORCH_HOME says where), or set data.init_args.target_features to none."
@@ -200,3 +191,13 @@ def _bases(examples: Sequence[Sequence[Tensor]]) -> list[Basis]:
     """The principal components of each layer over some frames."""
     vectors = [torch.cat([maps.flatten(1).T for maps in layer]) for layer in zip(*examples, strict=True)]
     return [learnt(layer, _COMPONENTS) for layer in vectors]
+
+
+def _reduced(image: Pixels, activations: Sequence[Tensor], bases: Sequence[Basis]) -> Features:
+    """The components of each layer, and the colour, at the grid of an image."""
+    grid, planes = grid_size(image), []
+    for maps, basis in zip(activations, bases, strict=True):
+        planes.append(F.interpolate(basis.reduced(maps)[None], grid, mode="bilinear", align_corners=False)[0])
+    colour = cv2.cvtColor(cv2.resize(image, grid[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+    layers = torch.cat(planes).permute(1, 2, 0).numpy()
+    return np.concatenate([layers, colour.astype(np.float32) / np.float32(LIGHTNESS)], axis=2)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backdrop.ranges import at_least, within
+from datamodules.cues.camera import near_border
 from datamodules.cues.colour import REACH, Coloured, colour_log_odds
 from datamodules.cues.cut import Cuttable, cut_in_windows
-from datamodules.cues.discriminant import Judged, discriminate, near_border
+from datamodules.cues.discriminant import Judged, discriminate
 from datamodules.cues.features import Describer
 from datamodules.cues.flow import Flow
 from datamodules.cues.motion import Plane

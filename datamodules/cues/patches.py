@@ -18,13 +18,17 @@ from datamodules.readers import Pixels
 Features = NDArray[np.float32]
 """(h, w, channels)."""
 
+LIGHTNESS = 40.0
+"""Unit of OpenCV's 8-bit CIE Lab, about a standard deviation."""
+EVERY = 8
+"""The principal components are those of every eighth frame."""
+
 _SHORT, _LONG = 60, 240  # cells of the features: of the shorter side, and of the longer one at most
-_LIGHTNESS = 40.0  # of OpenCV's 8-bit CIE Lab, about a standard deviation
 _SIDES, _FILTERS = (7, 5), (24, 64)  # of the two layers: pixels, and how many
-_KEPT, _SMOOTH, _EVERY, _STRIDE = 64, 5, 8, 3
+_KEPT, _SMOOTH, _STRIDE = 64, 5, 3
 _LEAST = 8  # cells
 
-SETTINGS = f"patches {_SHORT} {_LONG} {_LEAST} {_LIGHTNESS} {_SIDES} {_FILTERS} {_KEPT} {_SMOOTH} {_EVERY} {_STRIDE}"
+SETTINGS = f"patches {_SHORT} {_LONG} {_LEAST} {LIGHTNESS} {_SIDES} {_FILTERS} {_KEPT} {_SMOOTH} {EVERY} {_STRIDE}"
 """Part of the identity of what is stored."""
 
 
@@ -39,7 +43,7 @@ class ClipFilters:
         """See :meth:`datamodules.cues.features.Backbone.features`."""
         frames, layers = [_lab(image) for image in images], []
         for side, count in zip(_SIDES, _FILTERS, strict=True):
-            basis = learnt(torch.cat([_patches(frame, side) for frame in frames[::_EVERY]]), count)
+            basis = learnt(torch.cat([_patches(frame, side) for frame in frames[::EVERY]]), count)
             frames = [_answers(frame, basis, side) for frame in frames]
             frames = [F.avg_pool2d(frame, 2) for frame in frames] if side == _SIDES[0] else frames
             layers.append([_pooled(frame) for frame in frames])
@@ -58,7 +62,7 @@ def _lab(image: Pixels) -> Tensor:
     """(1, 3, 2 * height, 2 * width) of the grid."""
     height, width = grid_size(image)
     small = cv2.cvtColor(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
-    return torch.from_numpy(small).permute(2, 0, 1)[None].float() / _LIGHTNESS
+    return torch.from_numpy(small).permute(2, 0, 1)[None].float() / LIGHTNESS
 
 
 def _colours(image: Pixels) -> Features:
@@ -89,6 +93,5 @@ def _pooled(answers: Tensor) -> Tensor:
 
 def _reduced(maps: Sequence[Tensor]) -> list[Features]:
     """Principal components of the maps (channels, h, w) of all frames, (h, w, components) of each."""
-    basis = learnt(torch.cat([one.flatten(1).T for one in maps[::_EVERY]]), _KEPT)
-    found = [torch.einsum("chw,cd->hwd", one - basis.mean[:, None, None], basis.factors) for one in maps]
-    return [np.asarray(one.numpy()) for one in found]
+    basis = learnt(torch.cat([one.flatten(1).T for one in maps[::EVERY]]), _KEPT)
+    return [np.asarray(basis.reduced(one).permute(1, 2, 0).numpy()) for one in maps]

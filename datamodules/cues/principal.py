@@ -21,6 +21,10 @@ class Basis(NamedTuple):
     mean: Tensor
     factors: Tensor
 
+    def reduced(self, maps: Tensor) -> Tensor:
+        """The components of maps, (channels, h, w) -> (components, h, w)."""
+        return torch.einsum("chw,cd->dhw", maps - self.mean[:, None, None], self.factors)
+
 
 def learnt(vectors: Tensor, components: int) -> Basis:
     """The principal components of some vectors.

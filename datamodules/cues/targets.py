@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import compress
 from math import inf
 from typing import ClassVar, NamedTuple
 
@@ -108,28 +109,11 @@ class Targets:
     def make(
         self, source: FrameSource, size: tuple[int, int], keep: Keep | None = None, broken: Broken | None = None
     ) -> Iterator[tuple[int, Mapping[str, Pixels]]]:
-        """Yield (original frame number, planes of its target) in order.
-
-        Args:
-            source: The clip's frames.
-            size: Output (height, width) in pixels.
-            keep: Of which frames, by position and original number; None yields all.
-            broken: Called with every frame that is broken; the frames around it become neighbours.
-
-        Raises:
-            ValueError: As the source does.
-            OSError: As the source does.
-        """
-
-        def wanted(frame: Read) -> bool:
-            return keep is None or keep(frame.position, frame.frame_number)
-
-        moving = self.moving(source, broken, near_kept(source, keep))
-        for found in self.fused(moving, chosen(self.features), wanted):
-            if keep is None or keep(found.position, found.frame_number):
-                moves, trust = 1 / (1 + np.exp(-found.motion)), np.full(size, round(255 * found.trust), np.uint8)
-                target = _bytes(found.mask.astype(np.float32), size)
-                yield found.frame_number, {MOTION.name: _bytes(moves, size), TARGET.name: target, TRUST.name: trust}
+        """Yield (original frame number, planes of its target) in order; see :meth:`Producer.make`."""
+        for found in self.targets(source, broken, keep):
+            moves, trust = 1 / (1 + np.exp(-found.motion)), np.full(size, round(255 * found.trust), np.uint8)
+            target = _bytes(found.mask.astype(np.float32), size)
+            yield found.frame_number, {MOTION.name: _bytes(moves, size), TARGET.name: target, TRUST.name: trust}
 
     def identity(self, source: FrameSource) -> Iterator[str]:
         """That of the frames, and the settings."""
@@ -144,20 +128,24 @@ class Targets:
         """How the cues are fused."""
         return Fusion(self.colour, self.rounds, self.prior, self.doubt)
 
-    def targets(self, source: FrameSource, broken: Broken | None = None) -> Iterator[Target]:
-        """Yield the target of every frame that can be read, in order.
+    def targets(
+        self, source: FrameSource, broken: Broken | None = None, keep: Keep | None = None
+    ) -> Iterator[Target]:
+        """Yield the target of every frame that can be read and is kept, in order.
 
         A frame without any other beside it tells nothing: its mask is empty, with the least trust.
 
         Args:
             source: The clip's frames.
-            broken: As for :meth:`make`.
+            broken: Called with every frame that is broken; the frames around it become neighbours.
+            keep: Which frames are kept, by position and original number; None keeps all.
 
         Raises:
             ValueError: As the source does.
             OSError: As the source does.
         """
-        return self.fused(self.moving(source, broken), chosen(self.features))
+        moving = self.moving(source, broken, near_kept(source, keep))
+        return self.fused(moving, chosen(self.features), keep)
 
     def moving(
         self, source: FrameSource, broken: Broken | None = None, positions: tuple[int, float] = (0, inf)
@@ -166,27 +154,28 @@ class Targets:
 
         Args:
             source: The clip's frames.
-            broken: As for :meth:`make`.
+            broken: As for :meth:`targets`.
             positions: The first and the last frame to look at.
         """
         size = WorkingSize.of(source.original_size(), self.height)
         return _moving(_read(source, size, broken, positions), size)
 
     def fused(
-        self, moving: Iterable[Moving], describer: Describer | None, wanted: Callable[[Read], bool] | None = None
+        self, moving: Iterable[Moving], describer: Describer | None, keep: Keep | None = None
     ) -> Iterator[Target]:
         """Yield the targets of frames.
 
         Args:
             moving: The frames in order, see :meth:`moving`.
             describer: Gives their features; None does without.
-            wanted: Pieces of the clip without any frame of which it is true are left out; None takes all.
+            keep: As for :meth:`targets`; pieces of the clip without any kept frame cost nothing more.
         """
         for frames, own in chunks(moving, _PIECE, _SHARED):
-            if wanted is not None and not any(wanted(frame.frame) for frame in frames[own]):
+            kept = [keep is None or keep(frame.position, frame.frame_number) for frame, _ in frames[own]]
+            if not any(kept):
                 continue
             fused = self.fusion.fuse([frame.seen for frame in frames], describer)
-            for (frame, seen), found in zip(frames[own], fused[own], strict=True):
+            for (frame, seen), found in compress(zip(frames[own], fused[own], strict=True), kept):
                 trust = max(_LEAST_TRUST, found.trust)
                 yield Target(frame.position, frame.frame_number, seen.motion, found.mask, trust, found.steps)
 

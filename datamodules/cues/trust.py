@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +54,6 @@ class Trust:
         if self.agree >= _LITTLE:
             return f"{share}: look at the masks before you use them."
         return f"{share}: the masks are probably wrong; the README lists the footage on which this method fails."
-
-    def values(self) -> dict[str, object]:
-        """Plain values, for a file."""
-        return asdict(self)
 
 
 def _share(trust: NDArray[np.floating]) -> float:

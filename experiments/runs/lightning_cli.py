@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,7 @@ class ExperimentCLI(LightningCLI):
         """Write down and say how far the targets of stage 2 are to be trusted, where it has learnt from targets."""
         trust = self.datamodule.trust() if isinstance(self.datamodule, FramesDataModule) else None
         if trust is not None and self.trainer.is_global_zero:
-            write_text(self.folder.trust_file, json.dumps(trust.values(), indent=1) + "\n")
+            write_text(self.folder.trust_file, json.dumps(asdict(trust), indent=1) + "\n")
             self._say(f"{self.stage_config.run.stage}: {trust.sentence()}")
 
     def _how_to_go_on(self) -> str:

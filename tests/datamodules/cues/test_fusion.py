@@ -12,7 +12,8 @@ import torch
 from torchvision import models
 
 from datamodules.cues import features
-from datamodules.cues.discriminant import discriminate, near_border
+from datamodules.cues.camera import near_border
+from datamodules.cues.discriminant import discriminate
 from datamodules.cues.features import AUTO, Backbone, chosen, known, weights_file
 from datamodules.cues.fusion import Fusion, Seen, overlap
 from datamodules.cues.patches import ClipFilters, grid_size
@@ -215,3 +216,11 @@ def test_pieces_of_a_stream_share_items_and_each_belongs_to_one() -> None:
         assert [item for piece, own in pieces for item in piece[own]] == list(range(count))
         assert all(len(piece) <= length for piece, _ in pieces)
         assert len(pieces) == (0 if count == 0 else 1) or count > length
+
+
+def test_a_download_that_was_cut_off_is_called_damaged(no_weights: Path) -> None:
+    weights_file("vgg11").parent.mkdir(parents=True)
+    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, weights_file("vgg11"))
+    weights_file("vgg11").write_bytes(weights_file("vgg11").read_bytes()[:1000])
+    with pytest.raises(OSError, match=r"is damaged .* delete it, and it is fetched again"):
+        Backbone("vgg11").features([np.zeros((32, 32, 3), np.uint8)])
