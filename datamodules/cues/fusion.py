@@ -39,12 +39,14 @@ class Seen(NamedTuple):
         image: RGB, uint8, (H, W, 3) at the working size.
         lab: OpenCV's 8-bit CIE Lab, (h, w, 3) of the grid.
         motion: Log-odds of the subject by motion, (h, w).
+        confirmed: The same by motion that the pictures confirm, see :mod:`datamodules.cues.confirmed`.
         to_next: Flow to the next frame, (h, w, 2), in cells of the grid; None where there is none.
     """
 
     image: Pixels
     lab: Pixels
     motion: Plane
+    confirmed: Plane
     to_next: Flow | None
 
 
@@ -53,8 +55,9 @@ class Fused(NamedTuple):
 
     Attributes:
         mask: Where the subject is, (h, w).
-        trust: How far the cues agree with it, in [0, 1]: its overlap (intersection over union) with what moves, and the
-            geometric mean of that and its overlap with what the features call the subject, where there are features.
+        trust: How far the cues agree with it, in [0, 1]: its overlap (intersection over union) with confirmed motion,
+            and the geometric mean of that and its overlap with what the features call the subject, where there are
+            features.
         steps: What each step on the way would call the subject, by name, in their order; the last one is the mask.
     """
 
@@ -66,6 +69,10 @@ class Fused(NamedTuple):
 @dataclass(frozen=True)
 class Fusion:
     """How cues are fused.
+
+    Features are learnt twice, from motion and from confirmed motion: the latter leaves out water and what else flow
+    merely says to move, and the inside of a subject of one colour as well. The one whose masks the cues trust more
+    counts, for all frames that are fused at once.
 
     Where much of the frame's border moves, although it looks like the scene, motion is not to be relied on: there is
     water, or the camera follows the subject. Motion then counts less, and by as much the middle of the frame counts.
@@ -103,21 +110,31 @@ class Fusion:
             OSError: If the weights of a network cannot be had.
         """
         motion = [frame.motion for frame in frames]
-        colours = self._colours(frames, motion)
-        odds = [one + other for one, other in zip(motion, colours, strict=True)]
-        steps = [{"motion": one > 0, "colours": both > 0} for one, both in zip(motion, odds, strict=True)]
+        odds = [one + other for one, other in zip(motion, self._colours(frames, motion), strict=True)]
+        seen = zip(frames, odds, strict=True)
+        steps = [{"motion": f.motion > 0, "confirmed motion": f.confirmed > 0, "colours": both > 0} for f, both in seen]
         if not any(of["motion"].any() for of in steps):  # a still picture: nothing tells the subject from the scene
             empty = np.zeros(motion[0].shape, dtype=bool)
             return [Fused(empty, 0.0, of) for of in steps]
-        if describer is None:
-            masks = _cut(frames, odds)
-            pairs = zip(steps, masks, strict=True)
-            return [Fused(mask, _agreement(mask, of["motion"]), {**of, "cut": mask}) for of, mask in pairs]
-        features = describer.features([frame.image for frame in frames])
+        if describer is not None:
+            features = describer.features([frame.image for frame in frames])
+            ways = motion, [frame.confirmed for frame in frames]
+            found = max((self._learn(frames, features, way) for way in ways), key=_mean_trust)
+            steps = [{**of, **one.steps} for of, one in zip(steps, found, strict=True)]
+            if np.mean([one.mask.mean() for one in found]) >= _NOTHING:
+                return [one._replace(steps=of) for one, of in zip(found, steps, strict=True)]
+        name = "cut" if describer is None else "without features"  # they leave nothing
+        masks = _cut(frames, odds)
+        pairs = zip(steps, masks, strict=True)
+        return [Fused(mask, _agreement(mask, of["confirmed motion"]), {**of, name: mask}) for of, mask in pairs]
+
+    def _learn(self, frames: Sequence[Seen], features: Sequence[Features], motion: Sequence[Plane]) -> list[Fused]:
+        """Learn what the subject looks like from what moves, and cut it out, in rounds."""
         weight, labels = self._begin(features, motion)
         motion, moves = [weight * one for one in motion], [weight * _sigmoid(one) for one in motion]
         looks = judge(features, labels, motion[0].shape)
         taught = looks  # colours learn from the looks of the round before
+        steps = [dict[str, Mask]() for _ in frames]
         for number in range(self.rounds):
             looks = judge(features, labels, motion[0].shape) if number else looks
             colours = self._colours(frames, [g + f for g, f in zip(motion, taught.bounded(1.0), strict=True)])
@@ -128,12 +145,9 @@ class Fusion:
             soft = [m + (1 - weight) * _sigmoid(f) for m, f in zip(moves, looks.whole, strict=True)]
             labels = [np.asarray((mask + one) / 2, np.float32) for mask, one in zip(masks, soft, strict=True)]
             taught = looks
-        if np.mean([mask.mean() for mask in masks]) < _NOTHING:  # the features leave nothing
-            masks = _cut(frames, odds)
-            steps = [{**of, "without features": mask} for of, mask in zip(steps, masks, strict=True)]
         alike = [one > 0 for one in looks.bounded(self.prior)]
-        found = zip(masks, alike, steps, strict=True)
-        return [Fused(mask, _agreement(mask, of["motion"], like), of) for mask, like, of in found]
+        found = zip(frames, masks, alike, steps, strict=True)
+        return [Fused(mask, _agreement(mask, frame.confirmed > 0, like), of) for frame, mask, like, of in found]
 
     def _begin(self, features: Sequence[Features], motion: Sequence[Plane]) -> tuple[np.float32, list[Plane]]:
         """How far motion is to be relied on, in [0, 1], and the probability of the subject to begin with."""
@@ -182,6 +196,10 @@ def _cut_strongly(frames: Sequence[Seen], odds: Sequence[Plane]) -> list[Mask]:
 def _cut(frames: Sequence[Seen], odds: Sequence[Plane]) -> list[Mask]:
     pairs = zip(frames, odds, strict=True)
     return [mask for _, mask in cut_in_windows((None, Cuttable(f.lab, one, f.to_next)) for f, one in pairs)]
+
+
+def _mean_trust(found: Sequence[Fused]) -> float:
+    return float(np.mean([one.trust for one in found]))
 
 
 def _middle(size: tuple[int, ...]) -> Plane:

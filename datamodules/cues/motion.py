@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.cues.camera import camera_flow
 from datamodules.cues.flow import Flow
 
 Plane = NDArray[np.float32]
@@ -27,18 +26,19 @@ SETTINGS = f"motion {LEVEL} {_BRIGHTEST} {_LEAST_FASTEST} {_LEAST_LEVEL} {_SLOPE
 """Part of the identity of what is stored."""
 
 
-def motion(flows: Mapping[int, Flow]) -> Plane:
-    """How much faster each pixel moves than the scene, in units of the frame.
+def speed(flows: Mapping[int, Flow], cameras: Mapping[int, Flow]) -> Plane:
+    """How much faster each pixel moves than the scene.
 
     The residual velocity is averaged over the frames after and over the frames before, and the smaller of the two
     lengths counts: a subject covers the scene on one side and uncovers it on the other, so the halo of wrong flow lies
-    on one side only in each. Otsu's threshold (1979) of the lengths is the unit.
+    on one side only in each.
 
     Args:
         flows: Flow in working pixels by signed offset in frames, (h, w, 2) each; at least one.
+        cameras: What the camera explains of each, likewise.
 
     Returns:
-        Strength, (h, w), not negative; 0.5 at the frame's own level between what moves and what does not.
+        Working pixels a frame, (h, w), not negative.
 
     Raises:
         ValueError: If there is no flow.
@@ -47,9 +47,9 @@ def motion(flows: Mapping[int, Flow]) -> Plane:
         raise ValueError("The motion of a frame needs flow to at least one other frame, but got none.")
     velocities: dict[bool, list[Flow]] = {True: [], False: []}
     for offset, flow in flows.items():
-        velocities[offset > 0].append((flow - camera_flow(flow)) / np.float32(offset))
+        velocities[offset > 0].append((flow - cameras[offset]) / np.float32(offset))
     lengths = [np.linalg.norm(np.mean(side, axis=0), axis=2) for side in velocities.values() if side]
-    return in_own_units(np.min(lengths, axis=0))
+    return np.asarray(np.min(lengths, axis=0), dtype=np.float32)
 
 
 def in_own_units(length: NDArray[np.floating]) -> Plane:
@@ -59,7 +59,7 @@ def in_own_units(length: NDArray[np.floating]) -> Plane:
         length: Speed in working pixels a frame, (h, w).
 
     Returns:
-        float32, (h, w); 0.5 at the threshold.
+        float32, (h, w), not negative; 0.5 at the threshold.
     """
     fastest = max(float(np.percentile(length, _BRIGHTEST)), _LEAST_FASTEST)
     bytes_ = np.clip(length * (255 / fastest), 0, 255).round().astype(np.uint8)
@@ -71,7 +71,7 @@ def motion_log_odds(strength: Plane) -> Plane:
     """Log-odds that a pixel is the subject, from its motion.
 
     Args:
-        strength: See :func:`motion`.
+        strength: In its own units, see :func:`in_own_units`.
 
     Returns:
         (h, w), in [-2, 2]; 0 at :data:`LEVEL`.

@@ -17,11 +17,14 @@ from datamodules.clips.clip import Clip
 from datamodules.clips.parts import Part, frame_numbers
 from datamodules.clips.planes import Plane as StoredPlane
 from datamodules.cues import camera, colour, cut, discriminant, features, flow, fusion, motion, patches
+from datamodules.cues import confirmed as confirming
+from datamodules.cues.camera import camera_flow
 from datamodules.cues.colour import REACH
+from datamodules.cues.confirmed import confirmed
 from datamodules.cues.features import AUTO, Describer, chosen
 from datamodules.cues.flow import OFFSETS, WorkingSize, flows_around
 from datamodules.cues.fusion import Fusion, Seen
-from datamodules.cues.motion import Plane, motion_log_odds
+from datamodules.cues.motion import Plane, in_own_units, motion_log_odds, speed
 from datamodules.plates.windows import chunks, windows
 from datamodules.readers import Broken, FrameSource, Keep, Pixels
 
@@ -120,8 +123,8 @@ class Targets:
         yield from source.identity()
         describer = chosen(self.features)
         yield f"targets {self.height} {self.fusion} {describer} {_LEAST_TRUST} {_PIECE} {_SHARED}"
-        yield from (flow.SETTINGS, camera.SETTINGS, motion.SETTINGS, colour.SETTINGS, cut.SETTINGS)
-        yield from (features.SETTINGS, patches.SETTINGS, discriminant.SETTINGS, fusion.SETTINGS)
+        yield from (flow.SETTINGS, camera.SETTINGS, motion.SETTINGS, confirming.SETTINGS, colour.SETTINGS)
+        yield from (cut.SETTINGS, features.SETTINGS, patches.SETTINGS, discriminant.SETTINGS, fusion.SETTINGS)
 
     @property
     def fusion(self) -> Fusion:
@@ -224,12 +227,18 @@ def _read(
 def _moving(frames: Iterable[Read], size: WorkingSize) -> Iterator[Moving]:
     """The frames with what moves in them."""
     to_cells = np.float32(size.grid[0] / size.frame[0])
+    still = motion_log_odds(np.zeros(size.grid, np.float32))
     for window, at in windows(frames, max(OFFSETS)):
         flows = flows_around([frame.grey for frame in window], at, size.grid)
-        strength = motion.motion(flows) if flows else np.zeros(size.grid, np.float32)
+        moves, sure = still, still
+        if flows:
+            cameras = {offset: camera_flow(flow) for offset, flow in flows.items()}
+            fast = speed(flows, cameras)
+            share = confirmed([frame.lab for frame in window], at, flows, cameras, float(to_cells))
+            moves, sure = (motion_log_odds(in_own_units(one)) for one in (fast, fast * share))
         to_next = flows[1] * to_cells if 1 in flows else None
         frame = window[at]
-        yield Moving(frame, Seen(frame.image, frame.lab, motion_log_odds(strength), to_next))
+        yield Moving(frame, Seen(frame.image, frame.lab, moves, sure, to_next))
 
 
 def _bytes(share: NDArray[np.floating], size: tuple[int, int]) -> Pixels:

@@ -10,10 +10,11 @@ import pytest
 from datamodules.clips.parts import Part
 from datamodules.cues.camera import camera_flow, weighted_median
 from datamodules.cues.colour import Coloured, bin_log_odds, colour_log_odds
+from datamodules.cues.confirmed import LEAST, confirmed
 from datamodules.cues.cut import Cuttable, cut, cut_in_windows, minimum_cut
 from datamodules.cues.flow import WorkingSize, dense_flow, flows_around
 from datamodules.cues.fusion import overlap
-from datamodules.cues.motion import in_own_units, motion, motion_log_odds
+from datamodules.cues.motion import in_own_units, motion_log_odds, speed
 from datamodules.cues.targets import Targets, near_kept
 from datamodules.readers import Broken, Keep, Pixels
 
@@ -119,7 +120,8 @@ def test_camera_is_found_in_pictures() -> None:
 
 def test_motion_is_that_of_the_square() -> None:
     clip = Square(13)
-    found = motion(flows_around(greys(clip), 6, SIZE.grid))
+    flows = flows_around(greys(clip), 6, SIZE.grid)
+    found = in_own_units(speed(flows, {by: camera_flow(flow) for by, flow in flows.items()}))
     small = cv2.resize(clip.mask(6).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA) > 0.5
     assert overlap(found > 0.45, small) > 0.6
     odds = motion_log_odds(found)
@@ -128,7 +130,34 @@ def test_motion_is_that_of_the_square() -> None:
 
 def test_motion_needs_flow() -> None:
     with pytest.raises(ValueError, match="at least one other frame"):
-        motion({})
+        speed({}, {})
+
+
+def test_pictures_confirm_the_flow_of_the_square_and_not_that_of_the_calm_around_it() -> None:
+    """Flow of a textured square spills over a scene of one colour, which no flow moves."""
+    def frame(t: int) -> Pixels:
+        image = np.full((60, 100, 3), 128, np.uint8)
+        image[20:40, 30 + 3 * t : 50 + 3 * t] = texture(1, (20, 20))
+        return image
+
+    labs = [cv2.cvtColor(frame(t), cv2.COLOR_RGB2LAB) for t in range(7)]
+    flows = {}
+    for by in (-3, -1, 1, 3):
+        flow = np.zeros((60, 100, 2), np.float32)
+        flow[10:50, 20:80, 0] = 2 * 3 * by  # in working pixels, of which a cell has two
+        flows[by] = flow
+    found = confirmed(labs, 3, flows, {by: np.zeros_like(flow) for by, flow in flows.items()}, 0.5)
+    inside, around = found[24:36, 43:55], np.concatenate([found[10:17, 20:80], found[43:50, 20:80]])
+    assert inside.mean() > 0.9
+    assert around.max() == pytest.approx(LEAST)
+    assert found.min() >= np.float32(LEAST) and found.max() <= 1
+
+
+def test_at_the_end_of_a_clip_one_side_confirms() -> None:
+    labs = [cv2.cvtColor(Square(2, pan=0).frame(t), cv2.COLOR_RGB2LAB) for t in range(2)]
+    moving = Square(2).mask(0)[..., None] * np.float32([3, 0])
+    found = confirmed(labs, 0, {1: moving.astype(np.float32)}, {1: np.zeros((120, 160, 2), np.float32)}, 1.0)
+    assert found[44:76, 24:56].mean() > 0.8 and found[:36].max() == pytest.approx(LEAST)
 
 
 def test_half_is_otsu_and_noise_is_nothing() -> None:

@@ -15,7 +15,7 @@ from datamodules.cues import features
 from datamodules.cues.camera import near_border
 from datamodules.cues.discriminant import discriminate
 from datamodules.cues.features import AUTO, Backbone, chosen, known, weights_file
-from datamodules.cues.fusion import Fusion, Seen, overlap
+from datamodules.cues.fusion import Fused, Fusion, Seen, overlap
 from datamodules.cues.patches import ClipFilters, grid_size
 from datamodules.cues.principal import learnt
 from datamodules.plates.windows import chunks
@@ -67,7 +67,7 @@ def seen(shift: int, motion: np.ndarray) -> Seen:
     rng = np.random.default_rng(shift)
     image = rng.integers(40, 80, (40, 60, 3)).astype(np.uint8)
     image[truth(shift)] += np.uint8([120, 0, 60])
-    return Seen(image, cv2.cvtColor(image, cv2.COLOR_RGB2LAB), motion, None)
+    return Seen(image, cv2.cvtColor(image, cv2.COLOR_RGB2LAB), motion, motion, None)
 
 
 def test_fusion_mends_motion_that_sees_a_part_only() -> None:
@@ -78,12 +78,27 @@ def test_fusion_mends_motion_that_sees_a_part_only() -> None:
         motion[:, : 30 + shift] = -1.5  # half of the subject does not move
         frames.append(seen(shift, motion))
     found = Fusion().fuse(frames, Looks())  # type: ignore[arg-type]
-    assert list(found[0].steps) == ["motion", "colours", "round 1", "round 2"]
+    assert list(found[0].steps) == ["motion", "confirmed motion", "colours", "round 1", "round 2"]
     for shift, one in enumerate(found):
         assert overlap(one.steps["motion"], truth(shift)) < 0.6
         assert overlap(one.mask, truth(shift)) > 0.95
         assert one.mask is one.steps["round 2"]
-    assert list(Fusion().fuse(frames, None)[0].steps) == ["motion", "colours", "cut"]
+    assert list(Fusion().fuse(frames, None)[0].steps) == ["motion", "confirmed motion", "colours", "cut"]
+
+
+@pytest.mark.parametrize("sure_is_better", [False, True])
+def test_the_way_that_the_cues_trust_more_is_taken(sure_is_better: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    motion, sure = (np.where(truth(shift), np.float32(1.5), np.float32(-1.5)) for shift in (0, 4))
+
+    def learn(_fusion: Fusion, frames: list[Seen], _features: object, way: list[np.ndarray]) -> list[Fused]:
+        trust = 0.7 if (way[0] is sure) == sure_is_better else 0.2
+        return [Fused(one > 0, trust, {"round 1": one > 0}) for one in way]
+
+    monkeypatch.setattr(Fusion, "_learn", learn)
+    frames = [seen(0, motion)._replace(confirmed=sure)] * 3
+    (found, *_) = Fusion().fuse(frames, Looks())  # type: ignore[arg-type]
+    assert found.trust == 0.7 and (found.mask == truth(4 if sure_is_better else 0)).all()
+    assert (found.mask == found.steps["round 1"]).all() and "confirmed motion" in found.steps
 
 
 def test_motion_loses_weight_where_the_border_moves_and_looks_like_the_scene() -> None:
@@ -125,7 +140,7 @@ def test_features_that_leave_nothing_are_not_asked() -> None:
     small[18:22, 28:32] = True
     motion = np.where(small, np.float32(2), np.float32(-2))
     image = np.where(small[..., None], np.uint8(250), np.uint8(60)).repeat(3, axis=2)
-    frames = [Seen(image, cv2.cvtColor(image, cv2.COLOR_RGB2LAB), motion, None)] * 3
+    frames = [Seen(image, cv2.cvtColor(image, cv2.COLOR_RGB2LAB), motion, motion, None)] * 3
     (first, *_) = Fusion(colour=0, prior=1).fuse(frames, Same())  # type: ignore[arg-type]
     assert not first.steps["round 2"].any()
     assert list(first.steps)[-1] == "without features" and overlap(first.mask, small) > 0.9
