@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from backdrop.boxes import from_corners
 from backdrop.progress import progress
 from datamodules.clips.clip import Clip
+from datamodules.clips.parts import frame_size
 from datamodules.readers import resize_mask, resize_objects
 
 _MANY = 1000  # from here on reading takes long enough for a progress bar
@@ -69,14 +70,14 @@ def read_masks(
     packed: dict[int, bytes] = {}
     numbers: dict[int, bytes] = {}
     annotated = np.zeros(len(frame_numbers), dtype=bool)
-    frame_size = clip.source.original_size() if clip.masks else size
     for position, frame_number in enumerate(frame_numbers.tolist()):
         if frame_number in clip.masks:
             mask = clip.masks[frame_number]()
-            if mask.shape != frame_size:
+            height, width = frame_size(clip.source, frame_number)
+            if mask.shape != (height, width):
                 raise ValueError(
                     f"The mask of frame {frame_number} of clip '{clip.name}' is {mask.shape[1]}x{mask.shape[0]} "
-                    f"pixels, its frames are {frame_size[1]}x{frame_size[0]}: save the mask at the size of its frame."
+                    f"pixels, its frame is {width}x{height}: save the mask at the size of its frame."
                 )
             joined = resize_mask(mask > 0, size)
             packed[position] = zlib.compress(np.packbits(joined).tobytes(), level=1)
@@ -103,12 +104,17 @@ def read_boxes(
         has none.
 
     Raises:
-        ValueError: If a box does not lie in its frame.
+        ValueError: If a box does not lie in its frame, or all boxes lie within one pixel, as shares of a frame do.
     """
     boxes = np.full((len(frame_numbers), 4), np.nan, dtype=np.float32)
     if not clip.boxes:
         return boxes
-    height, width = clip.source.original_size()
+    corners = [box for box in clip.boxes.values() if not callable(box)]
+    if corners and all(0 <= value <= 1 for box in corners for value in box):
+        raise ValueError(
+            f"All boxes of clip '{clip.name}' lie between 0 and 1, but are read as pixels: if they are shares of the "
+            "frame, multiply x by its width and y by its height."
+        )
     for position, frame_number in enumerate(frame_numbers.tolist()):
         given = clip.boxes.get(frame_number)
         box = given() if callable(given) else given
@@ -116,8 +122,10 @@ def read_boxes(
             tick()
         if box is None:
             continue
+        height, width = frame_size(clip.source, frame_number)
         x0, y0, x1, y1 = box
-        if not (x0 < x1 and y0 < y1 and x0 < width and y0 < height and x1 > 0 and y1 > 0):
+        inside = -width <= x0 < x1 <= 2 * width and -height <= y0 < y1 <= 2 * height  # false for NaN and infinity
+        if not (inside and x0 < width and y0 < height and x1 > 0 and y1 > 0):
             raise ValueError(
                 f"The box of frame {frame_number} of clip '{clip.name}' is ({x0:g}, {y0:g}, {x1:g}, {y1:g}), expected "
                 f"x0 < x1 and y0 < y1 within its {width}x{height} pixels: mend or remove it."

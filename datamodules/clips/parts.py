@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from datamodules.clips.clip import Clip
-from datamodules.readers import Broken, FrameSource, Keep, Pixels
+from datamodules.readers import Broken, FrameSource, ImageFrames, Keep, Pixels
 
 Annotation = TypeVar("Annotation")
 
@@ -52,6 +52,21 @@ class Part:
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame of the source in pixels."""
         return self.source.original_size()
+
+
+def frame_size(source: FrameSource, frame_number: int) -> tuple[int, int]:
+    """(height, width) of an upright frame in pixels: its own where a folder has images of several sizes.
+
+    Args:
+        source: The frames.
+        frame_number: Original number of one that can be read.
+
+    Returns:
+        The size; that of the first frame where all have one.
+    """
+    if isinstance(source, Part):
+        return frame_size(source.source, frame_number)
+    return source.frame_size(frame_number) if isinstance(source, ImageFrames) else source.original_size()
 
 
 def frame_numbers(source: FrameSource) -> Sequence[int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from datamodules.readers.images import ImageFrames, read_image, resize
 from datamodules.readers.masks import read_mask, read_objects, resize_mask, resize_objects
-from datamodules.readers.names import frame_number, is_image, is_video, list_images, natural_key
+from datamodules.readers.names import is_image, is_video, list_images, natural_key, numbers_in_names
 from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, readable
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ __all__ = [
     "Source",
     "VideoFrames",
     "file_identity",
-    "frame_number",
     "is_image",
     "is_video",
     "list_images",
     "natural_key",
+    "numbers_in_names",
     "open_frames",
     "read_image",
     "read_mask",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from datamodules.readers.names import frame_number, image_names
 from datamodules.readers.source import Broken, Keep, Pixels, disk_failed, file_identity, ignore
@@ -118,6 +118,12 @@ class ImageFrames:
         """Every image with its size and time of change; see :meth:`FrameSource.identity`."""
         folder = str(self.folder)
         return (file_identity(os.path.join(folder, name)) for name in self.names)
+
+    def frame_size(self, frame_number: int) -> tuple[int, int]:
+        """(height, width) of an upright frame in pixels, by its original number; its pixels are not read."""
+        with Image.open(self.folder / self.names[self.indices.index(frame_number)]) as file:
+            turned = file.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # a quarter, or mirrored at a diagonal
+            return file.size if turned else (file.height, file.width)
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame that can be read, in pixels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,22 @@ from PIL import Image
 
 from datamodules.readers.images import resize
 
-_LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
+MIDDLE = 127
+"""Largest value of the background in a mask with soft edges."""
 
 
-def read_mask(path: Path | str, level: int | None = None) -> NDArray[np.bool_]:
+def read_mask(
+    path: Path | str, level: int | None = None, notice: Callable[[str], object] | None = None
+) -> NDArray[np.bool_]:
     """Read one mask: where any colour channel is above a level, there is the subject.
 
-    Palette images are read as indices and alpha is ignored.
+    Palette images are read as indices. An alpha that varies is the mask, as in a cut-out; another one is ignored.
 
     Args:
         path: The mask file.
-        level: Largest value of the background; None means 0, and 127 for JPEG, as compression leaves no zeros.
+        level: Largest value of the background; None means 0, and 127 where the image has more than two values, the
+            largest of which is above that: soft edges, or what lossy compression left.
+        notice: Called with what is not plain about the mask, in words.
 
     Returns:
         Bool, (H, W).
@@ -30,9 +36,20 @@ def read_mask(path: Path | str, level: int | None = None) -> NDArray[np.bool_]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no complete image; the message names it.
     """
+    values, palette = _mask_values(path)
+    if values.ndim == 3 and values.shape[2] in (2, 4):
+        alpha = values[..., -1]
+        varies = alpha.min() < alpha.max()
+        if varies and notice is not None:
+            notice("an alpha channel that varies is the mask")
+        values = alpha if varies else values[..., :-1]
     if level is None:
-        level = 127 if Path(path).suffix.lower() in _LOSSY_SUFFIXES else 0
-    mask = _mask_values(path) > level
+        found = np.unique(values)
+        soft = not palette and len(found) > 2 and found[-1] > MIDDLE
+        level = MIDDLE if soft else 0
+        if soft and notice is not None:
+            notice(f"there are values besides two; those above {MIDDLE} are the subject")
+    mask = values > level
     return np.asarray(mask.any(axis=-1) if mask.ndim == 3 else mask)
 
 
@@ -49,18 +66,19 @@ def read_objects(path: Path | str) -> NDArray[np.integer[Any]]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no complete image, or has colours instead of numbers; the message names it.
     """
-    values = _mask_values(path)
+    values, _ = _mask_values(path)
+    if values.ndim == 3 and values.shape[2] == 2:  # grey and alpha
+        values = values[..., 0]
     if values.ndim != 2:
         raise ValueError(f"The mask {path} has colours instead of object numbers: save it as a palette or grey image.")
     return values
 
 
-def _mask_values(path: Path | str) -> NDArray[np.integer[Any]]:
-    """Values of a mask file, (H, W) or (H, W, C), without alpha."""
+def _mask_values(path: Path | str) -> tuple[NDArray[np.integer[Any]], bool]:
+    """Values of a mask file, (H, W) or (H, W, C), alpha last; and whether they are indices of a palette."""
     try:
         with Image.open(path) as file:
-            opaque = {"LA": "L", "RGBA": "RGB", "PA": "RGB"}.get(file.mode)
-            return np.asarray(file.convert(opaque) if opaque else file)
+            return np.asarray(file.convert("RGBA") if file.mode == "PA" else file), file.mode == "P"
     except FileNotFoundError:
         raise FileNotFoundError(f"No mask at {path}.") from None
     except (OSError, SyntaxError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
@@ -27,6 +28,37 @@ def frame_number(stem: str) -> int | None:
     """The last number in a file name, or None: ``frame_000012`` gives 12."""
     digits = re.findall(r"\d+", stem)
     return int(digits[-1]) if digits else None
+
+
+def numbers_in_names(stems: Sequence[str]) -> list[int]:
+    """The numbers of frames in the names of files of one kind, such as the masks of a clip.
+
+    The names may differ in one number only, and that is the frame's: ``000000_v2`` and ``000001_v2`` give 0 and 1. A
+    name that stands alone must hold a single number.
+
+    Args:
+        stems: File names without suffix.
+
+    Returns:
+        The number of each.
+
+    Raises:
+        ValueError: If the names do not tell which number is the frame's, or two give the same; it says which names.
+    """
+    split = [re.split(r"(\d+)", stem) for stem in stems]
+    if len({tuple(parts[::2]) for parts in split}) > 1:
+        other = next(stem for stem, parts in zip(stems, split, strict=True) if parts[::2] != split[0][::2])
+        raise ValueError(f"{stems[0]} and {other} are named in different ways")
+    columns = list(zip(*(parts[1::2] for parts in split), strict=True))
+    varying = [column for column in columns if len(set(column)) > 1] if len(stems) > 1 else columns
+    if len(varying) != 1:
+        which = f"{stems[0]} and {stems[1]}" if len(stems) > 1 else stems[0]
+        raise ValueError(f"{which} {'differ in' if len(stems) > 1 else 'holds'} {len(varying) or 'no'} numbers")
+    numbers = [int(text) for text in varying[0]]
+    for at, number in enumerate(numbers):
+        if number in numbers[:at]:
+            raise ValueError(f"{stems[numbers.index(number)]} and {stems[at]} are both of frame {number}")
+    return numbers
 
 
 def is_image(path: Path | str) -> bool:

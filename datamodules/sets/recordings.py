@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from backdrop.outputs import is_output
 from datamodules.clips.clip import Box
 from datamodules.readers import is_image, is_video, list_images, natural_key
 
 _RESERVED = frozenset({"masks", "boxes", "annotations", "__macosx"})
-_BOX_COLUMNS = ("frame", "x0", "y0", "x1", "y1")
+BOX_COLUMNS = ("frame", "x0", "y0", "x1", "y1")
+"""Columns of a table of boxes."""
 
 
 def find_clips(root: Path) -> dict[str, Path]:
@@ -53,14 +55,17 @@ def find_clips(root: Path) -> dict[str, Path]:
 
 
 def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Videos and folders of images below a folder, in natural order; links that lead back up are not followed."""
+    """Videos and folders of images below a folder, in natural order.
+
+    Links that lead back up are not followed, and what Backdrop itself wrote is no clip.
+    """
     above = (*above, folder.resolve())
     for path in sorted(folder.iterdir(), key=natural_key):
         if _left_aside(path.name):
             continue
         if path.is_file() and is_video(path):
             yield path
-        elif path.is_dir() and path.resolve() not in above:
+        elif path.is_dir() and path.resolve() not in above and not is_output(path):
             if list_images(path):
                 yield path
             yield from _below(path, above)
@@ -79,8 +84,26 @@ def empty_folders(root: Path) -> list[Path]:
     found = []
     for folder, below, files in os.walk(top):
         below[:] = sorted((name for name in below if not _left_aside(name)), key=natural_key)
+        below[:] = [name for name in below if not is_output(Path(folder, name))]
         used = below or any(is_image(Path(name)) or is_video(Path(name)) for name in files)
         found += [] if used or Path(folder) == top else [Path(folder)]
+    return found
+
+
+def own_outputs(root: Path) -> list[Path]:
+    """Folders below a path of the user's that Backdrop itself wrote, the topmost ones, in natural order.
+
+    Args:
+        root: What :func:`find_clips` was given.
+
+    Returns:
+        The folders.
+    """
+    found = []
+    for folder, below, _ in os.walk(_clips_folder(root)):
+        paths = [Path(folder, name) for name in sorted(below, key=natural_key) if not _left_aside(name)]
+        found += [path for path in paths if is_output(path)]
+        below[:] = [path.name for path in paths if path not in found]
     return found
 
 
@@ -130,12 +153,12 @@ def read_boxes_csv(path: Path) -> dict[int, Box]:
     boxes: dict[int, Box] = {}
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file, skipinitialspace=True)
-        missing = [name for name in _BOX_COLUMNS if name not in (rows.fieldnames or [])]
+        missing = [name for name in BOX_COLUMNS if name not in (rows.fieldnames or [])]
         if missing:
-            raise ValueError(f"{path} has no column {missing[0]}: its first line must be {','.join(_BOX_COLUMNS)}.")
+            raise ValueError(f"{path} has no column {missing[0]}: its first line must be {','.join(BOX_COLUMNS)}.")
         for row in rows:
             try:
-                frame, x0, y0, x1, y1 = int(row["frame"]), *(float(row[name]) for name in _BOX_COLUMNS[1:])
+                frame, x0, y0, x1, y1 = int(row["frame"]), *(float(row[name]) for name in BOX_COLUMNS[1:])
             except (TypeError, ValueError):
                 raise ValueError(f"Line {rows.line_num} of {path} is no frame and box: write five numbers.") from None
             if frame in boxes:

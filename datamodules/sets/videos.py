@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import os
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backdrop.ranges import at_least, require
-from datamodules.clips.clip import Clip
+from datamodules.clips.clip import Clip, Mask
+from datamodules.clips.parts import frame_numbers
 from datamodules.clips.problems import too_short
 from datamodules.clips.sampling import at_rate, within
 from datamodules.clips.splits import SPLITS, Split
-from datamodules.readers import ImageFrames, frame_number, list_images, open_frames, read_mask, readable
+from datamodules.readers import (
+    ImageFrames,
+    is_image,
+    is_video,
+    list_images,
+    natural_key,
+    numbers_in_names,
+    open_frames,
+    read_mask,
+    readable,
+)
+from datamodules.readers.masks import MIDDLE
 from datamodules.sets.data_set import ClipDataSet
-from datamodules.sets.recordings import empty_folders, find_clips, level_hint, read_boxes_csv
+from datamodules.sets.mattes import MatteVideo, matte_videos
+from datamodules.sets.recordings import BOX_COLUMNS, empty_folders, find_clips, level_hint, own_outputs, read_boxes_csv
+from datamodules.sets.splits_file import listed_splits
 
 if TYPE_CHECKING:
     from datamodules.readers import VideoFrames
@@ -38,11 +54,14 @@ class Videos(ClipDataSet):
         ROOT/clips/run1.mp4                 or ROOT/clips/run1/000001.jpg ...; .mov, .avi, .mkv, .webm, .gif, ...
         ROOT/clips/monday/run2.mp4          clip "monday/run2"; so also masks/monday/run2/ and boxes/monday/run2.csv
         ROOT/masks/run1/000001.png          evaluation only; non-zero = subject; no file = frame not annotated
+        ROOT/masks/run1.mp4                 or a matte video of the same frames
         ROOT/boxes/run1.csv                 evaluation only; frame,x0,y0,x1,y1 in pixels of the original frame
         ROOT/splits.json                    {"train": ["run1"], "val": ["run2"], "test": ["monday"]}: clips or folders
 
-    A mask or box belongs to the image with the same name, or else the same number; frames of a video are counted from
-    0, whatever its rate. The folders ``masks`` and ``boxes`` may also lie beside the videos or clip folders
+    A mask belongs to the image with the same name. Else the names of the masks of a clip may differ in one number only,
+    and that is the frame's; frames of a video are counted from 0, whatever its rate. Where a mask has values besides
+    two, as soft edges and lossy compression have, those above 127 are the subject. What Backdrop itself wrote below
+    ROOT is no clip. The folders ``masks`` and ``boxes`` may also lie beside the videos or clip folders
     themselves.
 
     Without ``splits.json`` clips that cannot be opened, or are shorter than ``min_frames`` by their header, are left
@@ -118,10 +137,21 @@ class Videos(ClipDataSet):
         if hint := level_hint(self.root, clips):
             self.findings.notice(next(iter(clips)), None, hint)
             self.findings.say(f"{hint}.")
+        for folder in own_outputs(self.root):
+            self.findings.notice(folder.name, None, f"{folder} was written by Backdrop: nothing in it is a clip")
         masks, boxes = self.root / "masks", self.root / "boxes"
+        for path in _unused(masks, lambda path: is_video(path) or (path.parent != masks and is_image(path))):
+            what = "masks lie in a folder named after their clip, or are a video of its name"
+            self.findings.notice(path.name, None, f"{path} is not used: {what}")
+            self.findings.say(f"{path} is not used: {what}.")
+        for path in _unused(boxes, lambda path: path.suffix == ".csv"):
+            what = f"boxes are a table, CLIP.csv with the columns {', '.join(BOX_COLUMNS)}"
+            self.findings.notice(path.name, None, f"{path} is not used: {what}")
+            self.findings.say(f"{path} is not used: {what}.")
         found = {path.relative_to(masks).as_posix(): path for path in masks.rglob("*") if path.is_dir()}
         parents = {parent.as_posix() for name in clips for parent in Path(name).parents}
         found = {name: path for name, path in found.items() if name not in parents}
+        found |= matte_videos(masks)
         found |= {path.relative_to(boxes).with_suffix("").as_posix(): path for path in boxes.rglob("*.csv")}
         for name, path in sorted(found.items()):
             if name not in clips:
@@ -133,7 +163,7 @@ class Videos(ClipDataSet):
         if source is None:
             return None
         self._announce_stretch(name, source.original_size())
-        masks = {index: partial(read_mask, file) for index, file in self._mask_files(name, source).items()}
+        masks = self._masks(name, source)
         table = self.root / "boxes" / f"{name}.csv"
         clip = Clip(name, source, masks, self.every_nth, read_boxes_csv(table) if table.is_file() else {})
         return self._timed(clip) if self.fps is not None or name in self.time_ranges else clip
@@ -178,20 +208,57 @@ class Videos(ClipDataSet):
             chosen=frozenset(chosen.tolist()),
         )
 
+    def _masks(self, name: str, source: ImageFrames | VideoFrames) -> dict[int, Callable[[], Mask]]:
+        """What reads the mask of each annotated frame: files, or the frames of a matte video."""
+        mattes = matte_videos(self.root / "masks").get(name)
+        if mattes is None:
+            notice = partial(self._notice_masks, name)
+            files = self._mask_files(name, source)
+            return {index: partial(read_mask, file, notice=notice) for index, file in files.items()}
+        if (self.root / "masks" / name).is_dir():
+            raise ValueError(f"{mattes} and {mattes.with_suffix('')} are both masks of clip '{name}': keep one.")
+        matte = MatteVideo(mattes)
+        if len(matte) != len(source):
+            raise ValueError(
+                f"The matte video {mattes} has {len(matte)} frames, clip '{name}' has {len(source)}: make it of the "
+                "same frames, or give masks as images."
+            )
+        self.findings.say(f"{mattes} is read as masks of clip '{name}': values above {MIDDLE} are the subject.")
+        return dict(zip(frame_numbers(source), map(matte.reader, range(len(matte))), strict=True))
+
+    def _notice_masks(self, name: str, what: str) -> None:
+        """Say once what is not plain about the masks of a clip."""
+        self.findings.notice(name, None, f"masks: {what}")
+        self.findings.say(f"Masks of clip '{name}': {what}.")
+
     def _mask_files(self, name: str, source: ImageFrames | VideoFrames) -> dict[int, Path]:
         """Mask files of a clip by original frame number."""
         folder = self.root / "masks" / name
-        if not folder.is_dir():
-            return {}
-        files: dict[int, Path] = {}
-        images = source if isinstance(source, ImageFrames) else None
-        stems = {} if images is None else dict(zip(images.stems(), images.indices, strict=True))
-        for file in list_images(folder):
-            index = stems.get(file.stem, frame_number(file.stem))
-            if index is None or (stems and index not in stems.values()):
+        files = list_images(folder) if folder.is_dir() else []
+        stems = dict(zip(source.stems(), source.indices, strict=True)) if isinstance(source, ImageFrames) else {}
+        others = [file for file in files if file.stem not in stems]
+        try:
+            numbers = numbers_in_names([file.stem.removeprefix(Path(name).name) for file in others]) if others else []
+        except ValueError as error:
+            raise ValueError(
+                f"The masks in {folder} do not tell their frames ({error}): name each after its frame, or with the "
+                "frame's number alone, one file for a frame."
+            ) from None
+        found = {stems[file.stem]: file for file in files if file.stem in stems}
+        for file, number in zip(others, numbers, strict=True):
+            if stems and number not in stems.values():
                 raise ValueError(f"The mask {file} belongs to no frame of clip '{name}': name it after its frame.")
-            files[index] = file
-        return files
+            if number in found:
+                raise ValueError(f"{found[number]} and {file} are both masks of frame {number}: keep one.")
+            found[number] = file
+        if not stems and len(found) > 1 and min(found) == 1:
+            reason = (
+                f"the masks in {folder} begin with number 1, and frames of a video are counted from 0: if FFmpeg "
+                "extracted the frames they were drawn on, which counts from 1, lower every number by one"
+            )
+            self.findings.notice(name, None, reason)
+            self.findings.say(f"Clip '{name}': {reason}.")
+        return found
 
     def _split_names(self, paths: dict[str, Path]) -> dict[Split, list[str]]:
         """Clip names of every split."""
@@ -247,7 +314,8 @@ class Videos(ClipDataSet):
         }
 
     def _is_annotated(self, name: str) -> bool:
-        return (self.root / "masks" / name).is_dir() or (self.root / "boxes" / f"{name}.csv").is_file()
+        masks, boxes = self.root / "masks", self.root / "boxes"
+        return name in matte_videos(masks) or (masks / name).is_dir() or (boxes / f"{name}.csv").is_file()
 
     def _recording(self, name: str) -> str:
         """What a clip is part of; its parts are never in two splits that are not listed by hand."""
@@ -255,17 +323,9 @@ class Videos(ClipDataSet):
 
     def _listed_splits(self, file: Path, paths: dict[str, Path]) -> dict[Split, list[str]]:
         """Read and check ``splits.json``."""
-        try:
-            listed = json.loads(file.read_text())
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{file} is not valid JSON ({error}).") from error
-        if not isinstance(listed, dict) or not all(isinstance(value, list) for value in listed.values()):
-            raise ValueError(f'{file} must look like {{"train": ["run1"], "val": ["run2"], "test": ["run3"]}}.')
-        wrong = [key for key in listed if key not in SPLITS]
-        if wrong:
-            raise ValueError(f"{file} has a split '{wrong[0]}': only train, val and test exist.")
         names = list(paths)
-        listed = {split: self._expand(members, names, f"split {split} in {file}") for split, members in listed.items()}
+        given = listed_splits(file).items()
+        listed = {split: self._expand(members, names, f"split {split} in {file}") for split, members in given}
         train, val, test = (listed.get(split, []) for split in SPLITS)
         evaluated = test or val
         if (val and test) or not evaluated or set(evaluated) & set(train):  # all of it was chosen
@@ -285,8 +345,19 @@ class Videos(ClipDataSet):
         """Clip names of a list of clips and folders of clips."""
         found: list[str] = []
         for entry in entries:
-            members = [name for name in names if name == entry or name.startswith(f"{entry}/")]
+            members = [name for name in names if f"{_plain(name)}/".startswith(f"{_plain(str(entry))}/")]
             if not members:
                 raise ValueError(f"Clip '{entry}' of {where} does not exist; available: {', '.join(names)}.")
             found += [name for name in members if name not in found]
         return found
+
+
+def _plain(name: str) -> str:
+    """A name in Unicode's composed form: two that look alike are alike."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _unused(folder: Path, used: Callable[[Path], bool]) -> list[Path]:
+    """Files below a folder of annotations that are not used; at most ten, hidden ones left out."""
+    files = (Path(above, name) for above, _, names in os.walk(folder) for name in names if not name.startswith("."))
+    return sorted(islice((path for path in files if not used(path)), 10), key=natural_key)

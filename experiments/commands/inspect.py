@@ -9,6 +9,7 @@ from pathlib import Path
 from pytorch_lightning import LightningDataModule
 
 from backdrop.errors import RunError
+from backdrop.outputs import SHEET
 from callbacks.pictures.png import save_png
 from datamodules import FramesDataModule
 from datamodules.clips.problems import Problem, counted
@@ -110,6 +111,6 @@ def inspect(data: Data[LightningDataModule], output: Path | None = None) -> None
     terminal(table(data))
     lines = problem_lines(data)
     print("\n".join([f"problems: {data.skipped()}", *lines]) if lines else "problems: none")
-    sheet = (output or Path("runs") / name) / f"inspect_{name}.png"
+    sheet = (output or Path("runs") / name) / SHEET.format(name)
     save_png(sheet, contact_sheet(data))
     print(sheet_line(data, sheet))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backdrop.errors import RunError, warn
 from backdrop.files import write_text
+from backdrop.outputs import BOXES, BOXES_HEADER
 from backdrop.progress import progress
 from callbacks.pictures.png import save_png
 from datamodules.readers import ImageFrames, VideoFrames, video_rate
@@ -27,8 +28,7 @@ from experiments.runs.folder import absent, remove_empty
 from experiments.runs.restore import load_data, load_model, segment_folder
 
 BATCH = 16
-HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
-PARTS = ("overlays", "overlay.mp4", "masks", "subjects", "boxes.csv")
+PARTS = ("overlays", "overlay.mp4", "masks", "subjects", BOXES)
 
 
 def apply(
@@ -92,8 +92,8 @@ def replacing(output: Path) -> Iterator[Path]:
     Raises:
         RunError: If ``output`` holds files under the names of a prediction's that are none.
     """
-    table = output / "boxes.csv"
-    former = table.is_file() and table.read_text(errors="replace").startswith(",".join(HEADER[:-1]))
+    table = output / BOXES
+    former = table.is_file() and table.read_text(errors="replace").startswith(",".join(BOXES_HEADER[:-1]))
     taken = [name for name in PARTS if (output / name).exists()]
     if taken and not former:
         raise RunError(f"{output / taken[0]} is there already and was made by no prediction: choose another OUTPUT.")
@@ -133,7 +133,7 @@ def _write(
     video = nullcontext() if rate is None else video_writer(output / "overlay.mp4", rate)
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
-    rows.writerow([*HEADER, "subject"] if several else HEADER)
+    rows.writerow([*BOXES_HEADER, "subject"] if several else BOXES_HEADER)
 
     def save_mask(mask: NDArray[np.float32], name: str) -> None:
         values = mask if soft else (mask >= threshold).astype(np.float32)
@@ -160,5 +160,5 @@ def _write(
                         save_mask(subject.mask, f"subjects/{stem}_{place}.png")
                 count += 1
                 tick()
-    write_text(output / "boxes.csv", table.getvalue())
+    write_text(output / BOXES, table.getvalue())
     return count

@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from backdrop.errors import RunError
+from backdrop.outputs import CONFIG
 from backdrop.settings import Role, argument_types, import_class
 from experiments.runs.settings import LIMITS, role
 
@@ -67,7 +68,7 @@ class StageFolder:
     @property
     def config_file(self) -> Path:
         """The merged config of the training."""
-        return self.path / "config_fit.yaml"
+        return self.path / CONFIG
 
     @property
     def trust_file(self) -> Path:

@@ -13,7 +13,6 @@ from PIL import Image
 from datamodules.readers import (
     ImageFrames,
     VideoFrames,
-    frame_number,
     natural_key,
     open_frames,
     read_image,
@@ -23,6 +22,7 @@ from datamodules.readers import (
     resize_objects,
     video_rate,
 )
+from datamodules.readers.names import frame_number
 from tests.fake_data import SIZE, draw_frame, write_images, write_variable_rate, write_video
 
 

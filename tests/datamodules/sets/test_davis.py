@@ -159,7 +159,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     root = write_davis(tmp_path)
     mask = root / "Annotations" / "480p" / "camel" / "00002.png"
     Image.new("L", (20, 10)).save(mask)
-    with pytest.raises(ValueError, match=r"frame 2 of clip 'camel' is 20x10.*frames are 64x48"):
+    with pytest.raises(ValueError, match=r"frame 2 of clip 'camel' is 20x10.*frame is 64x48"):
         davis(root).setup("test")
     mask.unlink()
     broken = root / "JPEGImages" / "480p" / "camel" / "00003.jpg"

@@ -184,7 +184,7 @@ def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
     shutil.copy(root / "Videos_Small" / "trial_405_cam1" / "frame_000003.jpg", mask)
     ready(root)  # of the frame's size: as good
     Image.new("L", (100, 50), 255).save(mask)
-    with pytest.raises(ValueError, match=r"frame 3 of clip 'trial_405_cam1' is 100x50 pixels, its frames are 640x360"):
+    with pytest.raises(ValueError, match=r"frame 3 of clip 'trial_405_cam1' is 100x50 pixels, its frame is 640x360"):
         ready(root)
 
 

@@ -15,6 +15,6 @@ def test_cost_is_measured_for_every_length_and_height(tmp_path: Path, capsys: py
     assert main(["target-cost", "--lengths", "16", "--heights", "16", "32", f"--output={output}"]) == 0
     found = json.loads(output.read_text())["cost"]
     assert list(found) == ["16 frames of 28x16", "16 frames of 56x32"]
-    assert all(0 < one["seconds"] < 60 and 50 < one["memory"] < 4096 for one in found.values())
+    assert all(one["seconds"] > 0 and 50 < one["memory"] < 4096 for one in found.values())
     assert "processor s a frame" in capsys.readouterr().out
     assert main(["target-cost", "--lengths", "0"]) == 2
