@@ -38,6 +38,8 @@ empty :=
 space := $(empty) $(empty)
 # $(call quoted,text): one word for the shell, whatever is in it
 quoted = '$(subst ','\'',$(1))'
+# $(call text,value): YAML's text, whatever it looks like; a clip 001 is no number
+text = "$(subst ",\",$(subst \,\\,$(1)))"
 # $(call option,--name,value): nothing where there is no value
 option = $(if $(strip $(2)),$(1) $(call quoted,$(2)))
 # $(call given,VARIABLE,--name): nothing where the variable has its default
@@ -45,7 +47,7 @@ given = $(if $(filter-out file,$(origin $(1))),$(2) $(call quoted,$($(1))))
 
 # What the variables say; the composer in Python knows the files behind the names. ARGS comes last and wins over all.
 data_args = $(call option,--data.init_args.root,$(ROOT)) \
-	$(if $(strip $(CLIPS)),--data.init_args.clips $(call quoted,[$(subst $(space),$(comma),$(strip $(CLIPS)))])) \
+	$(if $(strip $(CLIPS)),--data.init_args.clips $(call quoted,[$(subst $(space),$(comma),$(foreach clip,$(CLIPS),$(call text,$(clip))))])) \
 	$(call option,--data.init_args.resolution,$(RESOLUTION)) $(call option,--data.init_args.preset,$(PRESET)) \
 	$(call option,--data.init_args.held_out,$(HELD_OUT))
 configs = --data $(call quoted,$(DATA)) --profile $(call quoted,$(PROFILE)) $(call option,--background,$(BACKGROUND))

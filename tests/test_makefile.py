@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 PYTHON = """#!/usr/bin/env bash
 # Stands in for Python: `-m venv DIR` makes DIR/bin/python, which writes down what it is asked to do.
@@ -94,17 +95,25 @@ def test_variables_become_options(make: Make) -> None:
     line = make.log[-1]
     for part in (
         "fit --stage inpaint --data davis --profile paper --trainer.default_root_dir runs/davis/inpaint",
-        "--data.init_args.root /my data --data.init_args.clips [dance-twirl,parkour] --data.init_args.resolution 1080p",
+        '--data.init_args.root /my data --data.init_args.clips ["dance-twirl","parkour"] --data.init_args.resolution 1080p',
         "--trainer.max_steps 7 --a b c",
     ):
         assert part in line
+
+
+@pytest.mark.parametrize("name", ["001", "no", "on", "1e5", "null", "John's", '"a"', "a$$b", "`id`"])
+def test_a_clip_of_any_name_is_a_name(make: Make, name: str) -> None:
+    """What YAML 1.1 takes for a number or a truth value is a name here, and no shell eats its marks."""
+    assert make("train-inpaint", "DATA=davis", f"CLIPS={name}").returncode == 0
+    (clips,) = re.findall(r"--data\.init_args\.clips (\[.*?\])(?: |$)", make.log[-1])
+    assert yaml.safe_load(clips) == [name.replace("$$", "$")]
 
 
 def test_baselines_run_at_the_size_of_the_evaluation(make: Make) -> None:
     assert make("baselines", "DATA=davis", "ROOT=/x", "CLIPS=bear", "METHOD=mog2 flow", "RUN=r").returncode == 0
     assert make.log[-1] == (
         "-m experiments baselines r --method mog2 flow --data davis --data.init_args.root /x "
-        "--data.init_args.clips [bear]"
+        '--data.init_args.clips ["bear"]'
     )
 
 
@@ -154,7 +163,7 @@ def test_a_study_of_davis_is_a_sweep_over_clips(make: Make) -> None:
     assert make("davis", "ROOT=/x", "CLIPS=bear camel", "PROFILE=paper", "RESOLUTION=1080p").returncode == 0
     assert make.log[-1] == (
         "-m experiments sweep each --continue --run runs/davis --data davis --profile paper --background temporal "
-        "--seed 0 -- --data.init_args.root /x --data.init_args.clips [bear,camel] --data.init_args.resolution 1080p"
+        '--seed 0 -- --data.init_args.root /x --data.init_args.clips ["bear","camel"] --data.init_args.resolution 1080p'
     )
     assert make("davis", "ROOT=/x", "PROCESSES=2", "INPAINT_ARGS=--a 1", "BACKGROUND=static").returncode == 0
     assert "--background static --seed 0 --processes 2 --inpaint-options=--a 1 --" in make.log[-1]
