@@ -95,7 +95,8 @@ def test_variables_become_options(make: Make) -> None:
     line = make.log[-1]
     for part in (
         "fit --stage inpaint --data davis --profile paper --trainer.default_root_dir runs/davis/inpaint",
-        '--data.init_args.root /my data --data.init_args.clips ["dance-twirl","parkour"] --data.init_args.resolution 1080p',
+        '--data.init_args.root /my data --data.init_args.clips ["dance-twirl","parkour"] ',
+        "--data.init_args.resolution 1080p",
         "--trainer.max_steps 7 --a b c",
     ):
         assert part in line

@@ -11,6 +11,7 @@ import yaml
 from backdrop.errors import UsageError, one_line
 from experiments.results import evaluation
 from experiments.results.evaluation import NothingToScore, Variant
+from experiments.results.official import ProtocolName
 from experiments.results.overview import show
 from experiments.results.record import Part
 from experiments.runs.folder import StageFolder
@@ -23,6 +24,7 @@ def evaluate(
     checkpoint: Literal["last", "best"] = "last",
     part: Part = "held_out",
     subjects: int = 1,
+    protocol: ProtocolName = "usual",
     set_: list[str] = [],  # noqa: B006  (nothing changes it)
 ) -> None:
     """Score a trained run on its test clips: RUN/results.json, a table and picture sheets.
@@ -33,9 +35,11 @@ def evaluate(
         checkpoint: Which checkpoint; best is that of the smallest val/loss.
         part: Of clips of which an end was held out, that end, or the part that was trained on.
         subjects: Most subjects to find in a frame; the paper's is 1.
+        protocol: davis gives the official figures of DAVIS instead: at the clips' own size, without the first and the
+            last frame.
         set_: Arguments of the data module that differ from those of the training, NAME=VALUE, such as figures=2.
     """
-    variant = Variant(part, subjects, dict(_settings(set_)))
+    variant = Variant(part, subjects, dict(_settings(set_)), protocol)
     try:
         results = evaluation.evaluate(run, command, variant, checkpoint)
     except NothingToScore as reason:

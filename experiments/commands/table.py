@@ -8,6 +8,8 @@ from typing import Literal
 from backdrop.files import write_text
 from experiments.results.comparison import build
 from experiments.results.entries import read_entries
+from experiments.results.evaluation import Variant
+from experiments.results.official import ProtocolName
 from experiments.results.writers import FORMATS
 
 
@@ -16,6 +18,7 @@ def table(
     format: Literal["markdown", "latex", "csv"] | None = None,
     output: Path | None = None,
     separate: bool = False,
+    protocol: ProtocolName = "usual",
 ) -> None:
     """Print results of runs, sweeps and baselines as Markdown, LaTeX or CSV.
 
@@ -25,11 +28,13 @@ def table(
         format: How it is written; as the suffix of the output says, else as Markdown.
         output: Write it to a file instead of printing it.
         separate: Make a table for each way of measuring, if they differ.
+        protocol: davis takes what `evaluate --protocol davis` has written in the folders.
     """
     suffixes = {one.suffix: name for name, one in FORMATS.items()}
     suffix = output.suffix.removeprefix(".") if output else ""
     names, files = zip(*map(_named, paths), strict=True)
-    text = FORMATS[format or suffixes.get(suffix, "markdown")].write(build(read_entries(files, names), separate))
+    entries = read_entries(files, names, Variant(protocol=protocol).file(Path()).name)
+    text = FORMATS[format or suffixes.get(suffix, "markdown")].write(build(entries, separate))
     if output is None:
         print(text, end="")
     else:

@@ -10,7 +10,7 @@ import yaml
 
 from datamodules.clips.problems import counted
 from experiments.results.entries import Entry, by_protocol, by_setting, require_one_protocol
-from experiments.results.measures import HEADINGS, MEASURES, RANKING, SECONDS
+from experiments.results.measures import HEADINGS, MEASURES, OFFICIAL, RANKING, SECONDS
 from experiments.results.record import Numbers
 from experiments.results.table import Cell, Column, Row, Source, Table, mean, number, row
 from experiments.runs import provenance
@@ -94,7 +94,7 @@ def _measured(
     title: str, source: Source, numbers: Sequence[Numbers], seeds: Sequence[int | None], seconds: Mapping[str, Cell]
 ) -> list[Row]:
     """The line at the fixed threshold and, where there are masks, that at the best of the grid."""
-    fixed = {name: mean([one.get(name) for one in numbers]) for name in (*MEASURES, *RANKING)}
+    fixed = {name: mean([one.get(name) for one in numbers]) for name in (*MEASURES, *OFFICIAL, *RANKING)}
     best = {name: mean([one.get(f"best_{name}") for one in numbers]) for name in MEASURES}
     masks = any(one.get("j_mean") is not None for one in numbers)
     rows = [_row(title, source, "fixed", "fixed" if masks else "", seeds, {**fixed, **seconds})]

@@ -69,12 +69,13 @@ class Entry:
         return {"label": self.label, "checkpoint": checkpoint, **decided, "data": data}
 
 
-def read_entries(paths: Sequence[Path], names: Sequence[str] = ()) -> list[Entry]:
+def read_entries(paths: Sequence[Path], names: Sequence[str] = (), file: str = FILE) -> list[Entry]:
     """Read what ``evaluate``, ``baselines`` and ``sweep`` have written.
 
     Args:
         paths: Files; run folders, of which the baselines count too; folders of runs, such as a sweep's.
         names: What the user calls each of them, "" where nothing; none at all where nothing is called anything.
+        file: Name of the files that are sought in folders.
 
     Returns:
         The results, each once.
@@ -83,19 +84,19 @@ def read_entries(paths: Sequence[Path], names: Sequence[str] = ()) -> list[Entry
         RunError: If there is none at a path, or it holds no results.
     """
     named = zip(paths, names or [""] * len(paths), strict=True)
-    files = {(name, file.resolve()): file for path, name in named for file in _files(path)}
-    return [Entry(file, Results.read(file), name) for (name, _), file in files.items()]
+    files = {(name, one.resolve()): one for path, name in named for one in _files(path, file)}
+    return [Entry(one, Results.read(one), name) for (name, _), one in files.items()]
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, file: str) -> list[Path]:
     """The result files that a path stands for."""
     if path.is_file():
         return [path]
-    own = path / FILE
-    runs = [own] if own.is_file() else sorted(path.glob(f"*/{FILE}"))
-    found = [*runs, *sorted(path.glob(f"baselines/*/{FILE}"))]
+    own = path / file
+    runs = [own] if own.is_file() else sorted(path.glob(f"*/{file}"))
+    found = [*runs, *sorted(path.glob(f"baselines/*/{file}"))]
     if not found:
-        there = f"{path} holds no {FILE}" if path.is_dir() else f"There is nothing at {path}"
+        there = f"{path} holds no {file}" if path.is_dir() else f"There is nothing at {path}"
         raise RunError(f"{there}: give files or folders that evaluate, baselines or sweep have written.")
     return found
 

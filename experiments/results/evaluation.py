@@ -17,6 +17,7 @@ from callbacks import MaskImages, MaskMetrics
 from datamodules import FramesDataModule
 from experiments.results.chosen import FRAMES, draw_chosen, write_frames
 from experiments.results.combined import keep_frames
+from experiments.results.official import ProtocolName, official, official_size
 from experiments.results.record import RESULTS, MadeBy, Part, Results, Settings
 from experiments.results.timing import time_inference
 from experiments.runs import provenance
@@ -46,16 +47,19 @@ class Variant:
         part: Of clips of which the end was held out from training, that end, or what was trained on.
         subjects: Most subjects to find in a frame.
         data_settings: Arguments of the data module that differ from those of the training.
+        protocol: See :data:`experiments.results.official.ProtocolName`.
     """
 
     part: Part = "held_out"
     subjects: int = 1
     data_settings: Mapping[str, Any] = field(default_factory=dict)
+    protocol: ProtocolName = "usual"
 
     @property
     def name(self) -> str:
         """The same as a part of a file's name, but for the part of the clips; empty where nothing differs."""
-        named = {**({"subjects": self.subjects} if self.subjects > 1 else {}), **self.data_settings}
+        named: dict[str, Any] = {"protocol": self.protocol} if self.protocol != "usual" else {}
+        named |= {**({"subjects": self.subjects} if self.subjects > 1 else {}), **self.data_settings}
         return re.sub(r"[^\w.-]+", "-", "_".join(f"{name}-{value}" for name, value in named.items()))
 
     def file(self, run: Path) -> Path:
@@ -114,6 +118,9 @@ def evaluate(
     pl.seed_everything(int(config.get("seed_everything") or 0), workers=True, verbose=False)
     model = load_model(folder, checkpoint, variant.subjects)
     data = load_data(config)
+    if variant.protocol == "davis":
+        config = _at_own_size(config, data)
+        data = load_data(config)
     metrics = MaskMetrics()
     trainer = measuring_trainer([metrics, MaskImages(directory=str(images))], folder.path, progress=True)
     trainer.test(model, datamodule=data, verbose=False)
@@ -132,6 +139,7 @@ def evaluate(
         "transductive": data.transductive if isinstance(data, FramesDataModule) else None,
         "threshold": metrics.threshold,
         "thresholds": metrics.test.levels,
+        "protocol": variant.protocol if variant.protocol != "usual" else None,
     }
     trust = folder.trust()
     made_by = MadeBy(
@@ -148,7 +156,7 @@ def evaluate(
         target_features=trust[1] if trust else None,
         **seconds,
     )
-    results = Results.of(metrics.results, made_by)
+    results = Results.of(official(metrics) if variant.protocol == "davis" else metrics.results, made_by)
     if not variant.name:  # of the variants of a run there are but the numbers and the sheet
         frames = metrics.test.frames()
         draw_chosen(model, data, frames, images / "test_frames.png")
@@ -157,6 +165,21 @@ def evaluate(
         keep_frames(run, metrics)
     results.write(variant.file(run))
     return results
+
+
+def _at_own_size(config: Mapping[str, Any], data: pl.LightningDataModule) -> dict[str, Any]:
+    """A config that scores at the size of the annotation, while the networks see what they were trained on."""
+    if not isinstance(data, FramesDataModule):
+        raise RunError(f"{type(data).__name__} is no FramesDataModule: the protocol of DAVIS knows those only.")
+    size = official_size(data)
+    scale = data.working_size[0] / size[0]
+    if tuple(max(1, round(side * scale)) for side in size) != data.working_size:
+        raise RunError(
+            f"The clips are {size[1]}x{size[0]}, and the networks were trained on {data.working_size[1]}x"
+            f"{data.working_size[0]}, which is another shape: train with image_size of the clips' shape."
+        )
+    arguments = {**config["data"]["init_args"], "image_size": list(size), "scale": scale}
+    return {**config, "data": {**config["data"], "init_args": arguments}}
 
 
 def _warn_of_another_inpainter(run: Path, folder: StageFolder, config: Mapping[str, Any]) -> None:

@@ -12,10 +12,18 @@ MEASURES = {
 }
 """Measures at a threshold and their headings: ``j_mean`` is at the fixed one, ``best_j_mean`` at the best."""
 
+OFFICIAL = {
+    "j_recall": "J recall",
+    "j_decay": "J decay",
+    "boundary_recall": "boundary F recall",
+    "boundary_decay": "boundary F decay",
+}
+"""Further figures of the protocol of DAVIS, see :mod:`experiments.results.official`."""
+
 RANKING = {"peak_in_box": "peak in box", "average_precision": "AP"}
 """Measures of the detector's probabilities: they know no threshold."""
 SECONDS = {"seconds_per_frame": "s/frame", "processor_seconds_per_frame": "CPU s/frame"}
-HEADINGS = {**MEASURES, **RANKING, **SECONDS}
+HEADINGS = {**MEASURES, **OFFICIAL, **RANKING, **SECONDS}
 """Every column that a table of results may have, in order."""
 
 SUBJECT_MEASURES = {

@@ -19,6 +19,11 @@ def show(path: Path, results: Results) -> None:
         path: Where they were written.
         results: The numbers.
     """
+    if results.made_by.settings.protocol is not None:
+        terminal(official_table(results))
+        print("DAVIS: at the clips' own size, without the first and the last frame; recall is the share above 0.5")
+        print(f"numbers: {path}")
+        return
     terminal(run_table(results), *([subjects_table(results)] if results.subjects is not None else []))
     print(f"best rows: {BEST}")
     if results.made_by.settings.transductive:
@@ -37,6 +42,18 @@ def run_table(results: Results) -> Table:
     for place, (name, numbers) in enumerate(results.clips.items()):
         rows.append(_lines(name, numbers, _ranking(numbers), rule=place == 0)[0])
     return Table(title, columns("", "threshold", *MEASURES.values(), *RANKING.values()), tuple(rows))
+
+
+def official_table(results: Results) -> Table:
+    """The figures of DAVIS: the model, the floors and the clips of a run."""
+    names = {"j_mean": "J", "j_recall": "recall", "j_decay": "decay", "boundary_f": "F"}
+    names |= {"boundary_recall": "recall", "boundary_decay": "decay"}
+    named = {"model": results.numbers, **{name.replace("_", " "): floor for name, floor in results.floors.items()}}
+    rows = [row(name, *(number(one.get(key)) for key in names)) for name, one in named.items()]
+    for place, (name, one) in enumerate(results.clips.items()):
+        rows.append(row(name, *(number(one.get(key)) for key in names), rule=place == 0))
+    title = f"{results.made_by.settings.data}, {_frames(results)}, mean over clips"
+    return Table(title, columns("", *names.values()), tuple(rows))
 
 
 def subjects_table(results: Results) -> Table:

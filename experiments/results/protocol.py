@@ -41,6 +41,7 @@ class Protocol:
         subjects: Most subjects that were looked for in a frame.
         data_settings: Further settings of the data that decide what is scored.
         transductive: Whether clips are tested on that were trained on.
+        protocol: ``davis`` where the figures are those of DAVIS, else ``usual``.
     """
 
     data: str | None = field(metadata={"words": "data set"})
@@ -53,6 +54,7 @@ class Protocol:
     subjects: int
     data_settings: Mapping[str, Any]
     transductive: bool | None
+    protocol: str
 
     @classmethod
     def of(cls, results: Results) -> Protocol:
@@ -70,6 +72,7 @@ class Protocol:
             subjects=settings.subjects or 1,
             data_settings=data,
             transductive=settings.transductive,
+            protocol=settings.protocol or "usual",
         )
 
     def differences(self, other: Protocol) -> list[str]:

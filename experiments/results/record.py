@@ -50,6 +50,7 @@ class Settings:
         transductive: Whether clips are tested on that were trained on, without their masks.
         threshold: The fixed threshold.
         thresholds: Those among which the best was sought.
+        protocol: ``davis`` where the figures are those of DAVIS, see :mod:`experiments.results.official`.
     """
 
     data: Measurement[str | None]
@@ -71,6 +72,7 @@ class Settings:
     transductive: Measurement[bool | None] = None
     threshold: Measurement[float | None] = None
     thresholds: Measurement[list[float] | None] = None
+    protocol: Measurement[str | None] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,15 +8,18 @@ import math
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from backdrop.errors import RunError
 from callbacks.pictures.png import read_notes
 from experiments.cli import main
 from experiments.results.chosen import choose, measured
 from experiments.results.evaluation import TRAINED_BY, _tuned
 from experiments.results.measures import MEASURES
+from experiments.results.official import official
 from experiments.runs import provenance
 from experiments.runs.folder import StageFolder
 
@@ -75,6 +78,44 @@ def test_the_evaluation_repeats_itself(scored: Path, capsys: pytest.CaptureFixtu
         assert text in shown
     assert (scored / "segment" / "images" / "test_sheet.png").is_file()
     assert not list(scored.glob(".*.part"))
+
+
+def test_the_protocol_of_davis_scores_at_the_clips_own_size(
+    fit_arguments: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    larger = ["--data.init_args.image_size=[96,128]", "--data.init_args.scale=0.5"]  # the clips are 48x64
+    for stage in ("inpaint", "segment"):
+        assert main(fit_arguments(tmp_path, stage, *larger)) == 0
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert main(["evaluate", str(tmp_path), "--protocol", "davis"]) == 0
+    assert "decay" in capsys.readouterr().out
+    found = json.loads((tmp_path / "results_protocol-davis.json").read_text())
+    settings = found["made_by"]["settings"]
+    assert (settings["protocol"], settings["data_settings"]["init_args"]["image_size"]) == ("davis", [48, 64])
+    assert found["frames"] == 4 and "f_measure" not in found  # of six
+    assert {"j_mean", "j_recall", "j_decay", "boundary_f", "boundary_recall", "boundary_decay"} <= set(found)
+    assert set(found["clips"]) == {"camel"} and set(found["floors"]) == {"whole_frame", "centred_blob"}
+    assert main(["table", str(tmp_path), "--protocol", "davis"]) == 0
+    assert "J decay" in capsys.readouterr().out
+    assert main(["table", str(tmp_path), str(tmp_path / "results_protocol-davis.json")]) == 1
+    assert "protocol usual and davis" in capsys.readouterr().err
+
+
+def test_the_figures_of_davis_are_means_over_clips_of_inner_frames() -> None:
+    values = {"a": [0.0, 0.6, 0.8, 0.0], "b": [1.0, 0.2, 1.0], "no masks": [math.nan]}
+    frames = [
+        {"clip": name, "frame": place, "j": value, "boundary_f": value / 2}
+        for name, row in values.items()
+        for place, value in enumerate(row)
+    ]
+    scores = SimpleNamespace(frames=lambda: frames)
+    found = official(SimpleNamespace(test=scores, floors={"whole_frame": scores}))  # type: ignore[arg-type]
+    assert found["j_mean"] == pytest.approx((0.7 + 0.2) / 2) and found["boundary_f"] == pytest.approx(0.225)
+    assert found["j_recall"] == 0.5 and found["j_decay"] == pytest.approx(-0.1) and found["frames"] == 3
+    assert found["floors"]["whole_frame"]["j_mean"] == found["j_mean"]
+    del frames[1:3]
+    with pytest.raises(RunError, match="Clip 'a': DAVIS leaves out"):
+        official(SimpleNamespace(test=scores, floors={}))  # type: ignore[arg-type]
 
 
 def test_every_frame_is_scored_and_the_chosen_ones_are_drawn(scored: Path) -> None:
