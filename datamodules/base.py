@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -339,6 +339,20 @@ class FramesDataModule(pl.LightningDataModule):
             Its clips, those that are left out among them.
         """
         return self._splits.listed([split])[split]
+
+    def clip_names(self) -> dict[Split, list[str]]:
+        """Names of the clips of every split that can be listed, for :meth:`keep_splits`."""
+        return {split: [clip.name for clip in clips] for split, clips in self._splits.listed().items()}
+
+    def keep_splits(self, names: Mapping[Split, Sequence[str]]) -> None:
+        """Take the splits that a training had, whatever the data set would list now; call it before :meth:`setup`.
+
+        Clips that came later are left out, and said.
+
+        Args:
+            names: Of the clips of every split, see :meth:`clip_names`.
+        """
+        self._splits.kept = names
 
     @property
     def transductive(self) -> bool | None:

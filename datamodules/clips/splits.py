@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Literal
 
@@ -25,6 +26,10 @@ class Splits:
             evaluated; 0 cuts none.
         evaluated_part: Which part of these clips is tested on.
         val_share: Share of the frames before that validates.
+
+    Attributes:
+        kept: Names of the clips of each split, where a training has them already: the splits are these, whatever is
+            listed now.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Splits:
         self.val_share = val_share
         self._whole: dict[Split, list[Clip]] = {}
         self._lists: dict[Split, list[Clip]] = {}
+        self.kept: Mapping[Split, Sequence[str]] = {}
 
     def listed(self, splits: Sequence[Split] = ()) -> dict[Split, list[Clip]]:
         """The clips of all splits, whichever are asked for, so that each stage has the same use for a clip.
@@ -132,8 +138,23 @@ class Splits:
     def _uncut(self, split: Split) -> list[Clip]:
         """The clips of one split as the data set lists them, asked for once."""
         if split not in self._whole:
-            self._whole[split] = self._split_clips(split)
+            self._whole[split] = self._of_training(split) if self.kept else self._split_clips(split)
         return self._whole[split]
+
+    def _of_training(self, split: Split) -> list[Clip]:
+        """The clips that a training had in a split, wherever they are listed now."""
+        now: dict[str, Clip] = {}
+        for other in (split, *SPLITS):
+            with suppress(OSError, ValueError) if other != split else nullcontext():
+                now = {clip.name: clip for clip in self._split_clips(other)} | now
+        known = {name for names in self.kept.values() for name in names}
+        if new := [name for name in now if name not in known]:
+            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
+            self._findings.say(f"Clip '{new[0]}'{more} came after the training: left out, as a run keeps its splits.")
+        for name in self.kept[split]:
+            if name not in now:
+                self._findings.notice(name, None, "it was there when the run was trained, and is not now: left out")
+        return [now[name] for name in self.kept[split] if name in now]
 
 
 def _shared_names(clips: Sequence[Clip], others: Sequence[Clip]) -> list[str]:

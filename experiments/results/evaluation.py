@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from backdrop.errors import RunError, warn
 from backdrop.files import sha256
 from callbacks import MaskImages, MaskMetrics
 from datamodules import FramesDataModule
+from datamodules.clips.splits import SPLITS, Split
 from experiments.results.chosen import FRAMES, draw_chosen, write_frames
 from experiments.results.combined import keep_frames
 from experiments.results.official import ProtocolName, official, official_size
@@ -33,6 +35,10 @@ TUNED = "; the small profile's settings were tuned with labels of the demo's val
 TUNED_SUBJECTS = "; how several subjects are told apart was chosen with labels of the demo's validation clips"
 TUNED_PLATES = " and, against plates, tried on eight DAVIS-2016 clips with their labels"
 TUNED_TARGETS = " and, on targets, tried on 21 DAVIS-2016 clips and nine others with their labels"
+
+
+_OTHER_CLIPS = {"root", "clips", "train_clips", "val_clips", "test_clips"}
+"""Arguments of a data module that choose clips: where an evaluation changes one, the splits are those of now."""
 
 
 class NothingToScore(RunError):
@@ -121,13 +127,16 @@ def evaluate(
     if variant.protocol == "davis":
         config = _at_own_size(config, data)
         data = load_data(config)
+    kept = folder.clips()
+    if kept is not None and isinstance(data, FramesDataModule) and not _OTHER_CLIPS & set(variant.data_settings):
+        data.keep_splits(kept)
     metrics = MaskMetrics()
     trainer = measuring_trainer([metrics, MaskImages(directory=str(images))], folder.path, progress=True)
     trainer.test(model, datamodule=data, verbose=False)
     if not metrics.results:
         raise NothingToScore(
             f"The test clips of {run} have no masks or boxes: nothing to score; pictures of them are in "
-            f"{images / 'test_sheet.png'}."
+            f"{images / 'test_sheet.png'}.{_annotated_elsewhere(data, kept)}"
         )
     seconds: dict[str, Any] = {}
     if isinstance(data, FramesDataModule) and not variant.name:
@@ -180,6 +189,15 @@ def _at_own_size(config: Mapping[str, Any], data: pl.LightningDataModule) -> dic
         )
     arguments = {**config["data"]["init_args"], "image_size": list(size), "scale": scale}
     return {**config, "data": {**config["data"], "init_args": arguments}}
+
+
+def _annotated_elsewhere(data: pl.LightningDataModule, kept: Mapping[Split, Sequence[str]] | None) -> str:
+    """What to do where clips that trained are annotated now, and those to be tested are not."""
+    if kept is None or not isinstance(data, FramesDataModule):
+        return ""
+    names = [clip.name for split in SPLITS for clip in data.listed_clips(split) if clip.annotated]
+    listed = json.dumps(list(dict.fromkeys(names)))
+    return f" Other clips of the training have some: --set 'clips={listed}' scores them." if names else ""
 
 
 def _warn_of_another_inpainter(run: Path, folder: StageFolder, config: Mapping[str, Any]) -> None:

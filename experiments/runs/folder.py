@@ -15,6 +15,7 @@ import yaml
 from backdrop.errors import RunError
 from backdrop.outputs import CONFIG
 from backdrop.settings import Role, argument_types, import_class
+from datamodules.clips.splits import SPLITS, Split
 from experiments.runs.settings import LIMITS, role
 
 PARTS = ("run", "model", "data", "trainer")
@@ -57,6 +58,7 @@ class StageFolder:
                     csv/metrics.csv              every logged number
                     wandb/                       the same for W&B
                     images/                      picture sheets
+                    clips.json                   the clips of each split, which later commands use too
                     trust.json                   how far the targets are to be trusted, where it has learnt from targets
 
     Attributes:
@@ -69,6 +71,27 @@ class StageFolder:
     def config_file(self) -> Path:
         """The merged config of the training."""
         return self.path / CONFIG
+
+    @property
+    def clips_file(self) -> Path:
+        """Names of the clips of each split, as they were when the training began."""
+        return self.path / "clips.json"
+
+    def clips(self) -> dict[Split, list[str]] | None:
+        """Names of the clips of each split of the training; None where they were not written down.
+
+        Raises:
+            RunError: If the file of it is damaged.
+        """
+        if not self.clips_file.is_file():
+            return None
+        try:
+            found = json.loads(self.clips_file.read_text(encoding="utf-8"))
+            return {split: [str(name) for name in found.get(split, [])] for split in SPLITS}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise RunError(
+                f"{self.clips_file} is damaged: delete it, and the splits are those that the data set has now."
+            ) from error
 
     @property
     def trust_file(self) -> Path:

@@ -233,6 +233,7 @@ class ExperimentCLI(LightningCLI):
         begin = f", resumed at step {self.resumed.step}" if self.resumed is not None else ""
         goal = f"{limits.max_steps} steps" if limits.max_steps > 0 else f"{limits.max_epochs or 1000} epochs"
         self._say(f"{run.stage}: {goal} on {run.data} ({run.profile}) in {self.folder.path}{begin}")
+        self._keep_clips()
         try:
             self.trainer.fit(**kwargs)
             self.artifact.after_fit(self.trainer)
@@ -247,6 +248,15 @@ class ExperimentCLI(LightningCLI):
             remove_empty(self.absent)
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
         self._say_trust()
+
+    def _keep_clips(self) -> None:
+        """Write down which clips are in which split; a training that goes on keeps those that it began with."""
+        if not isinstance(self.datamodule, FramesDataModule):
+            return
+        if self.resumed is not None and (kept := self.folder.clips()) is not None:
+            self.datamodule.keep_splits(kept)
+        elif self.trainer.is_global_zero and not self.stage_config.trainer.fast_dev_run:
+            write_text(self.folder.clips_file, json.dumps(self.datamodule.clip_names(), indent=1) + "\n")
 
     def _say_trust(self) -> None:
         """Write down and say how far the targets of stage 2 are to be trusted, where it has learnt from targets."""

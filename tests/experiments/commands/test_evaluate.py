@@ -22,6 +22,7 @@ from experiments.results.measures import MEASURES
 from experiments.results.official import official
 from experiments.runs import provenance
 from experiments.runs.folder import StageFolder
+from tests.fake_data import write_images, write_masks
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +259,33 @@ def test_labels_that_settings_were_tuned_with_are_named() -> None:
     assert _tuned(config("paper", None)) == ""
     assert _tuned(config("small", None)).endswith("the demo's validation clips")
     assert "DAVIS" in _tuned(config("small", "temporal"))
+
+
+def test_a_run_keeps_its_splits(
+    fit_arguments: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Clips that are annotated or come after the training move none of those that trained into the test."""
+    root, run = tmp_path / "data", tmp_path / "run"
+    for number, name in enumerate("abcdefg"):
+        write_images(root / "clips" / name, number)
+    arguments = [f"--data.init_args.root={root}", "--data.init_args.image_size=[48,64]"]
+    for stage in ("inpaint", "segment"):
+        assert main(fit_arguments(run, stage, *arguments, data="videos")) == 0
+    kept = StageFolder(run / "segment").clips()
+    assert kept is not None and sorted(sum(kept.values(), [])) == list("abcdefg")
+    trained = [name for name in kept["train"]][-2:]
+    for name in trained:
+        write_masks(root / "masks" / name)
+    write_images(root / "clips" / "h")
+    capsys.readouterr()
+    assert main(["evaluate", str(run)]) == 0
+    assert f"Other clips of the training have some: --set 'clips={json.dumps(trained)}'" in capsys.readouterr().out
+    assert main(["evaluate", str(run), "--set", f"clips={json.dumps(trained)}"]) == 0
+    (path,) = run.glob("results_clips*.json")
+    results = json.loads(path.read_text())
+    assert results["made_by"]["settings"]["transductive"] is True and list(results["clips"]) == trained
+    for name in kept["test"]:
+        write_masks(root / "masks" / name)
+    assert main(["evaluate", str(run)]) == 0
+    results = json.loads((run / "results.json").read_text())
+    assert list(results["clips"]) == kept["test"] and results["made_by"]["settings"]["transductive"] is False
