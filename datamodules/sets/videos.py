@@ -34,6 +34,7 @@ from datamodules.readers.masks import MIDDLE
 from datamodules.sets.data_set import ClipDataSet
 from datamodules.sets.mattes import MatteVideo, matte_videos
 from datamodules.sets.recordings import BOX_COLUMNS, empty_folders, find_clips, level_hint, own_outputs, read_boxes_csv
+from datamodules.sets.same import same_recordings
 from datamodules.sets.splits_file import listed_splits
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class Videos(ClipDataSet):
         if unknown:
             raise ValueError(f"time_ranges names clip '{unknown[0]}', but there are only {', '.join(paths)}.")
         self._notice_strays(paths)
+        paths = self._once(paths)
         clips = (self._clip(name, paths[name]) for name in self._split_names(paths)[split])
         return [clip for clip in clips if clip is not None]
 
@@ -129,6 +131,16 @@ class Videos(ClipDataSet):
     def identity(self) -> str:
         """Models of single clips may share a root."""
         return f"{super().identity()} {self.clips}" if self.clips is not None else super().identity()
+
+    def _once(self, paths: dict[str, Path]) -> dict[str, Path]:
+        """The clips without those that are the recording of another one, unless the splits are listed by hand."""
+        same = same_recordings(paths)
+        listed = self.clips is not None or (self.root / "splits.json").is_file()
+        for name, first in same.items():
+            what = f"it is the same recording as clip '{first}'"
+            self.findings.notice(name, None, what if listed else f"{what}: left out")
+            self.findings.say(f"Clip '{name}' is the same recording as clip '{first}'{'' if listed else ': left out'}.")
+        return paths if listed else {name: path for name, path in paths.items() if name not in same}
 
     def _notice_strays(self, clips: dict[str, Path]) -> None:
         """Notice annotations that belong to no clip, folders without one, and a root at the wrong level."""

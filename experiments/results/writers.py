@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def markdown(tables: Sequence[Table]) -> str:
     parts = []
     for table in tables:
         rule = ["---" if table.columns[place].words else "---:" for place, _ in table.printed()]
-        heads, *lines = _lines(table)
+        heads, *lines = (list(map(_plain, cells)) for cells in _lines(table))
         text = [f"**{table.title}**", "", *(f"| {' | '.join(cells)} |" for cells in (heads, rule, *lines)), ""]
         text += [f"{table.note}.", ""] if table.note else []
         text += [f"- {remark}" for remark in table.remarks] + [""] * bool(table.remarks)
@@ -150,6 +151,11 @@ def _rest(source: Source) -> str:
 def _escaped(text: str) -> str:
     """Text with the characters that LaTeX understands otherwise."""
     return "".join(_ESCAPED.get(char, char) for char in text)
+
+
+def _plain(text: str) -> str:
+    """Text in a cell of Markdown: what would end the cell, or begin mark-up, is taken as it stands."""
+    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(text.split()))
 
 
 def _is_number(cell: Cell) -> bool:

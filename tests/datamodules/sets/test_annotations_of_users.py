@@ -6,6 +6,8 @@ The right values come from how the files are made here: the subject of frame i s
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +19,7 @@ from PIL import Image
 
 from datamodules import VideosDataModule
 from datamodules.clips.annotations import read_boxes
+from datamodules.clips.splits import SPLITS
 from datamodules.readers import numbers_in_names, read_mask
 from datamodules.sets.videos import Videos
 from tests.fake_data import SIZE, write_images, write_video
@@ -228,3 +231,24 @@ def test_damaged_splits_name_their_file(tmp_path: Path, content: bytes, message:
     (tmp_path / "splits.json").write_bytes(content)
     with pytest.raises(ValueError, match=rf"{tmp_path / 'splits.json'} {message}"):
         Videos(tmp_path).split_clips("train")
+
+
+def test_a_recording_under_two_names_is_one_clip(tmp_path: Path) -> None:
+    for number, name in enumerate("abc"):
+        write_video(tmp_path / f"{name}.mp4", number)
+        write_images(tmp_path / f"images_{name}", number)
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
+    shutil.copytree(tmp_path / "images_b", tmp_path / "hard", copy_function=os.link)
+    shutil.copytree(tmp_path / "images_c", tmp_path / "copy")
+    data_set = Videos(tmp_path)
+    names = [clip.name for split in SPLITS for clip in data_set.split_clips(split)]
+    assert sorted(names) == ["a", "b", "c", "copy", "hard", "images_a", "images_c"]
+    noticed = {problem.clip: problem.reason for problem in data_set.findings.noticed}
+    assert noticed == {
+        "link": "it is the same recording as clip 'a': left out",
+        "images_b": "it is the same recording as clip 'hard': left out",  # the first in natural order stays
+    }
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["a", "b"], "test": ["link"]}))
+    listed = Videos(tmp_path)
+    assert [clip.name for clip in listed.split_clips("test")] == ["link"]
+    assert any("'link' is the same recording as clip 'a'." in line for line in listed.findings.said)

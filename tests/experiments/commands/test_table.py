@@ -265,6 +265,16 @@ def test_a_table_is_written_in_the_format_of_its_file(write: Write, tmp_path: Pa
     assert (tmp_path / "t.txt").read_text() == (tmp_path / "t.tex").read_text()
 
 
+def test_names_are_no_markup(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """In CommonMark with tables a bar ends a cell, and <, [ and * begin mark-up, unless a backslash precedes them."""
+    run = write("run").parent
+    assert main(["table", f"one={run}"]) == 0
+    plain = next(line for line in capsys.readouterr().out.splitlines() if "one: " in line)
+    assert main(["table", f"a|b<i>*[x]={run}"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "b" in line and "x" in line and "|" in line)
+    assert line == plain.replace("one: ", "a\\|b\\<i\\>\\*\\[x\\]: ")
+
+
 def test_boxes_alone_make_a_table_without_thresholds(
     tmp_path: Path, fit_arguments: Callable[..., list[str]]
 ) -> None:
