@@ -11,7 +11,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from datamodules.readers.source import disk_failed
-from datamodules.readers.video_file import open_video
+from datamodules.readers.video_file import best_stream, open_video
 
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
@@ -45,7 +45,7 @@ def read_packets(path: Path) -> Packets:
     packets: list[tuple[int | None, int | None]] = []
     left_out = 0
     with open_video(path) as file:
-        stream = file.streams.video[0]
+        stream = best_stream(file)
         base = stream.time_base
         try:
             for packet in file.demux(stream):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
 
 from datamodules.readers.source import disk_failed
 
@@ -30,10 +31,24 @@ def open_video(path: Path) -> InputContainer:
         if isinstance(error, OSError | MemoryError) and not _cut_in_its_header(path, error):
             raise disk_failed(path, error) from error
         raise ValueError(f"Cannot open the video {path} ({error}): re-encode or replace it.") from error
-    if not file.streams.video:
+    if not _streams(file):
         file.close()
         raise ValueError(f"No video stream in {path}: is it a sound file?")
     return file
+
+
+def best_stream(file: InputContainer) -> av.VideoStream:
+    """The largest of the video streams, as FFmpeg's command line takes it; a single frame yields to a stream of many.
+
+    So it is no thumbnail and no proxy, even where one comes first. (``av_find_best_stream`` goes by the bit rate, of
+    which a thumbnail has the most.)
+    """
+    return max(_streams(file), key=lambda stream: (stream.frames != 1, stream.width * stream.height))
+
+
+def _streams(file: InputContainer) -> list[av.VideoStream]:
+    """The video streams but for covers."""
+    return [stream for stream in file.streams.video if Disposition.attached_pic not in stream.disposition]
 
 
 def _cut_in_its_header(path: Path, error: OSError | MemoryError) -> bool:
@@ -91,6 +106,6 @@ def video_rate(path: Path | str) -> float:
         ValueError: If the file holds no readable video.
     """
     with open_video(Path(path)) as file:
-        stream = file.streams.video[0]
+        stream = best_stream(file)
         rate = stream.average_rate or stream.guessed_rate
     return float(rate) if rate else 25.0

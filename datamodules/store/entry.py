@@ -29,7 +29,7 @@ from datamodules.clips.problems import Problem
 from datamodules.readers import Pixels
 from datamodules.store.codecs import JPEG_QUALITY, Codec, PlaneCodec, decode, encode, plane_codec
 
-FORMAT = 2
+FORMAT = 3
 """Part of every key: raise it whenever the same source would give other bytes."""
 
 FRAMES, INDEX, ENTRY = "frames.bin", "index.bin", "entry.json"

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.readers import Pixels, VideoFrames
+from datamodules.readers.video_file import best_stream
+from datamodules.readers.videos import upright
 
 Size = tuple[int, int]
 Reader = Callable[[int], Pixels]
@@ -62,14 +64,14 @@ class VideoDataset(Dataset[Tensor]):
 def pyav_reader(video: Path, size: Size) -> Reader:
     """Seek to the key frame before a frame and decode from there, with PyAV and one thread."""
     file = av.open(str(video))
-    stream = file.streams.video[0]
+    stream = best_stream(file)
     times = sorted(packet.pts for packet in file.demux(stream) if packet.pts is not None)
     stream.codec_context.thread_count = 1
 
     def read(number: int) -> Pixels:
         file.seek(times[number], stream=stream, backward=True)
         frame = next(frame for frame in file.decode(stream) if frame.pts is not None and frame.pts >= times[number])
-        return np.asarray(frame.reformat(size[1], size[0], "rgb24", interpolation="AREA").to_ndarray(), dtype=np.uint8)
+        return upright(frame, size)
 
     return read
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.readers import Broken, Keep, Pixels
+from datamodules.readers.video_file import best_stream
 
 RATE = 25
 _DRAWN = 64
@@ -75,7 +76,7 @@ def repeat(video: Path, path: Path, times: int) -> None:
         stream = None
         for time in range(times):
             with av.open(str(video)) as source:
-                original = source.streams.video[0]
+                original = best_stream(source)
                 stream = stream or target.add_stream_from_template(original)
                 assert original.duration is not None and original.time_base is not None
                 for packet in source.demux(original):

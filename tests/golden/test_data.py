@@ -1,7 +1,8 @@
 """Data modules yield, of tiny data, the same batches to the last bit as at commit 41bc105.
 
-One value is younger: the plates of "demo, jpeg". At 41bc105 a plate, its coverage and its evidence were compressed as
-one picture, in which the colours of the last row of the plate bled into the coverage below it.
+Some values are younger. The frames of "videos", and what is made of them: at 41bc105 frames of video files were one to
+two grey levels too dark. The plates of "demo, jpeg": at 41bc105 a plate, its coverage and its evidence were compressed
+as one picture, in which the colours of the last row of the plate bled into the coverage below it.
 
 data.json holds check sums and means of every batch; it is made by tests/golden/make.py. Pixels depend on the decoders:
 where the fingerprint in the file is not that of this machine, names, shapes, types, order and means are compared.
