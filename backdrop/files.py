@@ -10,11 +10,14 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> Iterator[Path]:
     """Let a block write a file that no reader ever sees half of.
 
     Args:
         path: The file; its folder is made where it is missing.
+        keep: The name that the former file gets, in the same folder; without one it is replaced.
+        durable: Whether the bytes must be on the disk before the file gets its name, so that a crash of the machine
+            leaves either file whole.
 
     Yields:
         A temporary name in the same folder. The block writes there; at its end the file gets its name.
@@ -26,7 +29,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
+        if durable:
+            _to_disk(part)
+        if keep is not None and path.exists():
+            os.replace(path, keep)
         os.replace(part, path)
+        if durable:
+            with suppress(OSError):  # not every file system knows it of folders
+                _to_disk(path.parent)
     except OSError as error:
         if error.errno is None:  # a library's own
             raise
@@ -34,6 +44,15 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

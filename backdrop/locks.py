@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -54,6 +55,47 @@ def hold(path: Path) -> int:
     with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_EX)
     return handle
+
+
+@contextmanager
+def sole(path: Path) -> Iterator[bool]:
+    """Keep other processes out, by a file that is there as long as the block runs.
+
+    A POSIX record lock, which forked processes do not inherit: a loader that outlives a kill does not keep it.
+
+    Args:
+        path: The file; made, with its folder, and removed at the end.
+
+    Yields:
+        Whether this process is the only one; also where a file cannot be made or locked, and nobody is kept out.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, free = _locked(path)
+    except OSError:
+        yield True
+        return
+    try:
+        yield free
+    finally:
+        if free:
+            with suppress(OSError):
+                path.unlink()
+        os.close(handle)
+
+
+def _locked(path: Path) -> tuple[int, bool]:
+    """Open and lock a file that may be removed by the process that held it; its descriptor, and whether it is free."""
+    while True:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return handle, error.errno not in (errno.EACCES, errno.EAGAIN)
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle, True
+        os.close(handle)
 
 
 class Use:

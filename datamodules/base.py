@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader
 
@@ -24,6 +25,7 @@ from datamodules.clips.splits import SPLITS, Part, Split, Splits
 from datamodules.cues.making import features_name, features_sentence, target_producer
 from datamodules.cues.trust import Trust
 from datamodules.dataset import FrameDataset, frame_loader
+from datamodules.order import TrainingOrder, mixed, seed_all
 from datamodules.plates.evidence import EvidenceKind
 from datamodules.plates.kinds import PlateKind, plate_producer
 from datamodules.plates.plate import EVIDENCE, PLATE
@@ -48,6 +50,8 @@ class FramesDataModule(pl.LightningDataModule):
     """Base of all data modules: it loads the clips that a :class:`~datamodules.sets.data_set.DataSet` lists.
 
     A data module of a data set builds it in its constructor, after this one's, as :attr:`data_set`.
+
+    What is random in a training follows from the seed that torch had when the module was built (datamodules/order.py).
 
     A batch is a :class:`backdrop.contracts.Batch`. Training yields all frames, and never sees a mask or a box. A split
     to evaluate that has annotation yields its annotated frames only; one without yields them all.
@@ -130,6 +134,7 @@ class FramesDataModule(pl.LightningDataModule):
         val_share: float = 0.1,
     ) -> None:
         super().__init__()
+        self._seed = torch.initial_seed()
         require(self, len(image_size) == 2, "image_size", tuple(image_size), "a height and a width")
         at_least(1, self, image_size=tuple(image_size), batch_size=batch_size, min_frames=min_frames)
         at_least(0, self, num_workers=num_workers)
@@ -282,6 +287,14 @@ class FramesDataModule(pl.LightningDataModule):
         """All test frames in order."""
         return self._loader("test")
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Let all that is drawn for a training batch, by the model too, follow from the seed, batch and process."""
+        if self._stage() == "train":
+            assert self.trainer is not None
+            at = (self.trainer.current_epoch, self.trainer.fit_loop.batch_idx + 1)  # the batch before is counted
+            seed_all(mixed(self._seed, *at, self.trainer.global_rank))
+        return batch
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Make numbers in [0, 1] of a batch's bytes, on their device, and zoom and shift those of a training batch."""
         stage = self._stage()
@@ -379,7 +392,19 @@ class FramesDataModule(pl.LightningDataModule):
         return FrameDataset(frames, list(masks), None, list(boxes), planes)
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
-        return frame_loader(self.dataset(split), split, self.batch_size, self.num_workers)
+        order = self._order() if split == "train" else None
+        return frame_loader(self.dataset(split), split, self.batch_size, self.num_workers, order)
+
+    def _order(self) -> TrainingOrder:
+        """The order to train in, from the batch on that a checkpoint names."""
+        trainer = self.trainer
+        if trainer is None:
+            return TrainingOrder(self.dataset("train"), self._seed)
+        order = TrainingOrder(self.dataset("train"), self._seed, trainer.global_rank, trainer.world_size)
+        loop = trainer.fit_loop
+        done = loop.epoch_loop.batch_progress.current.completed if loop.restarting else 0
+        order.begin(trainer.current_epoch, done * self.batch_size)
+        return order
 
     def _stage(self) -> Split | None:
         """What the trainer does with batches now; None where there is none, or nothing of this."""

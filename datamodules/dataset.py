@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from datamodules.clips.annotations import ClipMasks
 from datamodules.clips.planes import Plane
 from datamodules.clips.sampling import spread
 from datamodules.clips.splits import Split
+from datamodules.order import Sample, TrainingOrder
 from datamodules.plates.evidence import plate_evidence
 from datamodules.plates.plate import COVERED, EVIDENCE, PLATE, evidence_bytes
 from datamodules.readers import Pixels
@@ -44,7 +46,7 @@ class FrameDataset(Dataset[Batch]):
     Args:
         clips: The clips' frames.
         masks: Their masks, one per clip, or None for training.
-        transform: Change of one uint8 RGB frame (h, w, 3), and of its other planes alike, see
+        transform: Change of one uint8 RGB frame (h, w, 3), and of its other planes alike, by a seed, see
             :class:`datamodules.transforms.FrameAugmentation`; or None.
         boxes: Their boxes, (N, 4) for each clip, see :func:`datamodules.clips.annotations.read_boxes`, or None.
         planes: More planes: for each of their producers one entry per clip, with a row for every frame, or a single
@@ -158,23 +160,24 @@ class FrameDataset(Dataset[Batch]):
         batch: dict[str, Any] = {**self.__getitems__([item])}
         return cast(Batch, {key: values[0] for key, values in batch.items()})
 
-    def __getitems__(self, items: Sequence[int]) -> Batch:
+    def __getitems__(self, items: Sequence[int | Sample]) -> Batch:
         """A finished batch; the loader calls this instead of collecting single items.
 
         Args:
-            items: Positions in the dataset.
+            items: Positions in the dataset, each perhaps with the seed of its change.
 
         Returns:
             The batch; see the class for its keys.
         """
-        places = [self._place(item) for item in items]
+        samples = [item if isinstance(item, Sample) else Sample(item) for item in items]
+        places = [self._place(sample.position) for sample in samples]
         size = self.clips[0].size
         pixels = {plane.name: _empty((len(items), *plane.shape(size))) for plane in self.planes}
-        for at, (clip_index, position) in enumerate(places):
+        for at, (sample, (clip_index, position)) in enumerate(zip(samples, places, strict=True)):
             frame = {name: rows[at].numpy() for name, rows in pixels.items()}
             self._read_into(clip_index, position, frame)
             if self.transform is not None:
-                for name, changed in self.transform(**frame).items():
+                for name, changed in self.transform(sample.seed, **frame).items():
                     frame[name][...] = changed
         batch: dict[str, Any] = {
             **{name: rows.permute(0, 3, 1, 2) if rows.ndim == 4 else rows[:, None] for name, rows in pixels.items()},
@@ -221,27 +224,29 @@ def _rows(frames: StoredClip, entry: StoredClip) -> NDArray[np.int64]:
     return np.searchsorted(entry.frame_numbers, frames.frame_numbers).astype(np.int64)
 
 
-def frame_loader(dataset: FrameDataset, split: Split, batch_size: int, num_workers: int) -> DataLoader[Batch]:
+def frame_loader(
+    dataset: FrameDataset, split: Split, batch_size: int, num_workers: int, order: TrainingOrder | None = None
+) -> DataLoader[Batch]:
     """The loader of one split.
 
     Args:
         dataset: Its frames.
-        split: In training, frames are shuffled and a short last batch is dropped unless it is the only one; in
-            validation every batch is spread over all clips; a test has them in order.
+        split: In training, a short last batch is dropped unless it is the only one; in validation every batch is
+            spread over all clips; a test has them in order.
         batch_size: Frames in a batch.
         num_workers: Loader processes; 0 loads in this one.
+        order: The order to train in.
     """
-    train = split == "train"
     return DataLoader(
         Subset(dataset, spread(len(dataset), batch_size)) if split == "val" else dataset,
         batch_size=batch_size,
-        shuffle=train,
-        drop_last=train and len(dataset) >= batch_size,
+        sampler=order,
+        drop_last=order is not None and len(order) >= batch_size,
         num_workers=num_workers,
         collate_fn=finished,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=single_thread,
+        worker_init_fn=begin_worker,
     )
 
 
@@ -250,9 +255,14 @@ def finished(batch: Any) -> Any:  # noqa: ANN401  the loader expects a list here
     return batch
 
 
-def single_thread(_worker: int) -> None:
-    """Keep OpenCV from starting threads of its own in every loader worker."""
+def begin_worker(_worker: int) -> None:
+    """Keep OpenCV from starting threads of its own in every loader worker, and leave signals to the main process.
+
+    Ctrl-C reaches the workers too, and so may SIGTERM: without them the step that is under way could not be ended.
+    """
     cv2.setNumThreads(0)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _empty(shape: tuple[int, ...]) -> Tensor:

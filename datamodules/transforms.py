@@ -18,13 +18,11 @@ _WHOLLY = 0.99  # a pixel that the augmentation mixes of covered and other ones 
 
 
 class FrameAugmentation:
-    """Mirror, brightness, contrast and hue of one uint8 frame, drawn from torch's random state.
+    """Mirror, brightness, contrast and hue of one uint8 frame, drawn by a seed.
 
-    albumentations keeps a random state of its own, which every loader worker would inherit: two workers would then
-    draw the same changes, whatever the global seed. Here each call seeds it from torch, which the loader seeds
-    differently for every worker; so draws differ between workers and follow ``seed_everything``, with and without
-    workers, and no ``worker_init_fn`` is needed. (``set_random_seed`` would not do: it gives every change the same
-    seed, so that only mirrored frames change their colours.) It is imported here, so that all else works without it.
+    albumentations keeps a random state of its own, which every loader worker would inherit; so each call gives it a
+    new one. (``set_random_seed`` would not do: it gives every change the same seed, so that only mirrored frames
+    change their colours.) It is imported here, so that all else works without it.
 
     Args:
         flip: Probability of mirroring left and right.
@@ -45,10 +43,11 @@ class FrameAugmentation:
         )
         self._targets = {"image": "image"}
 
-    def __call__(self, **planes: Pixels) -> dict[str, Pixels]:
+    def __call__(self, seed: int | None = None, /, **planes: Pixels) -> dict[str, Pixels]:
         """Change one frame, and its other planes alike.
 
         Args:
+            seed: What is drawn follows from it; None takes one from torch's random state.
             planes: ``image``, RGB, uint8, (h, w, 3), and perhaps others of that size: pictures, (h, w, 3), which
                 change their colours as the frame does, and numbers, (h, w), which are mirrored only.
 
@@ -60,7 +59,7 @@ class FrameAugmentation:
         if new:
             self._transform.add_targets(new)
             self._targets |= new
-        seed = int(torch.randint(2**31, ()).item())
+        seed = int(torch.randint(2**31, ()).item()) if seed is None else seed
         self._transform.set_random_state(np.random.default_rng(seed), random.Random(seed))
         changed: dict[str, Pixels] = self._transform(**planes)
         return changed

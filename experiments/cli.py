@@ -93,7 +93,7 @@ def _quiet() -> None:
     ignore = [
         "LightningCLI's args parameter",  # our main() passes them on purpose, after finding the configs
         ".*does not have many workers.*",  # the store is fast; the number is the user's choice
-        ".*resuming from a checkpoint.*dataloader",  # a resumed epoch draws its frames anew: random order anyway
+        ".*resuming from a checkpoint.*dataloader",  # ours is, which Lightning cannot see
         ".*exists and is not empty.*",  # resuming writes into the folder it was interrupted in
         ".*'pretrained' is deprecated.*",  # lpips and torchvision
         ".*isinstance.treespec, LeafSpec.*is deprecated.*",  # Lightning's own business

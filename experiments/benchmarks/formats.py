@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.dataset import single_thread
+from datamodules.dataset import begin_worker
 from datamodules.readers import Pixels
 from experiments.benchmarks.decoding import Missing, Size
 from experiments.benchmarks.loading import shuffled
@@ -65,7 +65,7 @@ def webdataset_loader(folder: Path, records: Sequence[bytes], batch: int, worker
             writer.write({"__key__": f"{number:06d}", "jpg": record})
     shards = sorted(map(str, folder.glob("*.tar")))
     stream = webdataset.WebDataset(shards, shardshuffle=len(shards)).shuffle(_SHUFFLED_FRAMES).map(_sample)
-    settings = {"persistent_workers": workers > 0, "worker_init_fn": single_thread, "drop_last": True}
+    settings = {"persistent_workers": workers > 0, "worker_init_fn": begin_worker, "drop_last": True}
     return DataLoader(stream, batch, num_workers=min(workers, len(shards)), **settings)  # type: ignore[arg-type]
 
 
@@ -82,7 +82,7 @@ def litdata_loader(folder: Path, records: Sequence[bytes], batch: int, workers: 
     writer.done()
     writer.merge()
     frames = litdata.StreamingDataset(str(folder), shuffle=True, drop_last=True, transform=_decoded)
-    settings = {"persistent_workers": workers > 0, "worker_init_fn": single_thread}
+    settings = {"persistent_workers": workers > 0, "worker_init_fn": begin_worker}
     loader: DataLoader[Any] = litdata.StreamingDataLoader(frames, batch_size=batch, num_workers=workers, **settings)
     return loader
 

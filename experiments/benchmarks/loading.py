@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from datamodules.clips.clip import Clip
-from datamodules.dataset import FrameDataset, finished, single_thread
+from datamodules.dataset import FrameDataset, begin_worker, finished
 from datamodules.readers import FrameSource
 from datamodules.store.codecs import Codec, encode
 from datamodules.store.entry import StoredClip
@@ -92,7 +92,7 @@ def shuffled(
         num_workers=workers,
         persistent_workers=workers > 0,
         collate_fn=collate,
-        worker_init_fn=single_thread,
+        worker_init_fn=begin_worker,
     )
 
 

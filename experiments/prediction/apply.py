@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backdrop.errors import RunError, warn
 from backdrop.files import write_text
+from backdrop.locks import sole
 from backdrop.outputs import BOXES, BOXES_HEADER
 from backdrop.progress import progress
 from callbacks.pictures.png import save_png
@@ -90,14 +91,26 @@ def replacing(output: Path) -> Iterator[Path]:
         An empty folder inside ``output``; gone in the end, also after an error, when ``output`` is as it was.
 
     Raises:
-        RunError: If ``output`` holds files under the names of a prediction's that are none.
+        RunError: If ``output`` holds files under the names of a prediction's that are none, or another process
+            predicts into it.
     """
-    table = output / BOXES
+    before = absent(output)
+    try:
+        with sole(output / ".predicting") as alone:
+            if not alone:
+                raise RunError(f"Another prediction writes into {output}: wait for its end, or choose another OUTPUT.")
+            yield from _replaced(output)
+    finally:
+        remove_empty(before)
+
+
+def _replaced(output: Path) -> Iterator[Path]:
+    """The same, for the only process that writes into ``output``."""
+    table, part = output / BOXES, output / ".part"
     former = table.is_file() and table.read_text(errors="replace").startswith(",".join(BOXES_HEADER[:-1]))
     taken = [name for name in PARTS if (output / name).exists()]
     if taken and not former:
         raise RunError(f"{output / taken[0]} is there already and was made by no prediction: choose another OUTPUT.")
-    part, before = output / ".part", absent(output)
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
     part.mkdir(parents=True)
     try:
@@ -109,7 +122,6 @@ def replacing(output: Path) -> Iterator[Path]:
             os.replace(new, output / new.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        remove_empty(before)
 
 
 def _write(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +25,9 @@ PARTS = ("run", "model", "data", "trainer")
 
 FOOTAGE = "data.init_args.root"
 """Of the place, but another folder is other footage: a run goes on with its own only."""
+
+LAST, FORMER = "last.ckpt", "former.ckpt"
+"""The newest checkpoint, and the one before it."""
 
 INPAINTER_CHANGED = "run.inpainter_sha256: another inpainter"
 """Stage 2 was trained over another stage-1 checkpoint, as :func:`differences` puts it: check sums say nothing."""
@@ -54,6 +59,7 @@ class StageFolder:
 
         RUN/inpaint/config_fit.yaml              the whole merged config
                     checkpoints/last.ckpt        for resuming, and what stage 2 and the evaluation use
+                    checkpoints/former.ckpt      the one before it, where the last one should be damaged
                     checkpoints/best.ckpt        smallest val/loss, a quantity without labels
                     csv/metrics.csv              every logged number
                     wandb/                       the same for W&B
@@ -123,7 +129,29 @@ class StageFolder:
     @property
     def last(self) -> Path:
         """The newest checkpoint."""
-        return self.checkpoints / "last.ckpt"
+        return self.checkpoints / LAST
+
+    def mend(self) -> str | None:
+        """Put the former checkpoint in the place of the last one, where that is damaged or missing.
+
+        Returns:
+            A sentence on it; None where there was nothing to mend.
+
+        Raises:
+            RunError: If the last one is damaged, and the former one too or missing.
+        """
+        former = self.checkpoints / FORMER
+        if not former.is_file():
+            if self.last.is_file():
+                require_whole(self.last)
+            return None
+        what = "damaged" if self.last.is_file() else "missing"
+        with suppress(RunError):
+            require_whole(self.last)
+            return None
+        require_whole(former)
+        os.replace(former, self.last)
+        return f"{self.last} is {what}: the training goes on from the checkpoint before it, {FORMER}."
 
     @property
     def images(self) -> Path:
@@ -198,11 +226,36 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except Exception as error:
-        what = f"{path} cannot be read as a checkpoint ({type(error).__name__})"
-        raise RunError(f"{what}: delete it and train again.") from error
+        raise RunError(_damaged(path, type(error).__name__)) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "global_step" not in checkpoint:
         raise RunError(f"{path} is no Lightning checkpoint.")
     return checkpoint
+
+
+def require_whole(path: Path) -> None:
+    """Read all of a checkpoint, and compare its check sums.
+
+    Args:
+        path: The file.
+
+    Raises:
+        RunError: If the file is missing, damaged or no Lightning checkpoint.
+    """
+    load_checkpoint(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise RunError(_damaged(path, type(error).__name__)) from error
+    if broken is not None:
+        raise RunError(_damaged(path, f"the check sum of {broken} is wrong"))
+
+
+def _damaged(path: Path, why: str) -> str:
+    """What to do about a damaged checkpoint, in one sentence."""
+    goes_on = path.name == LAST and path.with_name(FORMER).is_file()
+    remedy = f"give the command of its training again, which goes on from {FORMER}" if goes_on else ""
+    return f"{path} cannot be read as a checkpoint ({why}): {remedy or 'delete it and train again'}."
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

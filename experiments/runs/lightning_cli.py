@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,27 @@ import yaml
 from jsonargparse import Namespace
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import lightning_modules  # noqa: F401
 from backdrop.errors import NothingToDo, RunError, Terminated, warn
 from backdrop.files import sha256, write_text
+from backdrop.locks import sole
 from backdrop.settings import import_class
 from datamodules import FramesDataModule, load_all
 from experiments.runs import provenance
 from experiments.runs.composition import CUES, HELP, compose
-from experiments.runs.folder import INPAINTER_CHANGED, Progress, StageFolder, absent, differences, remove_empty
+from experiments.runs.folder import (
+    INPAINTER_CHANGED,
+    Progress,
+    StageFolder,
+    absent,
+    differences,
+    load_checkpoint,
+    remove_empty,
+)
 from experiments.runs.loggers import InpainterArtifact, build_loggers, new_run_id
 from experiments.runs.progress_bar import progress_bar
 from experiments.runs.restore import build_data
@@ -64,6 +75,11 @@ class ExperimentCLI(LightningCLI):
         """Lightning's subcommands but for ``predict``, which is a command of its own here."""
         return {name: skip for name, skip in LightningCLI.subcommands().items() if name != "predict"}
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Run all of the command; what must be undone at its end is noted in ``at_end``."""
+        with ExitStack() as self.at_end:
+            super().__init__(*args, **kwargs)
+
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
         """A parser that raises instead of printing its usage and leaving."""
         return super().init_parser(**{"exit_on_error": False, **kwargs, "description": HELP})
@@ -78,6 +94,13 @@ class ExperimentCLI(LightningCLI):
         """Add the names of the run (``--run.…``)."""
         parser.add_class_arguments(RunSettings, "run")
 
+    def _parse_ckpt_path(self) -> None:
+        """Refuse what is no checkpoint, before Lightning reads its hyperparameters."""
+        given = self.config[self.config.subcommand].get("ckpt_path")
+        if given and given not in ("best", "last", "hpc"):
+            load_checkpoint(Path(given))
+        super()._parse_ckpt_path()
+
     @property
     def stage_config(self) -> Any:  # noqa: ANN401  a Namespace, whose entries are of any type
         """The parsed config of the chosen subcommand."""
@@ -89,11 +112,17 @@ class ExperimentCLI(LightningCLI):
         self._refuse_wrong_values()
         if config.trainer.default_root_dir is None:
             config.trainer.default_root_dir = f"runs/{config.run.data}/{config.run.stage}"
+        self.first = rank_zero_only.rank == 0  # type: ignore[attr-defined]  # of several processes
         self.folder = StageFolder(Path(config.trainer.default_root_dir))
-        self.absent = absent(self.folder.path)
         self._place_outputs()
+        if self.subcommand == "fit":
+            self.at_end.callback(remove_empty, absent(self.folder.path))
         if self.subcommand == "fit" and not config.trainer.fast_dev_run:
             self._check_inpainter()
+            if self.first and not self.at_end.enter_context(sole(self.folder.path / ".training")):
+                raise RunError(
+                    f"Another process trains in {self.folder.path}: wait for its end, or choose another RUN."
+                )
             self._resume_or_refuse()
 
     def _refuse_wrong_values(self) -> None:
@@ -167,6 +196,8 @@ class ExperimentCLI(LightningCLI):
         if config.ckpt_path is not None:
             return
         self.resumable = True
+        if self.first and (mended := self.folder.mend()) is not None:
+            warn(mended)
         progress = self.folder.progress()
         if progress is None:
             config.run.id = config.run.id or new_run_id()
@@ -240,12 +271,12 @@ class ExperimentCLI(LightningCLI):
         except SystemExit as left:
             if self.trainer.interrupted:  # Lightning turns Ctrl-C into an exit and goes deaf to a second one
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-                kind = Terminated if isinstance(left.__context__, Terminated) else KeyboardInterrupt
+                terminated = isinstance(left, SIGTERMException) or isinstance(left.__context__, Terminated)
+                kind = Terminated if terminated else KeyboardInterrupt
                 raise kind(self._how_to_go_on()) from None
             raise
         finally:
             _finish_wandb()
-            remove_empty(self.absent)
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
         self._say_trust()
 

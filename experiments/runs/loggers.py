@@ -125,6 +125,18 @@ class ResumedCSVLogger(CSVLogger):
             writer.save()
         return super().experiment  # type: ignore[no-any-return]
 
+    def save(self) -> None:
+        """Write the rows that are not in the file yet.
+
+        Raises:
+            OSError: If the disk refuses them; it names the file.
+        """
+        try:
+            super().save()
+        except OSError as error:
+            file = Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE
+            raise OSError(error.errno, error.strerror, str(file)) from error
+
 
 def read_rows(file: Path, last_step: int | None) -> list[dict[str, Any]]:
     """Earlier rows of a CSV log.

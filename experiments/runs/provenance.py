@@ -8,7 +8,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "albumentations", "numpy")
+LIBRARIES = (
+    *("torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "albumentations", "numpy"),
+    *("scipy", "opencv-python-headless", "opencv-python", "opencv-contrib-python", "av", "pillow", "h5py", "ortools"),
+)
+"""All that touch pixels, weights or scores, as they are installed by name; OpenCV comes under several."""
 
 
 def commit() -> dict[str, Any]:
@@ -65,6 +69,10 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+    if "av" in found:
+        import av
+
+        found |= {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     return found
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import RandomSampler, SequentialSampler
+from torch.utils.data import SequentialSampler
 
 from backdrop.contracts import validate_batch
 from datamodules import FramesDataModule
 from datamodules.clips.sampling import spread
 from datamodules.clips.splits import SPLITS, Split
 from datamodules.contact_sheet import contact_sheet
+from datamodules.order import TrainingOrder
 from datamodules.store.entry import StoredClip
 from datamodules.store.store import FrameStore
 from tests.fake_data import LAYOUTS, SIZE, write_images
@@ -239,7 +240,7 @@ def test_problems_name_clip_and_reason(every: Factory) -> None:
 def test_only_training_is_shuffled_and_drops_the_rest(make: Factory) -> None:
     module = ready(make, batch_size=4)
     train = module.train_dataloader()
-    assert isinstance(train.sampler, RandomSampler)
+    assert isinstance(train.sampler, TrainingOrder)
     assert {len(batch["image"]) for batch in train} == {4}
     for loader in (module.val_dataloader(), module.test_dataloader()):
         assert isinstance(loader.sampler, SequentialSampler) and not loader.drop_last 

@@ -228,6 +228,18 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, outcome: BaseException |
     monkeypatch.setattr(InpaintingModule, "training_step", training_step)
 
 
+def signal_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) -> None:
+    """Send this process a signal in the training step that comes after so many; the step is completed."""
+    whole = InpaintingModule.training_step
+
+    def training_step(self: InpaintingModule, batch: Any, batch_idx: int) -> Any:  # noqa: ANN401
+        if self.trainer.global_step == step:
+            os.kill(os.getpid(), number)
+        return whole(self, batch, batch_idx)
+
+    monkeypatch.setattr(InpaintingModule, "training_step", training_step)
+
+
 def logged_steps(folder: StageFolder, name: str) -> list[int]:
     """Steps at which a number was logged."""
     with (folder.path / "csv" / "metrics.csv").open() as file:
@@ -244,7 +256,7 @@ def test_an_interrupted_stage_is_resumed(
 ) -> None:
     arguments = fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=9", "--trainer.log_every_n_steps=1")
     with monkeypatch.context() as patch:
-        stop_at(patch, step, KeyboardInterrupt())
+        signal_at(patch, step - 1, signal.SIGINT)
         assert main(arguments) == 130
     assert f"interrupted: the same command goes on from step {step}.\n" in capsys.readouterr().err
     folder = StageFolder(tmp_path / "inpaint")
@@ -266,20 +278,13 @@ def test_an_interrupted_stage_is_resumed(
 def test_sigterm_ends_a_training_as_ctrl_c_does(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = InpaintingModule.training_step
-
-    def training_step(self: InpaintingModule, batch: Any, batch_idx: int) -> Any:  # noqa: ANN401
-        if self.trainer.global_step == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return whole(self, batch, batch_idx)
-
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(InpaintingModule, "training_step", training_step)
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    signal_at(monkeypatch, 2, signal.SIGTERM)
     assert main(fit_arguments(tmp_path, "inpaint", "--trainer.max_steps=9")) == 143
     assert "interrupted: the same command goes on from step 3.\n" in capsys.readouterr().err
     progress = StageFolder(tmp_path / "inpaint").progress()
     assert progress is not None and progress.step == 3
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
 def test_our_warnings_name_no_place_in_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
