@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ Keep = Callable[[int, int], bool]
 """(position from 0, original number) -> whether to yield the frame."""
 Broken = Callable[[int, str], object]
 """(original number, reason) -> anything; told of a frame that cannot be read, which is then left out."""
+
+_END = 4096  # bytes at either end of a file that count as its content
 
 
 class FrameSource(Protocol):
@@ -40,7 +43,7 @@ class FrameSource(Protocol):
         """
 
     def identity(self) -> Iterator[str]:
-        """Everything that the frames depend on: names of files with size and time of change, settings of the source.
+        """Everything that the frames depend on: files, see :func:`file_identity`, and settings of the source.
 
         Not where the files are: a copy of them is the same source.
         """
@@ -69,16 +72,27 @@ def readable(source: Source) -> Source:
 
 
 def file_identity(path: Path | str) -> str:
-    """Name, size in bytes and time of change in nanoseconds of a file; another text means that it has changed.
+    """Name, size in bytes, time of change in nanoseconds and some content of a file; another text means another file.
 
-    The folder is left out, so that a copy that keeps the times is the same file.
+    Archives give all their files one time, and uncompressed images of one size have one length, so the first and the
+    last kilobytes count too. The folder is left out: a copy that keeps the times is the same file.
     """
     name = os.path.basename(path)
     try:
         state = os.stat(path)
     except FileNotFoundError:
         return f"{name} missing"
-    return f"{name} {state.st_size} {state.st_mtime_ns}"
+    return f"{name} {state.st_size} {state.st_mtime_ns} {_ends(path, state.st_size)}"
+
+
+def _ends(path: Path | str, size: int) -> str:
+    """Check sum of what stands at both ends of a file."""
+    with open(path, "rb", buffering=0) as file:
+        ends = file.read(_END)
+        if size > _END:
+            file.seek(max(_END, size - _END))
+            ends += file.read(_END)
+    return hashlib.blake2b(ends, digest_size=8).hexdigest()
 
 
 def ignore(_number: int, _reason: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from datamodules.readers import (
     ImageFrames,
@@ -266,3 +266,22 @@ def test_numbers_that_do_not_ascend_are_no_frame_numbers(tmp_path: Path) -> None
     for name in ("a_1", "a_2", "b_10", "c_5"):
         write_images(tmp_path, frames=1, pattern=name + ".jpg")
     assert ImageFrames(tmp_path).indices == [0, 1, 2, 3]
+
+
+def test_other_pixels_are_another_source_whatever_their_times(tmp_path: Path) -> None:
+    """Uncompressed images have one length, and archives give all files one time; a tag is changed in place."""
+    seen = set()
+    for colour in ((200, 0, 0), (0, 0, 200)):
+        Image.new("RGB", (64, 48), colour).save(tmp_path / "0.bmp")
+        os.utime(tmp_path / "0.bmp", (315532800, 315532800))
+        seen.add(tuple(ImageFrames(tmp_path).identity()))
+    assert len(seen) == 2
+    (tmp_path / "0.bmp").unlink()
+    seen.clear()
+    for turn in (1, 6):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = turn
+        Image.new("RGB", (64, 48)).save(tmp_path / "0.jpg", exif=exif)
+        os.utime(tmp_path / "0.jpg", (315532800, 315532800))
+        seen.add(tuple(ImageFrames(tmp_path).identity()))
+    assert len(seen) == 2
