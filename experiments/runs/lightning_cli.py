@@ -95,10 +95,13 @@ class ExperimentCLI(LightningCLI):
         parser.add_class_arguments(RunSettings, "run")
 
     def _parse_ckpt_path(self) -> None:
-        """Refuse what is no checkpoint, before Lightning reads its hyperparameters."""
-        given = self.config[self.config.subcommand].get("ckpt_path")
+        """Refuse what is no checkpoint of this model, before Lightning takes its hyperparameters for the model's."""
+        config = self.config[self.config.subcommand]
+        given, kind = config.get("ckpt_path"), config.model.class_path
         if given and given not in ("best", "last", "hpc"):
-            load_checkpoint(Path(given))
+            its = load_checkpoint(Path(given)).get("hyper_parameters", {}).get("_class_path", kind)
+            if its != kind:
+                raise RunError(f"{given} is a checkpoint of {its}, expected one of {kind}.")
         super()._parse_ckpt_path()
 
     @property

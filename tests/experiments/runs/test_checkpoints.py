@@ -122,14 +122,19 @@ def test_a_killed_process_lets_go_at_once(tmp_path: Path, root: Path) -> None:
 def test_what_is_no_checkpoint_is_refused_in_one_sentence(
     tmp_path: Path, fit_arguments: FitArguments, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = tmp_path / "weights.pt"
+    other, stage_2 = tmp_path / "weights.pt", tmp_path / "stage_2.ckpt"
     torch.save([1, 2], other)
+    names = {"_class_path": "lightning_modules.SegmentationModule"}
+    torch.save({"state_dict": {}, "global_step": 1, "hyper_parameters": names}, stage_2)
     text = tmp_path / "notes.txt"
     text.write_text("not this one")
     reasons = {
-        other: "is no Lightning checkpoint.", text: "cannot be read as a checkpoint (", tmp_path / "x": "is missing."
-    }  # fmt: skip
+        other: "is no Lightning checkpoint.",
+        text: "cannot be read as a checkpoint (",
+        tmp_path / "x": "is missing.",
+        stage_2: "is a checkpoint of lightning_modules.SegmentationModule, expected one of",
+    }
     for path, reason in reasons.items():
         assert main([*fit_arguments(tmp_path / "run", "inpaint"), f"--ckpt_path={path}"]) == 1
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-        assert line.startswith(f"error: {path} {reason}") and len(line) < len(str(path)) + 120
+        assert line.startswith(f"error: {path} {reason}") and len(line) < len(str(path)) + 130

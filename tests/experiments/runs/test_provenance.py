@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import av
+import cv2
+import PIL
 import pytest
 
 from experiments.runs import provenance
@@ -38,5 +41,11 @@ def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert provenance.trained_by(["earlier"]) == ["earlier"]
 
 
-def test_versions() -> None:
-    assert {"torch", "pytorch-lightning", "kornia"} <= set(provenance.versions())
+def test_the_versions_of_all_that_touches_pixels_are_recorded() -> None:
+    """As the libraries themselves say: OpenCV, PyAV with the FFmpeg in it, Pillow."""
+    found = provenance.versions()
+    assert {"torch", "pytorch-lightning", "kornia"} <= found.keys()
+    opencv = next(version for name, version in found.items() if name.startswith("opencv"))
+    assert opencv.startswith(cv2.__version__) and found["pillow"] == PIL.__version__
+    assert found["av"] == av.__version__
+    assert found["libavcodec"] == ".".join(map(str, av.library_versions["libavcodec"]))

@@ -145,6 +145,23 @@ def test_a_training_that_is_stopped_again_and_again_ends_as_one_that_is_not(
     require_equal(result(folder), whole(stage))
 
 
+def test_a_training_by_epochs_goes_on_exactly_too(
+    tmp_path: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cosine needs the length of an epoch, for which Lightning makes the loader before it restores its counters."""
+    more = ["--trainer.max_steps=-1", "--trainer.max_epochs=2", "--trainer.log_every_n_steps=1"]
+    assert main(fit_arguments(tmp_path / "whole", "inpaint", *more)) == 0
+    expected = result(StageFolder(tmp_path / "whole" / "inpaint"))
+    assert expected["epoch"] == 2 and expected["global_step"] > 4
+    arguments = fit_arguments(tmp_path / "stopped", "inpaint", *more)
+    for step in (0, expected["global_step"] // 2 - 1, expected["global_step"] - 2):  # the second ends an epoch
+        with monkeypatch.context() as patch:
+            signal_at(patch, step)
+            assert main(arguments) == 143
+    assert main(arguments) == 0
+    require_equal(result(StageFolder(tmp_path / "stopped" / "inpaint")), expected)
+
+
 def test_a_stopped_or_killed_validation_is_made_anew(
     whole: Whole, tmp_path: Path, trained: Path, fit_arguments: FitArguments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
