@@ -40,10 +40,12 @@ class Progress:
     Attributes:
         step: Optimiser steps done.
         epoch: Epochs completed.
+        validation_due: Whether the validation of this step was cut off, and is made anew on resuming.
     """
 
     step: int
     epoch: int
+    validation_due: bool = False
 
     def reached(self, limits: Mapping[str, Any]) -> bool:
         """Whether the trainer settings ``max_steps`` or ``max_epochs`` leave nothing to do."""
@@ -203,10 +205,12 @@ class StageFolder:
             return None
         checkpoint = load_checkpoint(self.last)
         try:
-            epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"]
+            loops = checkpoint["loops"]["fit_loop"]
+            epochs = loops["epoch_progress"]["current"]["completed"]
+            validation = loops["epoch_loop.val_loop.batch_progress"]["total"]
         except KeyError:
-            epochs = checkpoint.get("epoch", 0)
-        return Progress(int(checkpoint["global_step"]), int(epochs))
+            return Progress(int(checkpoint["global_step"]), int(checkpoint.get("epoch", 0)))
+        return Progress(int(checkpoint["global_step"]), int(epochs), validation["started"] > validation["processed"])
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -247,8 +247,9 @@ class ExperimentCLI(LightningCLI):
             return False
         if self.stage_config.trainer.fast_dev_run:
             return [CSVLogger(self.folder.path)]  # Lightning puts a dummy in its place, which satisfies the callbacks
-        step = self.resumed.step if self.resumed is not None else None
-        return build_loggers(self.folder.path, self._get(self.config_init, "run"), resume_step=step)
+        step, due = (self.resumed.step, self.resumed.validation_due) if self.resumed is not None else (None, False)
+        run = self._get(self.config_init, "run")
+        return build_loggers(self.folder.path, run, resume_step=step, validation_due=due)
 
     def _artifact(self) -> InpainterArtifact:
         """The callback that ties the two stages together in W&B."""

@@ -51,18 +51,21 @@ def new_run_id() -> str:
     return secrets.token_hex(4)
 
 
-def build_loggers(folder: Path, settings: RunSettings, *, resume_step: int | None = None) -> list[Logger]:
+def build_loggers(
+    folder: Path, settings: RunSettings, *, resume_step: int | None = None, validation_due: bool = False
+) -> list[Logger]:
     """The loggers of one stage.
 
     Args:
         folder: The stage's folder.
         settings: Names of the run.
         resume_step: Step at which an interrupted training goes on; later rows of its CSV file are dropped.
+        validation_due: Whether it goes on with the validation of that step, whose row is dropped too.
 
     Returns:
         The CSV logger, and the W&B logger unless W&B is disabled.
     """
-    loggers: list[Logger] = [ResumedCSVLogger(folder, resume_step)]
+    loggers: list[Logger] = [ResumedCSVLogger(folder, resume_step, validation_due)]
     mode = wandb_mode()
     if mode != "disabled":
         import wandb
@@ -101,11 +104,12 @@ class ResumedCSVLogger(CSVLogger):
     Args:
         folder: The stage's folder.
         resume_step: Keep the earlier rows up to this step; None starts an empty file.
+        validation_due: Whether the validation of that step is made anew, so that its row goes.
     """
 
-    def __init__(self, folder: Path, resume_step: int | None = None) -> None:
+    def __init__(self, folder: Path, resume_step: int | None = None, validation_due: bool = False) -> None:
         super().__init__(save_dir=folder, name="csv", version="", flush_logs_every_n_steps=50)
-        self.resume_step = resume_step
+        self.resume_step, self.validation_due = resume_step, validation_due
 
     @property
     def log_dir(self) -> str:
@@ -118,7 +122,7 @@ class ResumedCSVLogger(CSVLogger):
         """The writer; made at first use, on rank zero."""
         if self._experiment is None:
             file = Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE
-            rows = read_rows(file, self.resume_step)
+            rows = read_rows(file, self.resume_step, self.validation_due)
             file.unlink(missing_ok=True)
             writer = super().experiment
             writer.metrics.extend(rows)
@@ -138,12 +142,13 @@ class ResumedCSVLogger(CSVLogger):
             raise OSError(error.errno, error.strerror, str(file)) from error
 
 
-def read_rows(file: Path, last_step: int | None) -> list[dict[str, Any]]:
+def read_rows(file: Path, last_step: int | None, validation_due: bool = False) -> list[dict[str, Any]]:
     """Earlier rows of a CSV log.
 
     Args:
         file: The CSV file; it need not exist.
         last_step: Rows beyond this step are left out; None leaves out all.
+        validation_due: Leave out what the validation of this step has logged.
 
     Returns:
         One mapping per row, empty cells left out.
@@ -152,7 +157,9 @@ def read_rows(file: Path, last_step: int | None) -> list[dict[str, Any]]:
         return []
     with file.open(newline="") as text:
         rows = [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(text)]
-    return [row for row in rows if row.get("step", "").isdigit() and int(row["step"]) < last_step]
+    kept = [row for row in rows if row.get("step", "").isdigit() and int(row["step"]) < last_step]
+    anew = last_step - 1 if validation_due else None  # steps are counted from 0
+    return [row for row in kept if int(row["step"]) != anew or not any(name.startswith("val/") for name in row)]
 
 
 class InpainterArtifact(pl.Callback):

@@ -81,6 +81,16 @@ def test_a_new_csv_starts_empty(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "csv" / "metrics.csv", 99) == [{"a": "2", "step": "0"}]
 
 
+def test_a_validation_that_is_made_anew_has_one_row(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,train/loss,val/loss\n1,.5,\n1,,.6\n3,.3,\n3,,.4\n4,.2,\n")
+    rows = [
+        (row["step"], row.get("train/loss"), row.get("val/loss")) for row in read_rows(file, 4, validation_due=True)
+    ]
+    assert rows == [("1", ".5", None), ("1", None, ".6"), ("3", ".3", None)]
+    assert len(read_rows(file, 4)) == 4
+
+
 def complete_records(path: Path) -> list[Any]:
     """All records of a finished run, once W&B's own process has written the last one."""
     for _ in range(300):
