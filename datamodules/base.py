@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -51,7 +52,8 @@ class FramesDataModule(pl.LightningDataModule):
 
     A data module of a data set builds it in its constructor, after this one's, as :attr:`data_set`.
 
-    What is random in a training follows from the seed that torch had when the module was built (datamodules/order.py).
+    What is random in a training follows from the seed of Lightning's ``seed_everything``, or else from the one that
+    torch had when the module was built (datamodules/order.py).
 
     A batch is a :class:`backdrop.contracts.Batch`. Training yields all frames, and never sees a mask or a box. A split
     to evaluate that has annotation yields its annotated frames only; one without yields them all.
@@ -134,7 +136,7 @@ class FramesDataModule(pl.LightningDataModule):
         val_share: float = 0.1,
     ) -> None:
         super().__init__()
-        self._seed = torch.initial_seed()
+        self._torch_seed = torch.initial_seed()
         require(self, len(image_size) == 2, "image_size", tuple(image_size), "a height and a width")
         at_least(1, self, image_size=tuple(image_size), batch_size=batch_size, min_frames=min_frames)
         at_least(0, self, num_workers=num_workers)
@@ -394,6 +396,11 @@ class FramesDataModule(pl.LightningDataModule):
     def _loader(self, split: Split) -> DataLoader[Batch]:
         order = self._order() if split == "train" else None
         return frame_loader(self.dataset(split), split, self.batch_size, self.num_workers, order)
+
+    @property
+    def _seed(self) -> int:
+        """The seed of the training."""
+        return int(os.environ.get("PL_GLOBAL_SEED", self._torch_seed))
 
     def _order(self) -> TrainingOrder:
         """The order to train in, from the batch on that a checkpoint names."""
