@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from datamodules.readers.images import ImageFrames, read_image, resize
 from datamodules.readers.masks import read_mask, read_objects, resize_mask, resize_objects
 from datamodules.readers.names import is_image, is_video, list_images, natural_key, numbers_in_names
-from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, readable
+from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, missing, readable
 
 if TYPE_CHECKING:
     from datamodules.readers.video_file import video_rate
@@ -31,6 +31,7 @@ __all__ = [
     "is_image",
     "is_video",
     "list_images",
+    "missing",
     "natural_key",
     "numbers_in_names",
     "open_frames",
@@ -62,7 +63,7 @@ def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"Nothing at {path}: expected a video file or a folder of images.")
+        raise missing("Nothing", path)
     if path.is_dir():
         return ImageFrames(path)
     from datamodules.readers.videos import VideoFrames

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from datamodules.readers.names import frame_number, image_names
-from datamodules.readers.source import Broken, Keep, Pixels, disk_failed, file_identity, ignore
+from datamodules.readers.source import Broken, Keep, Pixels, disk_failed, file_identity, ignore, missing
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -32,6 +33,60 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), dtype=np.uint8)
 
 
+@contextmanager
+def open_image(path: Path | str) -> Iterator[Image.Image]:
+    """Open an image file of one page. PNG's check sums are looked at first, which decoding passes over.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The image, not decoded yet.
+
+    Raises:
+        OSError: If the file is not there, cannot be read or is no image.
+        SyntaxError: If it is damaged.
+        ValueError: If it holds several pages.
+    """
+    with Image.open(path) as file:
+        checked = file.format == "PNG"
+        if not checked:
+            yield _one_page(file)
+            return
+        file.verify()
+    with Image.open(path) as file:  # which cannot be read on after that
+        yield _one_page(file)
+
+
+def _one_page(file: Image.Image) -> Image.Image:
+    """The same image.
+
+    Raises:
+        ValueError: If it is the first of several.
+    """
+    pages = getattr(file, "n_frames", 1)
+    if pages > 1 and file.format != "MPO":  # a photo with its depth or its brightness beside it
+        raise ValueError(f"it holds {pages} pages, each of which must be a file of its own")
+    return file
+
+
+def _eight_bits(file: Image.Image, image: Image.Image) -> Image.Image:
+    """The image of a file with 8 bits; of 16 the upper ones, as OpenCV and FFmpeg read it.
+
+    Raises:
+        ValueError: If nothing says which of its values is white.
+    """
+    whole = image.mode == "I" and file.format == "PPM"  # whose greatest value Pillow makes 65535
+    if image.mode.startswith("I;16") or whole:
+        (bits, *_) = getattr(file, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, (16,))
+        if bits != 16:
+            raise ValueError(f"it has {bits} bits a pixel, expected 8 or 16")
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("it has numbers of 32 bits, of which none is white: save it with 8 or 16 bits a pixel")
+    return image
+
+
 def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
     """Read one image upright (EXIF orientation honoured).
 
@@ -48,10 +103,10 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
         ValueError: If the file is no complete image; the message names it.
     """
     try:
-        with Image.open(path) as file:
-            image = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+        with open_image(path) as file:
+            image = np.asarray(_eight_bits(file, ImageOps.exif_transpose(file)).convert("RGB"))
     except FileNotFoundError:
-        raise FileNotFoundError(f"No image at {path}.") from None
+        raise missing("No image", path) from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the image's
             raise disk_failed(path, error) from error

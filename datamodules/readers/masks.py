@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from datamodules.readers.images import resize
+from datamodules.readers.images import open_image, resize
+from datamodules.readers.source import missing
 
 MIDDLE = 127
 """Largest value of the background in a mask with soft edges."""
@@ -77,10 +77,10 @@ def read_objects(path: Path | str) -> NDArray[np.integer[Any]]:
 def _mask_values(path: Path | str) -> tuple[NDArray[np.integer[Any]], bool]:
     """Values of a mask file, (H, W) or (H, W, C), alpha last; and whether they are indices of a palette."""
     try:
-        with Image.open(path) as file:
+        with open_image(path) as file:
             return np.asarray(file.convert("RGBA") if file.mode == "PA" else file), file.mode == "P"
     except FileNotFoundError:
-        raise FileNotFoundError(f"No mask at {path}.") from None
+        raise missing("No mask", path) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"Cannot read the mask {path} ({error}): replace or delete the file.") from error
 

@@ -7,8 +7,26 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"})
+IMAGE_SUFFIXES |= {".jpe", ".jfif", ".jp2", ".j2k", ".avif", ".tga"}
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".wmv", ".gif"})
+VIDEO_SUFFIXES |= {
+    ".ts",
+    ".m2ts",
+    ".m2t",
+    ".3gp",
+    ".3g2",
+    ".flv",
+    ".f4v",
+    ".ogv",
+    ".mxf",
+    ".vob",
+    ".dv",
+    ".asf",
+    ".divx",
+}
+VIDEO_SUFFIXES |= {".m2v", ".mjpeg", ".nut", ".y4m", ".qt", ".apng"}
+_DECIMAL = re.compile(r"(.*?)(\d+)\.(\d+)")
 
 
 def natural_key(path: Path | str) -> list[int | str]:
@@ -78,6 +96,23 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the image files directly inside ``folder``, in natural order."""
+    """Names of the image files directly inside ``folder``, in natural order, and in time where they are time stamps.
+
+    Links that lead nowhere are among them: reading them says so.
+    """
     with os.scandir(folder) as files:  # says what is a file without asking for each, and makes no path of it
-        return sorted((file.name for file in files if is_image(file.name) and file.is_file()), key=natural_key)
+        return _in_order([file.name for file in files if is_image(file.name) and not file.is_dir()])
+
+
+def _in_order(names: list[str]) -> list[str]:
+    """File names in natural order.
+
+    Where all are one text with a decimal number, such as a time stamp, 0.25 is before 0.3; but not where a fraction
+    ends in 0, as in 1.10, which counts.
+    """
+    found = [_DECIMAL.fullmatch(os.path.splitext(name)[0]) for name in names]
+    parts = [match.groups() for match in found if match]
+    counted = any(len(fraction) > 1 and fraction.endswith("0") for _, _, fraction in parts)
+    if counted or len(parts) < len(names) or len({text for text, _, _ in parts}) > 1:
+        return sorted(names, key=natural_key)
+    return [name for _, _, name in sorted((int(p[1]), p[2], name) for p, name in zip(parts, names, strict=True))]

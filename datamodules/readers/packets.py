@@ -10,8 +10,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from datamodules.readers.source import disk_failed
-from datamodules.readers.video_file import best_stream, open_video
+from datamodules.readers.video_file import best_stream, open_video, refuse_disk_fault
 
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
@@ -53,8 +52,7 @@ def read_packets(path: Path) -> Packets:
                 if packet.size and not packet.is_discard:
                     packets.append((packet.pts, packet.dts))
         except av.error.FFmpegError as error:  # reading the frames will meet it again, and list what is lost
-            if isinstance(error, OSError):
-                raise disk_failed(path, error) from error
+            refuse_disk_fault(path, error)
     # Some containers (AVI) have decoding times only, which are the times of display in another order.
     column = 1 if any(shown is None for shown, _ in packets) else 0
     stamps = [np.nan if pair[column] is None else pair[column] for pair in packets]

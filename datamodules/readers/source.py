@@ -95,6 +95,12 @@ def _ends(path: Path | str, size: int) -> str:
     return hashlib.blake2b(ends, digest_size=8).hexdigest()
 
 
+def missing(what: str, path: Path | str) -> FileNotFoundError:
+    """The error to raise where a file is not there; it tells a link that leads nowhere, as before data is fetched."""
+    link = ", a link that leads nowhere: fetch what it points to" if os.path.islink(path) else ""
+    return FileNotFoundError(f"{what} at {path}{link}.")
+
+
 def ignore(_number: int, _reason: str) -> None:
     """Leave a broken frame out without a word; whoever reads the whole clip reports it."""
 

@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from datamodules.readers.source import disk_failed
+from datamodules.readers.source import disk_failed, missing
 
 _HEADER = 4 * 2**20  # more bytes than headers have
 
@@ -24,9 +24,9 @@ def open_video(path: Path) -> InputContainer:
         ValueError: If the file is no video.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"No video at {path}.")
+        raise missing("No video", path)
     try:
-        file = av.open(str(path))
+        file = av.open(str(path), metadata_errors="replace")
     except (OSError, MemoryError, av.error.FFmpegError) as error:
         if isinstance(error, OSError | MemoryError) and not _cut_in_its_header(path, error):
             raise disk_failed(path, error) from error
@@ -63,10 +63,30 @@ def _cut_in_its_header(path: Path, error: OSError | MemoryError) -> bool:
     except OSError as failed:
         raise disk_failed(path, failed) from failed
     try:
-        av.container.open(BytesIO(head)).close()
+        av.container.open(BytesIO(head), metadata_errors="replace").close()
     except (OSError, MemoryError, av.error.FFmpegError) as again:
         return type(again) is type(error)
     return False
+
+
+def refuse_disk_fault(path: Path | str, error: av.error.FFmpegError) -> None:
+    """Tell damage of a video from a failing disk: FFmpeg calls some damage an operation that is not permitted.
+
+    Args:
+        path: The video.
+        error: What FFmpeg raised when it read on.
+
+    Raises:
+        OSError: If it is the disk or the memory: the file cannot be read without FFmpeg either.
+    """
+    if isinstance(error, MemoryError):
+        raise disk_failed(path, error) from error
+    try:
+        with open(path, "rb") as file:
+            while file.read(_HEADER):
+                pass
+    except OSError as failed:
+        raise disk_failed(path, failed) from error
 
 
 def decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame | av.error.FFmpegError | None]:
@@ -79,13 +99,18 @@ def decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFra
     while True:
         try:
             packet = next(packets, None)
-            if packet is None:
-                return
-            if packet.is_discard:
-                yield None
-            frames = packet.decode()
         except av.error.FFmpegError as error:
-            if isinstance(error, OSError):
+            refuse_disk_fault(file.name, error)
+            yield error
+            continue
+        if packet is None:
+            return
+        if packet.is_discard:
+            yield None
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:  # the disk has no part in this, whatever the number of the error
+            if isinstance(error, MemoryError):
                 raise disk_failed(file.name, error) from error
             yield error
             continue

@@ -12,6 +12,9 @@ from datamodules.clips.clip import Box
 from datamodules.readers import is_image, is_video, list_images, natural_key
 
 _RESERVED = frozenset({"masks", "boxes", "annotations", "__macosx"})
+_NOTES = frozenset(
+    {"", ".txt", ".md", ".json", ".csv", ".xml", ".yaml", ".yml", ".log", ".html", ".pdf", ".srt", ".db"}
+)
 BOX_COLUMNS = ("frame", "x0", "y0", "x1", "y1")
 """Columns of a table of boxes."""
 
@@ -40,7 +43,7 @@ def find_clips(root: Path) -> dict[str, Path]:
     clips: dict[str, Path] = {}
     for path in _below(folder, ()):
         below = path.relative_to(folder)
-        name = (below.with_suffix("") if path.is_file() else below).as_posix()
+        name = (below if path.is_dir() else below.with_suffix("")).as_posix()
         if name in clips:
             raise ValueError(f"{clips[name]} and {path} would both be clip '{name}': rename one of them.")
         clips[name] = path
@@ -63,8 +66,8 @@ def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
     for path in sorted(folder.iterdir(), key=natural_key):
         if _left_aside(path.name):
             continue
-        if path.is_file() and is_video(path):
-            yield path
+        if not path.is_dir() and (is_video(path) or (path.is_symlink() and not path.exists() and not path.suffix)):
+            yield path  # also a link that leads nowhere, which opening it says
         elif path.is_dir() and path.resolve() not in above and not is_output(path):
             if list_images(path):
                 yield path
@@ -87,6 +90,24 @@ def empty_folders(root: Path) -> list[Path]:
         below[:] = [name for name in below if not is_output(Path(folder, name))]
         used = below or any(is_image(Path(name)) or is_video(Path(name)) for name in files)
         found += [] if used or Path(folder) == top else [Path(folder)]
+    return found
+
+
+def left_for_their_suffix(root: Path) -> dict[str, list[Path]]:
+    """Files beside the clips that are no images and no videos by their name, and no notes.
+
+    Args:
+        root: What :func:`find_clips` was given.
+
+    Returns:
+        Suffix -> the files, in order.
+    """
+    found: dict[str, list[Path]] = {}
+    for folder, below, files in os.walk(_clips_folder(root)):
+        below[:] = sorted(name for name in below if not _left_aside(name) and not is_output(Path(folder, name)))
+        for path in (Path(folder, name) for name in sorted(files) if not name.startswith(".")):
+            if path.suffix.lower() not in _NOTES and not is_image(path) and not is_video(path):
+                found.setdefault(path.suffix.lower(), []).append(path)
     return found
 
 

@@ -18,11 +18,11 @@ def same_recordings(clips: Mapping[str, Path]) -> dict[str, str]:
         Name of the clip -> name of the first one in ``clips`` that is the same recording.
     """
     first: dict[tuple[tuple[int, int], ...], str] = {}
-    known = {name: first.setdefault(_files(path), name) for name, path in clips.items()}
+    known = {name: first.setdefault(files, name) for name, path in clips.items() if (files := _files(path))}
     return {name: other for name, other in known.items() if other != name}
 
 
 def _files(path: Path) -> tuple[tuple[int, int], ...]:
-    """What tells the files of a clip from all others on this machine: device and number of each."""
-    states = (file.stat() for file in ([path] if path.is_file() else list_images(path)))
+    """What tells the files of a clip from all others on this machine: device and number of each that is there."""
+    states = (file.stat() for file in (list_images(path) if path.is_dir() else [path]) if file.exists())
     return tuple((state.st_dev, state.st_ino) for state in states)

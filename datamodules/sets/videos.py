@@ -16,7 +16,7 @@ import numpy as np
 from backdrop.ranges import at_least, require
 from datamodules.clips.clip import Clip, Mask
 from datamodules.clips.parts import frame_numbers
-from datamodules.clips.problems import too_short
+from datamodules.clips.problems import counted, too_short
 from datamodules.clips.sampling import at_rate, within
 from datamodules.clips.splits import SPLITS, Split
 from datamodules.readers import (
@@ -33,7 +33,15 @@ from datamodules.readers import (
 from datamodules.readers.masks import MIDDLE
 from datamodules.sets.data_set import ClipDataSet
 from datamodules.sets.mattes import MatteVideo, matte_videos
-from datamodules.sets.recordings import BOX_COLUMNS, empty_folders, find_clips, level_hint, own_outputs, read_boxes_csv
+from datamodules.sets.recordings import (
+    BOX_COLUMNS,
+    empty_folders,
+    find_clips,
+    left_for_their_suffix,
+    level_hint,
+    own_outputs,
+    read_boxes_csv,
+)
 from datamodules.sets.same import same_recordings
 from datamodules.sets.splits_file import listed_splits
 
@@ -149,6 +157,10 @@ class Videos(ClipDataSet):
         if hint := level_hint(self.root, clips):
             self.findings.notice(next(iter(clips)), None, hint)
             self.findings.say(f"{hint}.")
+        for suffix, files in left_for_their_suffix(self.root).items():
+            reason = f"{counted(len(files), 'file')} left out for the suffix {suffix}, such as {files[0]}"
+            self.findings.notice(suffix, None, f"{reason}: convert what is a video or an image (.mp4, .png)")
+            self.findings.say(f"{reason}.")
         for folder in own_outputs(self.root):
             self.findings.notice(folder.name, None, f"{folder} was written by Backdrop: nothing in it is a clip")
         masks, boxes = self.root / "masks", self.root / "boxes"

@@ -231,7 +231,7 @@ def test_longer_sound_is_no_loss_of_frames(tmp_path: Path) -> None:
 def test_a_failing_disk_is_no_broken_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     video = write_video(tmp_path / "run.mp4")
 
-    def fail(path: str) -> None:
+    def fail(path: str, **_: object) -> None:
         av.error.err_check(-number, path)
 
     monkeypatch.setattr("datamodules.readers.video_file.av.open", fail)
@@ -243,7 +243,7 @@ def test_a_failing_disk_is_no_broken_video(tmp_path: Path, monkeypatch: pytest.M
 def test_too_little_memory_is_no_broken_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = write_video(tmp_path / "run.mp4")
 
-    def fail(path: str) -> None:
+    def fail(path: str, **_: object) -> None:
         av.error.err_check(-errno.ENOMEM, path)
 
     monkeypatch.setattr("datamodules.readers.video_file.av.open", fail)

@@ -5,6 +5,7 @@ import shutil
 import warnings
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -414,3 +415,34 @@ def test_images_have_no_time_stamps(tmp_path: Path) -> None:
     write_images(tmp_path / "run")
     with pytest.raises(ValueError, match="folder of images and has no time stamps: sample it by every_nth"):
         ready(tmp_path, fps=5.0)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "m2ts", "3gp", "flv", "mxf", "vob", "ogv", "m2v"])
+def test_what_decodes_is_taken_whatever_its_container(tmp_path: Path, suffix: str) -> None:
+    codecs = {"ogv": "libtheora", "vob": "mpeg2video", "mxf": "mpeg2video", "m2v": "mpeg2video"}
+    if codecs.get(suffix, "libx264") not in av.codecs_available:
+        pytest.skip(f"this FFmpeg cannot write .{suffix}")
+    path = write_video(tmp_path / f"run.{suffix}", codec=codecs.get(suffix, "libx264"), rate=25)
+    module = ready(path, augment=False)
+    assert numbers(module, "train") == list(range(6)) and module.problems() == []
+
+
+def test_what_is_left_out_for_its_suffix_is_listed(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4")
+    for name in ("b.heic", "deep/c.HEIC", "d.braw", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"content")
+    write_video(tmp_path / "deep" / "e.mp4")
+    reasons = {problem.clip: problem.reason for problem in ready(tmp_path).problems()}
+    assert set(reasons) == {".heic", ".braw"}
+    assert f"2 files left out for the suffix .heic, such as {tmp_path / 'b.heic'}" in reasons[".heic"]
+
+
+def test_clips_that_are_links_to_nothing_are_listed(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4")
+    (tmp_path / "b.mp4").symlink_to(tmp_path / "annex" / "b.mp4")
+    (tmp_path / "c").symlink_to(tmp_path / "annex" / "c")
+    module = ready(tmp_path)
+    assert {problem.clip for problem in module.problems()} == {"b", "c"}
+    assert all("a link that leads nowhere: fetch what it points to" in p.reason for p in module.problems())
+    assert "2 clips skipped" in module.skipped()
