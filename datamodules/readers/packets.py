@@ -10,7 +10,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from datamodules.readers.video_file import best_stream, open_video, refuse_disk_fault
+from datamodules.readers.video_file import best_stream, decode, open_video, refuse_disk_fault
 
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
@@ -21,11 +21,12 @@ class Packets:
 
     Attributes:
         stamps: When each frame is shown, seconds on the container's clock, in order, (N,); NaN where it does not say.
-        left_out: Number of packets beside them that players leave out.
+        cut_open: Whether the file begins with frames that need others before it, so that decoders drop some of them, or
+            with some that lack a stamp.
     """
 
     stamps: NDArray[np.float64]
-    left_out: int
+    cut_open: bool
 
 
 def read_packets(path: Path) -> Packets:
@@ -42,21 +43,48 @@ def read_packets(path: Path) -> Packets:
         ValueError: If the file is no video.
     """
     packets: list[tuple[int | None, int | None]] = []
-    left_out = 0
+    first_key: int | None = None
     with open_video(path) as file:
         stream = best_stream(file)
         base = stream.time_base
         try:
             for packet in file.demux(stream):
-                left_out += packet.is_discard
                 if packet.size and not packet.is_discard:
+                    first_key = len(packets) if first_key is None and packet.is_keyframe else first_key
                     packets.append((packet.pts, packet.dts))
         except av.error.FFmpegError as error:  # reading the frames will meet it again, and list what is lost
             refuse_disk_fault(path, error)
     # Some containers (AVI) have decoding times only, which are the times of display in another order.
     column = 1 if any(shown is None for shown, _ in packets) else 0
-    stamps = [np.nan if pair[column] is None else pair[column] for pair in packets]
-    return Packets(np.sort(np.asarray(stamps, dtype=np.float64)) * float(base or np.nan), left_out)
+    stamps = np.asarray([np.nan if pair[column] is None else pair[column] for pair in packets], dtype=np.float64)
+    if not len(stamps):
+        return Packets(stamps, cut_open=False)
+    cut_open = first_key is None or not (stamps >= stamps[first_key]).all()  # nor where one is NaN
+    return Packets(np.sort(stamps) * float(base or np.nan), cut_open)
+
+
+def decoded_stamps(path: Path) -> NDArray[np.float64]:
+    """When the frames of a video are shown, as its decoder tells; slow, as all of it is decoded.
+
+    Args:
+        path: The video.
+
+    Returns:
+        Seconds on the container's clock, in order, (N,); of frames without a stamp, broken ones among them, what lies
+        between those of the others; NaN where none has any.
+
+    Raises:
+        OSError: If the disk fails.
+        ValueError: If the file is no video.
+    """
+    with open_video(path) as file:
+        stream = best_stream(file)
+        stream.thread_type = "AUTO"
+        shown = [getattr(frame, "pts", None) for frame in decode(file, stream)]
+        base = stream.time_base
+    stamps = np.asarray([np.nan if stamp is None else stamp for stamp in shown], dtype=np.float64)
+    known = np.flatnonzero(np.isfinite(stamps))
+    return np.interp(np.arange(len(stamps)), known, stamps[known]) * float(base or np.nan) if len(known) else stamps
 
 
 def stated_end(file: InputContainer, stream: av.VideoStream) -> float | None:

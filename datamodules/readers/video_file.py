@@ -89,8 +89,8 @@ def refuse_disk_fault(path: Path | str, error: av.error.FFmpegError) -> None:
         raise disk_failed(path, failed) from error
 
 
-def decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame | av.error.FFmpegError | None]:
-    """Decode packet by packet: frames, the error of a packet that is broken, None for one that players leave out.
+def decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame | av.error.FFmpegError]:
+    """Decode packet by packet: frames, and the error of a packet that is broken.
 
     Raises:
         OSError: If the disk fails.
@@ -105,8 +105,6 @@ def decode(file: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFra
             continue
         if packet is None:
             return
-        if packet.is_discard:
-            yield None
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:  # the disk has no part in this, whatever the number of the error

@@ -13,7 +13,7 @@ from av.sidedata.sidedata import SideData
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from datamodules.readers.packets import Packets, cut_off, last_step, read_packets, stated_end
+from datamodules.readers.packets import cut_off, decoded_stamps, last_step, read_packets, stated_end
 from datamodules.readers.source import Broken, Keep, Pixels, file_identity, ignore
 from datamodules.readers.video_file import best_stream, decode, open_video
 
@@ -36,12 +36,13 @@ class VideoFrames:
         self.path = Path(path)
         with open_video(self.path) as file:
             stream = best_stream(file)
-            self._stated = int(stream.frames)
+            cut = sum(entry.is_discard for entry in stream.index_entries)  # before where an edit list begins
+            self._stated = max(0, int(stream.frames) - cut)
             self._end = None if self._stated else stated_end(file, stream)
 
     def __len__(self) -> int:
-        """Number of frames as the container states it; of one that does not (Matroska), as many as are in the file."""
-        return self._stated or len(self._held.stamps)
+        """Number of frames that the container says are shown; where it does not (Matroska), as many as it holds."""
+        return self._stated or len(self._stamps)
 
     def frames(
         self, size: tuple[int, int] | None = None, keep: Keep | None = None, broken: Broken | None = None
@@ -51,15 +52,12 @@ class VideoFrames:
         A broken frame takes the number that is next when the decoder meets it, which for a video with frames out of
         order may be one or two too low; the numbers after it are right again.
         """
-        count = left_out = asked = 0
+        count = asked = 0
         read = False
         with open_video(self.path) as file:
             stream = best_stream(file)
             stream.thread_type = "AUTO"
             for decoded in decode(file, stream):
-                if decoded is None:
-                    left_out += 1
-                    continue
                 wanted = keep is None or keep(count, count)
                 asked += wanted
                 if isinstance(decoded, av.error.FFmpegError):
@@ -78,12 +76,12 @@ class VideoFrames:
             raise ValueError(f"The video {self.path} has no frame that can be decoded: re-encode or replace it.")
         if broken is not None:
             stated = f"{self._stated} frames" if self._stated else f"that it lasts {self._end or 0:.2f} s"
-            for number in range(count, count + self._lost(count, left_out)):
+            for number in range(count, count + self._lost(count)):
                 if keep is None or keep(number, number):
                     broken(number, f"{self.path} ends before it, though its header states {stated}.")
 
     def times(self) -> NDArray[np.float64]:
-        """When every frame is shown, without decoding; the rate may vary.
+        """When every frame is shown, without decoding where the first frame needs no other; the rate may vary.
 
         Frames that the header states but the file does not hold, as it was cut, are taken to follow at the rate of the
         last ones.
@@ -95,28 +93,24 @@ class VideoFrames:
             OSError: If the disk fails.
             ValueError: If there are no time stamps.
         """
-        stamps = self._held.stamps
+        stamps = self._stamps
         if not len(stamps) or np.isnan(stamps).any():
             raise ValueError(f"The video {self.path} has no time stamps: re-encode it, or sample it by every_nth.")
-        more = self._lost(len(stamps), self._held.left_out)
+        more = self._lost(len(stamps))
         after = stamps[-1] + last_step(stamps) * np.arange(1, more + 1)
         return np.asarray(np.concatenate([stamps, after]) - stamps[0], dtype=np.float64)
 
-    def _lost(self, count: int, left_out: int) -> int:
-        """How many frames the header states beyond those that the file holds.
-
-        Args:
-            count: Frames that were met, those that cannot be decoded among them.
-            left_out: Packets that players leave out.
-        """
+    def _lost(self, count: int) -> int:
+        """How many frames the header states beyond those that were met, broken ones among them."""
         if self._stated:
-            return max(0, self._stated - left_out - count)
-        return 0 if self._end is None else cut_off(self._held.stamps, self._end)
+            return max(0, self._stated - count)
+        return 0 if self._end is None else cut_off(self._stamps, self._end)
 
     @cached_property
-    def _held(self) -> Packets:
-        """What the file holds."""
-        return read_packets(self.path)
+    def _stamps(self) -> NDArray[np.float64]:
+        """When each frame that the file holds is shown, seconds on the container's clock, in order, (N,)."""
+        packets = read_packets(self.path)
+        return decoded_stamps(self.path) if packets.cut_open else packets.stamps
 
     def identity(self) -> Iterator[str]:
         """The file with its size and time of change; see :meth:`FrameSource.identity`."""

@@ -1,0 +1,70 @@
+"""Videos that were cut without encoding them anew have the frames and the times that FFmpeg decodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from datamodules.readers import VideoFrames
+from tests.fake_data import draw_frame
+
+
+def write_cut(path: Path, first: int, shift: bool, suffix: str = "mp4") -> Path:
+    """A copy of the packets from the key frame at or after position ``first``, of 48 frames with open groups of 12.
+
+    Where ``shift``, the copy is shown from 0.25 s on: an MP4 gets an edit list, and decoders need what is before.
+    """
+    whole = path.with_name(f"whole.{suffix}")
+    with av.open(str(whole), "w") as file:
+        stream = file.add_stream("libx264", rate=24)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.options = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:scenecut=0:bframes=3"}
+        for number in range(48):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(draw_frame(0, number)[0], format="rgb24")))
+        file.mux(stream.encode())
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        original = source.streams.video[0]
+        copy = target.add_stream_from_template(original)
+        begun, early = False, 0
+        for position, packet in enumerate(source.demux(original)):
+            begun |= packet.is_keyframe and position >= first
+            if not begun or packet.dts is None or packet.pts is None:
+                continue
+            if not early and shift and original.time_base is not None:
+                early = packet.pts + int(0.25 / original.time_base)
+            packet.pts, packet.dts = packet.pts - early, packet.dts - early
+            packet.stream = copy
+            target.mux(packet)
+    return path
+
+
+def decoded(path: Path) -> list[float]:
+    """Times of the frames that FFmpeg (8.0, in PyAV 18.1) decodes, from the first one."""
+    with av.open(str(path)) as file:
+        times = [frame.time for frame in file.decode(video=0)]
+    return [time - times[0] for time in times]
+
+
+@pytest.mark.parametrize(("first", "shift", "suffix"), [(0, True, "mp4"), (0, True, "mov"), (12, True, "mp4")])
+def test_the_length_of_a_clip_with_an_edit_list_is_what_is_shown(
+    tmp_path: Path, first: int, shift: bool, suffix: str
+) -> None:
+    path = write_cut(tmp_path / f"run.{suffix}", first, shift, suffix)
+    video, times = VideoFrames(path), decoded(path)
+    with av.open(str(path)) as file:
+        assert len(times) < file.streams.video[0].frames
+    assert len(video) == len(times) == len(list(video.frames(broken=lambda *what: pytest.fail(str(what)))))
+    assert video.times() == pytest.approx(np.array(times), abs=0.002)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv"])
+def test_the_times_of_an_open_cut_are_those_of_decoded_frames(tmp_path: Path, suffix: str) -> None:
+    path = write_cut(tmp_path / f"run.{suffix}", 12, False, "ts")
+    video, times = VideoFrames(path), decoded(path)
+    with av.open(str(path)) as file:
+        assert len(times) < sum(packet.size > 0 for packet in file.demux(video=0))
+    assert len(video) == len(times) == len(list(video.frames()))
+    assert video.times() == pytest.approx(np.array(times), abs=0.002)
