@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from datamodules.readers.video_file import best_stream, decode, open_video, refuse_disk_fault
 
+_HEAD = 4096  # bytes that hold the beginning of a Matroska segment, or what follows the end of a GIF
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
 
@@ -100,6 +101,30 @@ def stated_end(file: InputContainer, stream: av.VideoStream) -> float | None:
     except ValueError:  # no such tag: the file's duration is that of its longest stream, which may be the sound
         alone = len(file.streams) == 1 and file.duration is not None
         return file.duration / av.time_base if alone and file.duration is not None else None
+
+
+def ends_early(path: Path, container: str) -> bool:
+    """Whether a file ends before its container does, where that is known: GIF, MPEG-TS and Matroska.
+
+    Args:
+        path: The video.
+        container: FFmpeg's name of the format.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+        file.seek(max(0, size - _HEAD))
+        tail = file.read()
+    if container == "gif":
+        return not tail.rstrip(b"\0").endswith(b";")
+    if container == "mpegts":
+        return all(size % packet for packet in (188, 192, 204))
+    segment = head.find(b"\x18\x53\x80\x67") + 4  # its identifier, before its size (RFC 8794, 4 and RFC 9559, 5.1)
+    if "matroska" not in container or segment < 4 or segment == len(head):
+        return False
+    length = 9 - head[segment].bit_length()
+    number = int.from_bytes(head[segment : segment + length], "big") & ((1 << 7 * length) - 1)
+    return number != (1 << 7 * length) - 1 and size < segment + length + number  # all ones: it is not known
 
 
 def last_step(stamps: NDArray[np.float64]) -> float:

@@ -13,7 +13,7 @@ from av.sidedata.sidedata import SideData
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from datamodules.readers.packets import cut_off, decoded_stamps, last_step, read_packets, stated_end
+from datamodules.readers.packets import cut_off, decoded_stamps, ends_early, last_step, read_packets, stated_end
 from datamodules.readers.source import Broken, Keep, Pixels, file_identity, ignore
 from datamodules.readers.video_file import best_stream, decode, open_video
 
@@ -36,6 +36,7 @@ class VideoFrames:
         self.path = Path(path)
         with open_video(self.path) as file:
             stream = best_stream(file)
+            self._container = file.format.name
             cut = sum(entry.is_discard for entry in stream.index_entries)  # before where an edit list begins
             self._stated = max(0, int(stream.frames) - cut)
             self._end = None if self._stated else stated_end(file, stream)
@@ -76,7 +77,10 @@ class VideoFrames:
             raise ValueError(f"The video {self.path} has no frame that can be decoded: re-encode or replace it.")
         if broken is not None:
             stated = f"{self._stated} frames" if self._stated else f"that it lasts {self._end or 0:.2f} s"
-            for number in range(count, count + self._lost(count)):
+            lost = self._lost(count)
+            if not lost and ends_early(self.path, self._container) and (keep is None or keep(count, count)):
+                broken(count, f"{self.path} is cut off: frames from here on may be missing, the last one damaged.")
+            for number in range(count, count + lost):
                 if keep is None or keep(number, number):
                     broken(number, f"{self.path} ends before it, though its header states {stated}.")
 

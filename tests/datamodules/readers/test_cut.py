@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datamodules.readers import VideoFrames
-from tests.fake_data import draw_frame
+from tests.fake_data import draw_frame, write_gif, write_video
 
 
 def write_cut(path: Path, first: int, shift: bool, suffix: str = "mp4") -> Path:
@@ -68,3 +68,25 @@ def test_the_times_of_an_open_cut_are_those_of_decoded_frames(tmp_path: Path, su
         assert len(times) < sum(packet.size > 0 for packet in file.demux(video=0))
     assert len(video) == len(times) == len(list(video.frames()))
     assert video.times() == pytest.approx(np.array(times), abs=0.002)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "ts", "mkv", "webm"])
+def test_a_video_that_lacks_its_end_is_not_whole(tmp_path: Path, suffix: str) -> None:
+    """Cut at any of 19 places: GIF ends in a trailer, MPEG-TS in packets of 188 bytes, Matroska states its size."""
+    video = tmp_path / f"run.{suffix}"
+    if suffix == "gif":
+        write_gif(video, durations=(100,) * 20)
+    else:
+        write_video(video, frames=20, codec="libvpx-vp9" if suffix == "webm" else "libx264", rate=25)
+    content = video.read_bytes()
+    lost: list[tuple[int, str]] = []
+    assert len(list(VideoFrames(video).frames(broken=lambda *what: lost.append(what)))) == 20 and not lost
+    for share in np.linspace(0.4, 0.97, 19):
+        length = int(len(content) * share)
+        video.write_bytes(content[: length + (length % 188 == 0)])
+        lost.clear()
+        try:
+            list(VideoFrames(video).frames(broken=lambda *what: lost.append(what)))
+        except ValueError:
+            continue
+        assert lost and str(video) in lost[-1][1]
