@@ -356,8 +356,8 @@ class FramesDataModule(pl.LightningDataModule):
         return self._splits.listed([split])[split]
 
     def clip_names(self) -> dict[Split, list[str]]:
-        """Names of the clips of every split that can be listed, for :meth:`keep_splits`."""
-        return {split: [clip.name for clip in clips] for split, clips in self._splits.listed().items()}
+        """Names of the clips of every split that can be listed, before any is cut in time; for :meth:`keep_splits`."""
+        return self._splits.names()
 
     def keep_splits(self, names: Mapping[Split, Sequence[str]]) -> None:
         """Take the splits that a training had, whatever the data set would list now; call it before :meth:`setup`.

@@ -70,6 +70,11 @@ class Splits:
             self._announce_shared()
         return self._lists
 
+    def names(self) -> dict[Split, list[str]]:
+        """Names of the clips of all splits that can be listed, before any is cut in time; see :attr:`kept`."""
+        self.listed()
+        return {split: [clip.name for clip in clips] for split, clips in self._whole.items()}
+
     def used(self, splits: Sequence[Split]) -> dict[Split, list[Clip]]:
         """The clips of all splits without what a split does not use, so that it is not read either.
 

@@ -42,6 +42,7 @@ from experiments.runs.loggers import InpainterArtifact, build_loggers, new_run_i
 from experiments.runs.progress_bar import progress_bar
 from experiments.runs.restore import build_data
 from experiments.runs.settings import RunSettings
+from experiments.runs.splits_record import SplitsRecord
 from experiments.runs.suggestions import make_command
 from lightning_modules.building import try_out
 
@@ -237,7 +238,7 @@ class ExperimentCLI(LightningCLI):
         if config.get("logger") in (None, True):
             kwargs["logger"] = self._loggers()
         if self.subcommand == "fit":
-            extra.append(self._artifact())
+            extra += [self._artifact(), SplitsRecord(self.folder)]
         self.trainer_defaults["callbacks"] = extra
         return super().instantiate_trainer(**kwargs)
 
@@ -268,7 +269,9 @@ class ExperimentCLI(LightningCLI):
         begin = f", resumed at step {self.resumed.step}" if self.resumed is not None else ""
         goal = f"{limits.max_steps} steps" if limits.max_steps > 0 else f"{limits.max_epochs or 1000} epochs"
         self._say(f"{run.stage}: {goal} on {run.data} ({run.profile}) in {self.folder.path}{begin}")
-        self._keep_clips()
+        kept = self.folder.clips() if self.resumed is not None else None
+        if kept is not None and isinstance(self.datamodule, FramesDataModule):
+            self.datamodule.keep_splits(kept)  # those that it began with
         try:
             self.trainer.fit(**kwargs)
             self.artifact.after_fit(self.trainer)
@@ -283,15 +286,6 @@ class ExperimentCLI(LightningCLI):
             _finish_wandb()
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
         self._say_trust()
-
-    def _keep_clips(self) -> None:
-        """Write down which clips are in which split; a training that goes on keeps those that it began with."""
-        if not isinstance(self.datamodule, FramesDataModule):
-            return
-        if self.resumed is not None and (kept := self.folder.clips()) is not None:
-            self.datamodule.keep_splits(kept)
-        elif self.trainer.is_global_zero and not self.stage_config.trainer.fast_dev_run:
-            write_text(self.folder.clips_file, json.dumps(self.datamodule.clip_names(), indent=1) + "\n")
 
     def _say_trust(self) -> None:
         """Write down and say how far the targets of stage 2 are to be trusted, where it has learnt from targets."""

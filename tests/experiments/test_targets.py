@@ -40,7 +40,8 @@ def test_targets_are_measured_step_by_step_and_gone_on_with(
     for clips in found.values():
         assert len(clips) == 2
         for numbers in (one["numbers"] for one in clips.values()):
-            assert list(numbers)[:2] == ["motion", "colours"] and list(numbers)[2] in ("round 1", "cut")
+            assert list(numbers)[:3] == ["motion", "confirmed motion", "colours"]
+            assert list(numbers)[3] in ("round 1", "cut")
             assert 0.3 < numbers["target"] <= 1 and 0.05 <= numbers["trust"] <= 1
             assert numbers["processor s a frame"] > 0
     first = next(iter(found))
