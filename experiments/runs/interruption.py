@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import signal
 import threading
 from types import FrameType
@@ -28,6 +30,8 @@ class Interruption:
 
     def listen(self) -> None:
         """Hear the signals from here on; only the main thread can."""
+        atexit.unregister(_end_workers)
+        atexit.register(_end_workers)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._hear)
@@ -56,3 +60,14 @@ class Interruption:
         if self.at_once or (again and number == signal.SIGINT):
             self.at_once = False
             raise self._kind
+
+
+def _end_workers() -> None:
+    """End loader workers that are left when Python ends.
+
+    They are forked while the signals are heard, so SIGTERM, by which Python would end them, means nothing to them, and
+    it would wait for them for ever.
+    """
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
