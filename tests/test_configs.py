@@ -167,7 +167,8 @@ def test_without_validation_both_stages_go_on(tmp_path: Path, fit_arguments: Cal
             assert main(fit_arguments(tmp_path, stage, *more)) == 0
             progress = StageFolder(tmp_path / stage).progress()
             assert progress is not None and progress.step == steps
-        assert sorted(path.name for path in StageFolder(tmp_path / stage).checkpoints.iterdir()) == ["last.ckpt"]
+        kept = sorted(path.name for path in StageFolder(tmp_path / stage).checkpoints.iterdir())
+        assert kept == ["former.ckpt", "last.ckpt"]
 
 
 def test_debugging_is_one_config_more(tmp_path: Path) -> None:
