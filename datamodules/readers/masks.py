@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from datamodules.readers.images import open_image, resize
 from datamodules.readers.source import missing
 
+_LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
 MIDDLE = 127
 """Largest value of the background in a mask with soft edges."""
 
@@ -25,8 +26,9 @@ def read_mask(
 
     Args:
         path: The mask file.
-        level: Largest value of the background; None means 0, and 127 where the image has more than two values, the
-            largest of which is above that: soft edges, or what lossy compression left.
+        level: Largest value of the background; None means 0, but 127 for JPEG, as compression leaves no zeros, and
+            where the image has more than two values, the largest of which is above that: soft edges, or another lossy
+            compression.
         notice: Called with what is not plain about the mask, in words.
 
     Returns:
@@ -46,7 +48,7 @@ def read_mask(
     if level is None:
         found = np.unique(values)
         soft = not palette and len(found) > 2 and found[-1] > MIDDLE
-        level = MIDDLE if soft else 0
+        level = MIDDLE if soft or Path(path).suffix.lower() in _LOSSY_SUFFIXES else 0
         if soft and notice is not None:
             notice(f"there are values besides two; those above {MIDDLE} are the subject")
     mask = values > level

@@ -145,6 +145,9 @@ def test_soft_edges_are_parted_in_the_middle_and_said(tmp_path: Path) -> None:
         found = read_mask(tmp_path / name, notice=said.append)
         assert abs(int(found.sum()) - int(true.sum())) / true.sum() < 0.02
         assert said == ["there are values besides two; those above 127 are the subject"]
+    faint = np.random.default_rng(0).integers(0, 4, SIZE).astype(np.uint8)  # what compression leaves of no subject
+    Image.fromarray(faint).save(tmp_path / "empty.jpg", quality=95)
+    assert np.asarray(Image.open(tmp_path / "empty.jpg")).any() and not read_mask(tmp_path / "empty.jpg").any()
     grey = np.zeros(SIZE, np.uint8)
     grey[:, :16], grey[:, 16:32], grey[:, 32:] = 85, 170, 255
     Image.fromarray(grey).save(tmp_path / "b.png")
