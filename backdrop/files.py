@@ -30,13 +30,13 @@ def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> I
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         if durable:
-            _to_disk(part)
+            to_disk(part)
         if keep is not None and path.exists():
             os.replace(path, keep)
         os.replace(part, path)
         if durable:
             with suppress(OSError):  # not every file system knows it of folders
-                _to_disk(path.parent)
+                to_disk(path.parent)
     except OSError as error:
         if error.errno is None:  # a library's own
             raise
@@ -46,7 +46,7 @@ def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> I
             part.unlink(missing_ok=True)
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

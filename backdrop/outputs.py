@@ -27,4 +27,8 @@ def is_output(folder: Path) -> bool:
     """
     if any((folder / stage / CONFIG).is_file() for stage in ("", *STAGES)) or any(folder.glob(SHEET.format("*"))):
         return True
-    return (folder / BOXES).is_file() and (folder / BOXES).read_bytes().startswith(",".join(BOXES_HEADER).encode())
+    if not (folder / BOXES).is_file():
+        return False
+    header = ",".join(BOXES_HEADER).encode()
+    with (folder / BOXES).open("rb") as file:
+        return file.read(len(header)) == header

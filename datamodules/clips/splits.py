@@ -48,6 +48,7 @@ class Splits:
         self._whole: dict[Split, list[Clip]] = {}
         self._lists: dict[Split, list[Clip]] = {}
         self.kept: Mapping[Split, Sequence[str]] = {}
+        self._now: dict[Split, list[Clip]] = {}  # as the data set lists them, where a training has them otherwise
 
     def listed(self, splits: Sequence[Split] = ()) -> dict[Split, list[Clip]]:
         """The clips of all splits, whichever are asked for, so that each stage has the same use for a clip.
@@ -149,9 +150,11 @@ class Splits:
     def _of_training(self, split: Split) -> list[Clip]:
         """The clips that a training had in a split, wherever they are listed now."""
         now: dict[str, Clip] = {}
-        for other in (split, *SPLITS):
+        for other in (split, *(one for one in SPLITS if one != split)):
             with suppress(OSError, ValueError) if other != split else nullcontext():
-                now = {clip.name: clip for clip in self._split_clips(other)} | now
+                if other not in self._now:
+                    self._now[other] = self._split_clips(other)
+                now = {clip.name: clip for clip in self._now[other]} | now
         known = {name for names in self.kept.values() for name in names}
         if new := [name for name in now if name not in known]:
             more = f" and {len(new) - 1} more" if len(new) > 1 else ""

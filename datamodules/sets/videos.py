@@ -6,7 +6,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -175,7 +175,7 @@ class Videos(ClipDataSet):
         found = {path.relative_to(masks).as_posix(): path for path in masks.rglob("*") if path.is_dir()}
         parents = {parent.as_posix() for name in clips for parent in Path(name).parents}
         found = {name: path for name, path in found.items() if name not in parents}
-        found |= matte_videos(masks)
+        found |= self._mattes
         found |= {path.relative_to(boxes).with_suffix("").as_posix(): path for path in boxes.rglob("*.csv")}
         for name, path in sorted(found.items()):
             if name not in clips:
@@ -232,9 +232,14 @@ class Videos(ClipDataSet):
             chosen=frozenset(chosen.tolist()),
         )
 
+    @cached_property
+    def _mattes(self) -> dict[str, Path]:
+        """The matte videos by clip."""
+        return matte_videos(self.root / "masks")
+
     def _masks(self, name: str, source: ImageFrames | VideoFrames) -> dict[int, Callable[[], Mask]]:
         """What reads the mask of each annotated frame: files, or the frames of a matte video."""
-        mattes = matte_videos(self.root / "masks").get(name)
+        mattes = self._mattes.get(name)
         if mattes is None:
             notice = partial(self._notice_masks, name)
             files = self._mask_files(name, source)
@@ -339,7 +344,7 @@ class Videos(ClipDataSet):
 
     def _is_annotated(self, name: str) -> bool:
         masks, boxes = self.root / "masks", self.root / "boxes"
-        return name in matte_videos(masks) or (masks / name).is_dir() or (boxes / f"{name}.csv").is_file()
+        return name in self._mattes or (masks / name).is_dir() or (boxes / f"{name}.csv").is_file()
 
     def _recording(self, name: str) -> str:
         """What a clip is part of; its parts are never in two splits that are not listed by hand."""

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.files import to_disk
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Frames, Plane, Producer
 from datamodules.clips.problems import Problem
@@ -104,7 +105,7 @@ class EntryWriter:
         with open(self.folder / ENTRY, "wb") as file:
             file.write(json.dumps(about, indent=1).encode() + b"\n")
             _to_disk(file)
-        sync_folder(self.folder)
+        to_disk(self.folder)
 
     def close(self) -> None:
         """Close the file; what was not finished is worth nothing."""
@@ -231,15 +232,6 @@ def open_entry(name: str, folder: Path) -> StoredClip | None:
     except (FileNotFoundError, NotADirectoryError, IndexError, KeyError, TypeError, ValueError):
         return None
     return found if whole else None
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder have reached the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _to_disk(file: BinaryIO) -> None:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from backdrop.files import write_text
+from backdrop.files import to_disk, write_text
 from backdrop.locks import Use, flock, hold
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Frames, Plane, Producer
 from datamodules.store.codecs import Codec
-from datamodules.store.entry import ENTRY, FRAMES, EntryWriter, StoredClip, entry_name, open_entry, sync_folder
+from datamodules.store.entry import ENTRY, FRAMES, EntryWriter, StoredClip, entry_name, open_entry
 
 _PART, _USE, _LOCK = ".part-", ".use-", ".lock"
 _CHECK_EVERY = 64 * 2**20
@@ -262,7 +262,7 @@ class FrameStore:
                 self._remove(folder)  # somebody has deleted or cut a part of it
             (part / _LOCK).unlink()
             os.replace(part, folder)
-            sync_folder(self.folder)
+            to_disk(self.folder)
 
     def _remove(self, folder: Path) -> bool:
         """Remove an entry, which loses its name first: a killed process leaves no half of it. False if it may not."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml
@@ -19,6 +19,8 @@ from backdrop.outputs import CONFIG
 from backdrop.settings import Role, argument_types, import_class
 from datamodules.clips.splits import SPLITS, Split
 from experiments.runs.settings import LIMITS, role
+
+Saved = TypeVar("Saved")
 
 PARTS = ("run", "model", "data", "trainer")
 """Parts of a config that have parts of their own."""
@@ -91,15 +93,11 @@ class StageFolder:
         Raises:
             RunError: If the file of it is damaged.
         """
-        if not self.clips_file.is_file():
-            return None
-        try:
-            found = json.loads(self.clips_file.read_text(encoding="utf-8"))
-            return {split: [str(name) for name in found.get(split, [])] for split in SPLITS}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise RunError(
-                f"{self.clips_file} is damaged: delete it, and the splits are those that the data set has now."
-            ) from error
+        return _saved(
+            self.clips_file,
+            lambda found: {split: [str(name) for name in found.get(split, [])] for split in SPLITS},
+            "delete it, and the splits are those that the data set has now",
+        )
 
     @property
     def trust_file(self) -> Path:
@@ -115,13 +113,11 @@ class StageFolder:
         Raises:
             RunError: If the file of it is damaged.
         """
-        if not self.trust_file.is_file():
-            return None
-        try:
-            found = json.loads(self.trust_file.read_text(encoding="utf-8"))
-            return float(found["agree"]), str(found["features"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{self.trust_file} is damaged: delete it; only the trust in the masks is lost.") from error
+        return _saved(
+            self.trust_file,
+            lambda found: (float(found["agree"]), str(found["features"])),
+            "delete it; only the trust in the masks is lost",
+        )
 
     @property
     def checkpoints(self) -> Path:
@@ -321,3 +317,17 @@ def remove_empty(folders: Sequence[Path]) -> None:
         for folder in (*inside, top):
             with suppress(OSError):  # something is in it, or it was never made
                 folder.rmdir()
+
+
+def _saved(file: Path, take: Callable[[Any], Saved], remedy: str) -> Saved | None:
+    """What a JSON file beside a training holds; None where there is none.
+
+    Raises:
+        RunError: If it is damaged.
+    """
+    if not file.is_file():
+        return None
+    try:
+        return take(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise RunError(f"{file} is damaged: {remedy}.") from error
