@@ -16,6 +16,8 @@ from enum import Enum
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from backdrop.trusted import may_be_imported
+
 T = TypeVar("T")
 
 
@@ -102,7 +104,12 @@ def argument_types(kind: type) -> dict[str, Any]:
 
 
 def import_class(path: str) -> type | None:
-    """The class that a ``class_path`` names; None where there is none."""
+    """The class that a ``class_path`` names; None where there is none, or where it may not be imported.
+
+    Which ones may, :func:`backdrop.trusted.may_be_imported` says.
+    """
+    if not may_be_imported(path):
+        return None
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name, None)

@@ -18,6 +18,7 @@ from types import FrameType
 from jsonargparse import ArgumentError
 
 from backdrop.errors import NothingToDo, Terminated, UsageError, one_line, print_error, was_terminated
+from backdrop.trusted import ROOMS
 from experiments.signatures import PROGRAM, Command, call
 
 COMMANDS = {
@@ -45,7 +46,6 @@ COMMANDS = {
 """Each command's function, ``module:name``."""
 
 SOURCE = Path(__file__).resolve().parent.parent
-ROOMS = ("backdrop", "callbacks", "datamodules", "experiments", "lightning_modules")
 _format_of_libraries = warnings.formatwarning
 
 

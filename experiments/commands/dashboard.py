@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from backdrop.errors import RunError, one_line
 from backdrop.files import write_text
 from experiments.reporting.templates import template
-from experiments.runs.loggers import has_account
 from experiments.runs.settings import RunSettings, own_name
+from experiments.runs.wandb_account import has_account
 from experiments.trials.recipe import CLIPS
 from experiments.trials.sweep import EACH, SWEEPS, find_sweep, load_sweep
 

@@ -17,6 +17,7 @@ import yaml
 from backdrop.errors import RunError
 from backdrop.outputs import CONFIG
 from backdrop.settings import Role, argument_types, import_class
+from backdrop.trusted import untrusted
 from datamodules.clips.splits import SPLITS, Split
 from experiments.runs.settings import LIMITS, role
 
@@ -24,6 +25,9 @@ Saved = TypeVar("Saved")
 
 PARTS = ("run", "model", "data", "trainer")
 """Parts of a config that have parts of their own."""
+
+BUILT = ("model", "data")
+"""Those of which later commands build something."""
 
 FOOTAGE = "data.init_args.root"
 """Of the place, but another folder is other footage: a run goes on with its own only."""
@@ -160,7 +164,7 @@ class StageFolder:
         """The saved config.
 
         Raises:
-            RunError: If there is none, or if it is not readable.
+            RunError: If there is none, if it is not readable, or if it names a class of somebody else.
         """
         if not self.config_file.is_file():
             raise RunError(f"{self.config_file} is missing: {self.path} holds no trained stage.")
@@ -172,6 +176,8 @@ class StageFolder:
         parts = [loaded.get(name) or {} for name in PARTS] if isinstance(loaded, dict) else [None]
         if not all(isinstance(part, dict) for part in parts):
             raise RunError(f"{self.config_file} is empty or damaged: delete {self.path} and train again.")
+        if foreign := untrusted([loaded.get(name) for name in BUILT]):
+            raise RunError(f"{self.config_file} {foreign}.")
         config: dict[str, Any] = loaded
         return config
 
@@ -219,7 +225,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         Its content; tensors stay on disk until they are used.
 
     Raises:
-        RunError: If the file is missing, damaged or no Lightning checkpoint.
+        RunError: If the file is missing, damaged or no Lightning checkpoint, or if it names a class of somebody else.
     """
     if not path.is_file():
         raise RunError(f"{path} is missing.")
@@ -229,6 +235,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise RunError(_damaged(path, type(error).__name__)) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "global_step" not in checkpoint:
         raise RunError(f"{path} is no Lightning checkpoint.")
+    if foreign := untrusted(checkpoint.get("hyper_parameters")):
+        raise RunError(f"{path} {foreign}.")
     return checkpoint
 
 

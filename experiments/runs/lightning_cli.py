@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -38,7 +37,8 @@ from experiments.runs.folder import (
     load_checkpoint,
     remove_empty,
 )
-from experiments.runs.loggers import InpainterArtifact, build_loggers, new_run_id
+from experiments.runs.loggers import InpainterArtifact, build_loggers, finish_wandb, new_run_id
+from experiments.runs.precision import BF16, FLOAT32, OPTION, slow_bf16
 from experiments.runs.progress_bar import progress_bar
 from experiments.runs.restore import build_data
 from experiments.runs.settings import RunSettings
@@ -70,6 +70,7 @@ class ExperimentCLI(LightningCLI):
     resumed: Progress | None = None
     resumable = False
     command = ""
+    words: Sequence[str] = ()
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -89,6 +90,7 @@ class ExperimentCLI(LightningCLI):
         """Understand the command line, of which shipped configs need not be full paths; keep it as it was given."""
         assert isinstance(args, list)
         self.command = shlex.join(["python", "-m", "experiments", *args])
+        self.words = args
         super().parse_arguments(parser, [*args[:1], *compose(args[1:], trains=True)])
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -121,6 +123,8 @@ class ExperimentCLI(LightningCLI):
         self._place_outputs()
         if self.subcommand == "fit":
             self.at_end.callback(remove_empty, absent(self.folder.path))
+        if self.subcommand == "fit":
+            self._choose_precision()
         if self.subcommand == "fit" and not config.trainer.fast_dev_run:
             self._check_inpainter()
             if self.first and not self.at_end.enter_context(sole(self.folder.path / ".training")):
@@ -152,6 +156,21 @@ class ExperimentCLI(LightningCLI):
             for name, folder in (("dirpath", self.folder.checkpoints), ("directory", self.folder.images)):
                 if name in arguments and arguments[name] is None:
                     arguments[name] = str(folder)
+
+    def _choose_precision(self) -> None:
+        """Go on in the precision that a training began with; begin in float32 where bfloat16 is slow, and say so."""
+        trainer, given = self.stage_config.trainer, any(word.startswith(OPTION) for word in self.words)
+        if trainer.precision != BF16 or given:
+            return
+        begun = (self.folder.config().get("trainer") or {}) if self.folder.config_file.is_file() else {}
+        if self.stage_config.ckpt_path is None and begun.get("precision") in (BF16, FLOAT32):
+            trainer.precision = begun["precision"]
+        elif (slower := slow_bf16(trainer.accelerator)) is not None:
+            trainer.precision = FLOAT32
+            warn(
+                f"bfloat16 takes {slower:.0f} times as long as float32 on this processor: the training computes in "
+                f"{FLOAT32}; {OPTION} {BF16} computes in bfloat16 all the same."
+            )
 
     def _check_inpainter(self) -> None:
         """Stage 2: the stage-1 checkpoint must exist; its check sum goes into the config."""
@@ -283,7 +302,7 @@ class ExperimentCLI(LightningCLI):
                 raise kind(self._how_to_go_on()) from None
             raise
         finally:
-            _finish_wandb()
+            finish_wandb()
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
         self._say_trust()
 
@@ -308,13 +327,6 @@ def _scale(config: Mapping[str, Any]) -> float | None:
     """Working size over evaluation size in a config."""
     scale: float | None = ((config.get("data") or {}).get("init_args") or {}).get("scale")
     return scale
-
-
-def _finish_wandb() -> None:
-    """Close the W&B run, so that the next training of this process opens its own."""
-    wandb = sys.modules.get("wandb")
-    if wandb is not None and wandb.run is not None:
-        wandb.finish()
 
 
 def run_lightning(arguments: Sequence[str], kind: type[ExperimentCLI] = ExperimentCLI) -> ExperimentCLI:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import netrc
-import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import pytorch_lightning as pl
 from lightning_fabric.loggers.logger import rank_zero_experiment
@@ -16,34 +14,13 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.utilities import rank_zero_only
 
+from backdrop.errors import one_line, warn
 from backdrop.files import sha256
 from experiments.runs.settings import RunSettings
+from experiments.runs.wandb_account import unreachable, wandb_mode, wandb_server
 
-
-def wandb_mode() -> str:
-    """How W&B is used: ``online``, ``offline`` or ``disabled``.
-
-    ``WANDB_MODE`` decides where it is set; else an account (``WANDB_API_KEY`` or a ``netrc`` entry) means online.
-    """
-    mode = os.environ.get("WANDB_MODE", "").lower()
-    if mode:
-        return {"dryrun": "offline", "shared": "online"}.get(mode, mode)
-    return "online" if has_account() else "offline"
-
-
-def has_account() -> bool:
-    """Whether a W&B key is configured on this machine."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    named = os.environ.get("NETRC")
-    for file in [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]:
-        try:
-            if netrc.netrc(str(file)).authenticators(host):
-                return True
-        except (OSError, netrc.NetrcParseError):
-            continue
-    return False
+INIT_S, FINISH_S = 60, 300
+"""How long W&B may take to begin a run, and to send what is left of it at the end, in seconds."""
 
 
 def new_run_id() -> str:
@@ -67,13 +44,15 @@ def build_loggers(
     """
     loggers: list[Logger] = [ResumedCSVLogger(folder, resume_step, validation_due)]
     mode = wandb_mode()
+    if mode == "online" and (why := unreachable()) is not None:
+        mode = "offline"
+        warn(f"the W&B server {wandb_server()} is not reachable ({why}): {_offline(folder)}.")
     if mode != "disabled":
         import wandb
 
-        quiet = {"console": "off", "silent": True} if mode == "offline" else {"console": "off"}
         folder.mkdir(parents=True, exist_ok=True)  # W&B warns of a folder that it has to make
         loggers.append(
-            QuietWandbLogger(
+            PatientWandbLogger(
                 name=f"{settings.data}-{settings.stage}",
                 save_dir=folder,
                 id=settings.id,
@@ -82,18 +61,63 @@ def build_loggers(
                 group=settings.data,
                 job_type=settings.stage,
                 tags=[settings.data, settings.profile, *settings.tags],
-                settings=wandb.Settings(**quiet),
+                settings=wandb.Settings(
+                    console="off",
+                    silent=mode == "offline",
+                    init_timeout=INIT_S,
+                    finish_timeout=FINISH_S,
+                    finish_timeout_raises=True,
+                ),
             )
         )
     return loggers
 
 
-class QuietWandbLogger(WandbLogger):
-    """Lightning's W&B logger without an argument that W&B no longer has and warns of."""
+def _offline(folder: Path) -> str:
+    """What becomes of a run that W&B does not take, as the end of a sentence."""
+    return f"this run is logged offline, and wandb sync {folder / 'wandb'}/* sends it later"
+
+
+class PatientWandbLogger(WandbLogger):
+    """Lightning's W&B logger, which goes on offline where W&B does not take the run.
+
+    It also leaves out an argument that W&B no longer has and warns of.
+    """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
         self._wandb_init.pop("anonymous", None)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:  # noqa: ANN401  a run of W&B
+        """The run; made at first use, on rank zero."""
+        import wandb
+
+        try:
+            return super().experiment
+        except wandb.Error as error:  # such as a key that the server does not know
+            if self._offline:
+                raise
+            folder = Path(str(self._save_dir))
+            warn(f"W&B does not take this run ({one_line(error).rstrip('.')}): {_offline(folder)}.")
+            self._offline = True
+            self._wandb_init["mode"] = "offline"
+            wandb.teardown()  # or its own process holds that the run is in use
+            return super().experiment
+
+
+def finish_wandb() -> None:
+    """Close the W&B run, so that the next training of this process opens its own."""
+    wandb = sys.modules.get("wandb")
+    run = None if wandb is None else wandb.run
+    if run is None:
+        return
+    try:
+        run.finish()
+    except TimeoutError:
+        sent = f"wandb sync {Path(run.settings.sync_dir)} sends the rest"
+        warn(f"W&B had not taken all of this run {FINISH_S} s after its end: {sent}; nothing is lost.")
 
 
 class ResumedCSVLogger(CSVLogger):
@@ -180,9 +204,11 @@ class InpainterArtifact(pl.Callback):
     @rank_zero_only
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stage 2: note which inpainter is used. W&B refuses this offline."""
-        if self.used is not None and wandb_mode() == "online":
+        if self.used is not None:
             for logger in self._loggers(trainer):
-                logger.experiment.use_artifact(self._artifact(self.used))
+                run = logger.experiment  # made here, and offline where W&B does not take it
+                if not run.offline:
+                    run.use_artifact(self._artifact(self.used))
 
     @rank_zero_only
     def after_fit(self, trainer: pl.Trainer) -> None:

@@ -16,14 +16,17 @@ from experiments.runs.loggers import InpainterArtifact
 class Logger(WandbLogger):
     """Notes what is logged and used."""
 
-    def __init__(self) -> None:
+    def __init__(self, offline: bool = False) -> None:
+        self.offline = offline
         self.logged: list[Any] = []
         self.used: list[Any] = []
 
     @property
     def experiment(self) -> Any:  # noqa: ANN401
         return SimpleNamespace(
-            log_artifact=lambda artifact, aliases: self.logged.append(artifact), use_artifact=self.used.append
+            log_artifact=lambda artifact, aliases: self.logged.append(artifact),
+            use_artifact=self.used.append,
+            offline=self.offline,
         )
 
 
@@ -34,8 +37,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return path
 
 
-def test_both_stages_speak_of_the_same_artifact(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_MODE", "online")
+def test_both_stages_speak_of_the_same_artifact(checkpoint: Path) -> None:
     logger = Logger()
     trainer: Any = SimpleNamespace(loggers=[logger])
     InpainterArtifact("inpainter-demo", made=checkpoint).after_fit(trainer)
@@ -46,9 +48,8 @@ def test_both_stages_speak_of_the_same_artifact(checkpoint: Path, monkeypatch: p
     assert made.metadata["sha256"] == sha256(checkpoint)
 
 
-def test_nothing_is_used_offline(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    logger = Logger()
+def test_nothing_is_used_offline(checkpoint: Path) -> None:
+    logger = Logger(offline=True)
     trainer: Any = SimpleNamespace(loggers=[logger])
     InpainterArtifact("inpainter-demo", used=checkpoint).on_fit_start(trainer, None)  # type: ignore[arg-type]
     assert not logger.used
