@@ -42,6 +42,7 @@ from experiments.runs.precision import BF16, FLOAT32, OPTION, slow_bf16
 from experiments.runs.progress_bar import progress_bar
 from experiments.runs.restore import build_data
 from experiments.runs.settings import RunSettings
+from experiments.runs.slurm import own_environment
 from experiments.runs.splits_record import SplitsRecord
 from experiments.runs.suggestions import make_command
 from lightning_modules.building import try_out
@@ -254,6 +255,8 @@ class ExperimentCLI(LightningCLI):
         extra: list[pl.Callback] = []
         if config.get("enable_progress_bar") is not False:
             extra.append(progress_bar())
+        if config.get("plugins") is None and (alone := own_environment(config.devices, config.num_nodes)) is not None:
+            kwargs["plugins"] = [alone]
         if config.get("logger") in (None, True):
             kwargs["logger"] = self._loggers()
         if self.subcommand == "fit":

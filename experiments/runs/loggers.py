@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def build_loggers(
 
 def _offline(folder: Path) -> str:
     """What becomes of a run that W&B does not take, as the end of a sentence."""
-    return f"this run is logged offline, and wandb sync {folder / 'wandb'}/* sends it later"
+    return f"this run is logged offline, and wandb sync {folder / 'wandb'}/offline-run-* sends it later"
 
 
 class PatientWandbLogger(WandbLogger):
@@ -208,14 +210,26 @@ class InpainterArtifact(pl.Callback):
             for logger in self._loggers(trainer):
                 run = logger.experiment  # made here, and offline where W&B does not take it
                 if not run.offline:
-                    run.use_artifact(self._artifact(self.used))
+                    with self._without_wandb():
+                        run.use_artifact(self._artifact(self.used))
 
     @rank_zero_only
     def after_fit(self, trainer: pl.Trainer) -> None:
         """Stage 1: hand the finished checkpoint to W&B; the command line calls this once it is on disk."""
         if self.made is not None and self.made.is_file():
             for logger in self._loggers(trainer):
-                logger.experiment.log_artifact(self._artifact(self.made), aliases=["latest"])
+                with self._without_wandb():
+                    logger.experiment.log_artifact(self._artifact(self.made), aliases=["latest"])
+
+    @contextmanager
+    def _without_wandb(self) -> Iterator[None]:
+        """Go on where W&B does not take the artifact: it is a copy of a file of the run."""
+        import wandb
+
+        try:
+            yield
+        except wandb.Error as error:
+            warn(f"W&B did not take the artifact {self.name} ({one_line(error).rstrip('.')}): the training goes on.")
 
     def _artifact(self, path: Path) -> object:
         import wandb

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from experiments.runs.progress_bar import progress_bar
+from experiments.runs.slurm import own_environment
 
 
 def measuring_trainer(
@@ -29,6 +30,7 @@ def measuring_trainer(
         "accelerator": "auto",
         "devices": 1,  # several devices would repeat frames to fill up
         "precision": "32-true",
+        "plugins": own_environment(),
         "logger": False,
         "enable_checkpointing": False,
         "enable_model_summary": False,
