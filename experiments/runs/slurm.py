@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from lightning_fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from backdrop.errors import RunError
 
