@@ -156,7 +156,7 @@ def _network(name: str) -> nn.Module:
     """The network as far as its activations are taken, frozen; it is fetched by torchvision where it is not there."""
     weights = _weights(name)
     try:
-        state = torch.hub.load_state_dict_from_url(weights.url, progress=True, map_location="cpu")
+        state = torch.hub.load_state_dict_from_url(weights.url, progress=True, map_location="cpu", check_hash=True)
     except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
         if weights_file(name).is_file() and not isinstance(error, OSError):
             raise OSError(f"{weights_file(name)} is damaged ({error}): delete it, and it is fetched again.") from error
