@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +12,12 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from datamodules.readers.remarks import Remark
 from datamodules.readers.video_file import best_stream, decode, open_video, refuse_disk_fault
 
 _HEAD = 4096  # bytes that hold the beginning of a Matroska segment, or what follows the end of a GIF
+_UNEVEN = 0.1  # share of a step: clocks of cameras are not even to the last tick
+_LOOKED_AT = 1000  # packets of a file without a table of them
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
 
@@ -30,11 +35,12 @@ class Packets:
     cut_open: bool
 
 
-def read_packets(path: Path) -> Packets:
-    """Read all packets of a video, without decoding them.
+def read_packets(path: Path, most: int | None = None) -> Packets:
+    """Read the packets of a video, without decoding them.
 
     Args:
         path: The video file.
+        most: How many to read; None reads all.
 
     Returns:
         What they say; of a file that is damaged, those before the damage.
@@ -53,6 +59,8 @@ def read_packets(path: Path) -> Packets:
                 if packet.size and not packet.is_discard:
                     first_key = len(packets) if first_key is None and packet.is_keyframe else first_key
                     packets.append((packet.pts, packet.dts))
+                if len(packets) == most:
+                    break
         except av.error.FFmpegError as error:  # reading the frames will meet it again, and list what is lost
             refuse_disk_fault(path, error)
     # Some containers (AVI) have decoding times only, which are the times of display in another order.
@@ -125,6 +133,40 @@ def ends_early(path: Path, container: str) -> bool:
     length = 9 - head[segment].bit_length()
     number = int.from_bytes(head[segment : segment + length], "big") & ((1 << 7 * length) - 1)
     return number != (1 << 7 * length) - 1 and size < segment + length + number  # all ones: it is not known
+
+
+def time_remarks(path: Path) -> Iterator[Remark]:
+    """What there is to say of the times of a video: that it was cut, and that its rate varies.
+
+    A varying rate is seen in the table of all frames, where the file has one (MP4, AVI), else in the first thousand.
+
+    Args:
+        path: The video.
+
+    Raises:
+        OSError: If the disk fails.
+        ValueError: If the file is no video.
+    """
+    with open_video(path) as file:
+        stream = best_stream(file)
+        table = [(entry.timestamp, entry.is_discard) for entry in stream.index_entries]
+        table = table if len(table) == stream.frames else []
+        base = float(stream.time_base or np.nan)
+    packets = read_packets(path, _LOOKED_AT)
+    hidden = sum(discarded for _, discarded in table)
+    if hidden or (packets.cut_open and np.isfinite(packets.stamps).all()):
+        what = f"{hidden} of its {len(table)} frames are" if hidden else "some of its first frames need others and are"
+        counted = "frames are counted from the first that is shown"
+        yield Remark("cut", f"{path} was cut without encoding it anew, and {what} not shown: {counted}", of_each=False)
+    stamps = packets.stamps if len(packets.stamps) < _LOOKED_AT else packets.stamps[:-_TAIL]  # reordered, so with holes
+    if table:
+        stamps = np.sort([stamp * base for stamp, discarded in table if not discarded])
+    steps = np.diff(stamps)
+    if len(steps) and (np.abs(steps - np.median(steps)) > max(_UNEVEN * np.median(steps), 1.5 * base)).any():
+        apart = f"{1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms from frame to frame"
+        what = f"{path} has a variable rate, {apart}: every_nth counts frames, and fps goes by time"
+        images = f"ffmpeg -i {shlex.quote(str(path))} -fps_mode passthrough -start_number 0 %06d.png"
+        yield Remark("variable rate", f"{what}; images of all frames to draw masks on: {images}", of_each=False)
 
 
 def last_step(stamps: NDArray[np.float64]) -> float:
