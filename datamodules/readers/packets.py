@@ -149,8 +149,8 @@ def time_remarks(path: Path) -> Iterator[Remark]:
     """
     with open_video(path) as file:
         stream = best_stream(file)
-        table = [(entry.timestamp, entry.is_discard) for entry in stream.index_entries]
-        table = table if len(table) == stream.frames else []
+        whole = len(stream.index_entries) == stream.frames
+        table = [(entry.timestamp, entry.is_discard) for entry in stream.index_entries if whole and entry.size]
         base = float(stream.time_base or np.nan)
     packets = read_packets(path, _LOOKED_AT)
     hidden = sum(discarded for _, discarded in table)
