@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from datamodules.readers.remarks import Remark
 from datamodules.readers.video_file import best_stream, decode, open_video, refuse_disk_fault
 
+DECODING_TIMES = "avi"
+"""FFmpeg's name of the format without times of display: where frames are out of order, FFmpeg makes up wrong ones."""
+
 _HEAD = 4096  # bytes that hold the beginning of a Matroska segment, or what follows the end of a GIF
 _UNEVEN = 0.1  # share of a step: clocks of cameras are not even to the last tick
 _LOOKED_AT = 1000  # packets of a file without a table of them
@@ -53,7 +56,7 @@ def read_packets(path: Path, most: int | None = None) -> Packets:
     first_key: int | None = None
     with open_video(path) as file:
         stream = best_stream(file)
-        base = stream.time_base
+        base, dated = stream.time_base, file.format.name != DECODING_TIMES
         try:
             for packet in file.demux(stream):
                 if packet.size and not packet.is_discard:
@@ -63,8 +66,8 @@ def read_packets(path: Path, most: int | None = None) -> Packets:
                     break
         except av.error.FFmpegError as error:  # reading the frames will meet it again, and list what is lost
             refuse_disk_fault(path, error)
-    # Some containers (AVI) have decoding times only, which are the times of display in another order.
-    column = 1 if any(shown is None for shown, _ in packets) else 0
+    # Decoding times are the times of display in another order.
+    column = 0 if dated and all(shown is not None for shown, _ in packets) else 1
     stamps = np.asarray([np.nan if pair[column] is None else pair[column] for pair in packets], dtype=np.float64)
     if not len(stamps):
         return Packets(stamps, cut_open=False)

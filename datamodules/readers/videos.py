@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from datamodules.readers.first_frames import FirstFrames, undecodable
 from datamodules.readers.packets import (
+    DECODING_TIMES,
     cut_off,
     decoded_stamps,
     ends_early,
@@ -94,10 +95,15 @@ class VideoFrames:
             broken: As for :meth:`FrameSource.frames`, which says what is raised, too.
         """
         for number, frame in self._decoded(None, broken):
-            base = frame.time_base or Fraction(0)
-            stamp = frame.pts if frame.pts is not None else frame.dts
-            start = None if stamp is None or not base else stamp * base
-            yield TimedFrame(number, upright(frame), start, (frame.duration or 0) * base)
+            yield TimedFrame(number, upright(frame), self._start(number, frame), (frame.duration or 0) * self.time_base)
+
+    def _start(self, number: int, frame: av.VideoFrame) -> Fraction | None:
+        """When a frame is shown; see :class:`TimedFrame`."""
+        stamp = frame.pts
+        if self._container == DECODING_TIMES:
+            known = number < len(self._stamps) and np.isfinite(self._stamps[number])
+            stamp = round(self._stamps[number] / float(self.time_base)) if known else None
+        return None if stamp is None else stamp * self.time_base
 
     def _decoded(self, keep: Keep | None, broken: Broken | None) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield (original frame number, frame as it is decoded) in order."""

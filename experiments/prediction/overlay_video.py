@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
@@ -70,11 +71,14 @@ def _add_stream(
     file: OutputContainer, image: Pixels, video: VideoFrames, rate: Fraction, clock: Fraction
 ) -> VideoStream:
     """The stream of the overlays; ``rate`` is a hint."""
-    stream: Any = file.add_stream("libx264", rate=rate, options={"crf": "18", "preset": "veryfast"})
+    # With B-frames an mp4 of a variable rate would end before its last frame: it lasts as long as decoding does.
+    options = {"crf": "18", "preset": "veryfast", "bf": "0"}
+    stream: Any = file.add_stream("libx264", rate=rate, options=options)
     stream.height, stream.width = image.shape[:2]
     # 4:2:0, which every player shows, cannot hold an odd number of pixels
     stream.pix_fmt = "yuv420p" if stream.width % 2 == 0 and stream.height % 2 == 0 else "yuv444p"
     context = stream.codec_context
+    context.flags |= Flags.frame_duration
     context.time_base, context.sample_aspect_ratio = clock, video.pixel_aspect
     context.colorspace, context.color_range = _BT709, ColorRange.MPEG
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709

@@ -99,8 +99,8 @@ def _twin(stream: AudioStream, target: OutputContainer) -> AudioStream:
         ValueError: If it cannot be read, or be encoded.
         FFmpegError: The same, in FFmpeg's words.
     """
-    if not stream.rate or not stream.channels:
-        raise ValueError("its header is not whole")
+    if not getattr(stream, "codec_context", None) or not stream.rate or not stream.channels:
+        raise ValueError("its codec or its header is not known")
     if _is_copied(stream):
         return target.add_stream_from_template(stream)
     twin = target.add_stream("aac", rate=next((rate for rate in _RATES if rate <= stream.rate), _RATES[-1]))
