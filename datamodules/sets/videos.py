@@ -197,8 +197,8 @@ class Videos(ClipDataSet):
         wanted = self.image_size or size
         if not 1 / _STRETCH < (size[1] / size[0]) / (wanted[1] / wanted[0]) < _STRETCH:
             self.findings.say(
-                f"Frames of clip '{name}' are {size[1]}x{size[0]} and will be stretched to {wanted[1]}x{wanted[0]}: "
-                "set image_size to their shape."
+                f"Frames of clip '{name}' are shown as {size[1]}x{size[0]} and will be stretched to "
+                f"{wanted[1]}x{wanted[0]}: set image_size to their shape."
             )
 
     def _source(self, name: str, path: Path) -> ImageFrames | VideoFrames | None:
