@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import SideData
+from av.video.plane import VideoPlane
 from av.video.reformatter import Colorspace, Interpolation
 
 from datamodules.readers.source import Pixels
@@ -59,11 +60,16 @@ def upright(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Pixels
     method = Interpolation.POINT | Interpolation.ACCURATE_RND if same else Interpolation.AREA
     matrix = Colorspace.ITU709 if taken_for_hd(frame) else None
     planes = frame.reformat(width, height, "gbrp", matrix, interpolation=method, threads=1).planes
-    green, blue, red = (np.frombuffer(plane, np.uint8).reshape(height, -1)[:, :width] for plane in planes)
+    green, blue, red = (_array(plane)[:, :width] for plane in planes)
     image = cv2.merge([red, green, blue])
     if quarter:
         image, x_of_x, y_of_y = image.swapaxes(0, 1), x_of_y, y_of_x
     return np.ascontiguousarray(image[:: -1 if y_of_y < 0 else 1, :: -1 if x_of_x < 0 else 1], dtype=np.uint8)
+
+
+def _array(plane: VideoPlane) -> Pixels:
+    """The bytes of a plane, (H, bytes in a line)."""
+    return np.frombuffer(cast(memoryview, plane), np.uint8).reshape(plane.height, -1)
 
 
 def _axes(frame: av.VideoFrame) -> tuple[int, int, int, int]:

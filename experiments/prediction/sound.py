@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any, cast
 
 import av
 from av.audio import AudioStream
@@ -34,7 +35,7 @@ class Sound:
                 self._leave_out(error)
         used = [stream for stream in source.streams.audio if stream.index in self._streams]
         self._packets = self._read(source, used) if used else iter(())
-        self._next: tuple[Fraction, list[av.Packet]] | None = None
+        self._next: tuple[Fraction, list[av.Packet[Any]]] | None = None
 
     def write(self, until: Fraction | None = None) -> None:
         """Write the sound on.
@@ -50,10 +51,12 @@ class Sound:
                 self._target.mux(packet)
             self._next = None
 
-    def _read(self, source: InputContainer, streams: list[AudioStream]) -> Iterator[tuple[Fraction, list[av.Packet]]]:
+    def _read(
+        self, source: InputContainer, streams: list[AudioStream]
+    ) -> Iterator[tuple[Fraction, list[av.Packet[Any]]]]:
         """Yield (time in the target, packets for it) in the order of the source."""
-        time = Fraction(0)
-        packets = source.demux(streams)
+        time, written = Fraction(0), dict[int, int]()
+        packets = source.demux(*streams)
         while True:
             try:
                 packet = next(packets, None)
@@ -62,7 +65,7 @@ class Sound:
                 return
             if packet is None:
                 return
-            stream = packet.stream
+            stream = cast(AudioStream, packet.stream)
             target = self._streams[stream.index]
             offset = round(self._begin / (packet.time_base or 1))
             if packet.pts is not None:
@@ -71,13 +74,15 @@ class Sound:
                 yield time, self._encoded(packet, target, offset)
             elif packet.size and packet.dts is not None and packet.pts is not None and not packet.is_discard:
                 packet.pts, packet.dts, packet.stream = packet.pts - offset, packet.dts - offset, target
-                yield time, [packet]
+                if packet.dts > written.get(stream.index, packet.dts - 1):  # else the source jumps back
+                    written[stream.index] = packet.dts
+                    yield time, [packet]
 
-    def _encoded(self, packet: av.Packet, target: AudioStream, offset: int) -> list[av.Packet]:
+    def _encoded(self, packet: av.Packet[Any], target: AudioStream, offset: int) -> list[av.Packet[Any]]:
         """What a packet gives once it is decoded and encoded anew; the last one, which is empty, ends it."""
-        found: list[av.Packet] = []
+        found: list[av.Packet[Any]] = []
         try:
-            for frame in packet.decode():
+            for frame in cast(list[av.AudioFrame], packet.decode()):
                 frame.pts = None if frame.pts is None else frame.pts - offset
                 found += target.encode(frame)
         except av.error.FFmpegError:
