@@ -99,6 +99,22 @@ def decoded_stamps(path: Path) -> NDArray[np.float64]:
     return np.interp(np.arange(len(stamps)), known, stamps[known]) * float(base or np.nan) if len(known) else stamps
 
 
+def stated_frames(file: InputContainer, stream: av.VideoStream) -> int:
+    """How many frames the container says are shown; 0 where it does not say.
+
+    Those before the begin of an edit list are not, nor those that an AVI counts where a frame was dropped, and the one
+    before is shown on. Its table of frames tells, which stands at the end, so only of a file that is whole.
+    """
+    table = list(stream.index_entries)
+    stated = max(0, int(stream.frames) - sum(entry.is_discard for entry in table))
+    if file.format.name != DECODING_TIMES:
+        return stated
+    with open(file.name, "rb") as content:
+        size = int.from_bytes(content.read(8)[4:], "little") + 8  # of the RIFF chunk; that of a large file is not all
+    whole = 0 <= Path(file.name).stat().st_size - size < 8
+    return sum(entry.size > 0 for entry in table) if whole and table else stated
+
+
 def stated_end(file: InputContainer, stream: av.VideoStream) -> float | None:
     """When the video ends by the header of a Matroska file, in seconds; None where that is not known.
 

@@ -21,6 +21,7 @@ from datamodules.readers.packets import (
     last_step,
     read_packets,
     stated_end,
+    stated_frames,
     time_remarks,
 )
 from datamodules.readers.remarks import Remark
@@ -70,8 +71,7 @@ class VideoFrames:
             stream = best_stream(file)
             self._container = file.format.name
             self.time_base = stream.time_base or Fraction(1, 1000)
-            cut = sum(entry.is_discard for entry in stream.index_entries)  # before where an edit list begins
-            self._stated = max(0, int(stream.frames) - cut)
+            self._stated = stated_frames(file, stream)
             self._end = None if self._stated else stated_end(file, stream)
 
     def __len__(self) -> int:

@@ -177,6 +177,21 @@ def test_a_variable_rate_is_said_but_not_the_rounding_of_times(tmp_path: Path, s
 
 
 @with_ffmpeg
+def test_the_frames_that_an_avi_drops_are_not_counted(tmp_path: Path) -> None:
+    """FFmpeg 5.1 writes an AVI of one rate with gaps where frames are missing: 50 in its header, 45 that are shown."""
+    options = "-vf select='not(between(n,10,14))' -fps_mode passthrough -c:v mpeg4"
+    path = ffmpeg(tmp_path / "run.avi", options, frames=45)
+    assert probe(path)["nb_frames"] == "50"
+    video, lost = VideoFrames(path), list[object]()
+    assert len(video) == len(list(video.frames(broken=lambda *what: lost.append(what)))) == 45 and not lost
+    assert video.times()[[9, 10, 44]] == pytest.approx([9 / 25, 15 / 25, 49 / 25])
+    assert "40 to 240 ms" in said(path)["variable rate"]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    list(VideoFrames(path).frames(broken=lambda *what: lost.append(what)))
+    assert lost
+
+
+@with_ffmpeg
 def test_the_command_makes_an_image_of_each_frame_of_a_variable_rate(tmp_path: Path) -> None:
     """FFmpeg 5.1, which else makes images at one rate: 9 of these 7 frames, or more."""
     path = write_variable_rate(tmp_path / "run.mp4", [0, 33, 67, 100, 220, 253, 287])
