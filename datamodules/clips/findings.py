@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from datamodules.clips.problems import Problem
 from datamodules.readers import FrameSource
+from datamodules.readers.remarks import Remark
 
 Source = TypeVar("Source", bound=FrameSource)
 
@@ -30,6 +31,7 @@ class Findings:
         self.left_out: dict[str, Problem] = {}
         self.noticed: dict[Problem, None] = {}
         self.said: set[str] = set()
+        self._remarked: set[str] = set()
         self.no_validation: str | None = None
 
     def say(self, message: str) -> None:
@@ -60,6 +62,19 @@ class Findings:
             reason: What is wrong, and what was done about it.
         """
         self.noticed[Problem(clip, frame_number, reason)] = None
+
+    def remark(self, clip: str, remarks: Iterable[Remark]) -> None:
+        """Note what is not as one would guess about the frames of a clip; of each kind the user is told of the first.
+
+        Args:
+            clip: Name of the clip.
+            remarks: What there is to say.
+        """
+        for remark in remarks:
+            self.notice(clip, None, remark.what)
+            if remark.kind not in self._remarked:
+                self._remarked.add(remark.kind)
+                self.say(f"Clip '{clip}': {remark.what}.")
 
     def open_source(self, clip: str, opener: Callable[[], Source]) -> Source | None:
         """Open the frames of a clip, or note that they cannot be read.

@@ -17,7 +17,7 @@ from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source
 
 if TYPE_CHECKING:
     from datamodules.readers.video_file import video_rate
-    from datamodules.readers.videos import VideoFrames
+    from datamodules.readers.videos import TimedFrame, VideoFrames
 
 __all__ = [
     "Broken",
@@ -26,6 +26,7 @@ __all__ = [
     "Keep",
     "Pixels",
     "Source",
+    "TimedFrame",
     "VideoFrames",
     "file_identity",
     "is_image",
@@ -45,7 +46,11 @@ __all__ = [
     "video_rate",
 ]
 
-_OF_VIDEOS = {"VideoFrames": "datamodules.readers.videos", "video_rate": "datamodules.readers.video_file"}
+_OF_VIDEOS = {
+    "TimedFrame": "datamodules.readers.videos",
+    "VideoFrames": "datamodules.readers.videos",
+    "video_rate": "datamodules.readers.video_file",
+}
 
 
 def open_frames(path: Path | str) -> ImageFrames | VideoFrames:

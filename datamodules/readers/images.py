@@ -13,7 +13,10 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from datamodules.readers.names import frame_number, image_names
+from datamodules.readers.remarks import Remark, mixed_sizes
 from datamodules.readers.source import Broken, Keep, Pixels, disk_failed, file_identity, ignore, missing
+
+_SQUARE = 0.01  # what the shape of a pixel may differ from 1: encoders round
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -177,10 +180,48 @@ class ImageFrames:
     def frame_size(self, frame_number: int) -> tuple[int, int]:
         """(height, width) of an upright frame in pixels, by its original number; its pixels are not read."""
         with Image.open(self.folder / self.names[self.indices.index(frame_number)]) as file:
-            turned = file.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # a quarter, or mirrored at a diagonal
-            return file.size if turned else (file.height, file.width)
+            return _upright_size(file)
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame that can be read, in pixels."""
         _, image = next(self.frames(broken=ignore))
         return int(image.shape[0]), int(image.shape[1])
+
+    def shown_size(self) -> tuple[int, int]:
+        """The same: what images say of the shape of their pixels is read in two ways (:meth:`remarks`)."""
+        return self.original_size()
+
+    def remarks(self) -> Iterator[Remark]:
+        """What is not as one would guess: several sizes, and pixels that are not square. Only headers are read."""
+        sizes: list[tuple[str, tuple[int, int]]] = []
+        oblong: tuple[str, tuple[int, int]] | None = None
+        for name in self.names:
+            try:
+                with Image.open(self.folder / name) as file:
+                    sizes.append((name, _upright_size(file)))
+                    oblong = oblong or _oblong(name, file)
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+                continue  # reading the frame says it
+        yield from mixed_sizes(sizes)
+        if oblong is not None:
+            name, (x, y) = oblong
+            what = f"{self.folder / name} says that its pixels are not square, {x}:{y}, which tools read in two ways"
+            mend = "extract the images anew with ffmpeg -vf scale=iw*sar:ih,setsar=1"
+            yield Remark("non-square pixels", f"{what}: they are taken for square; if they are not, {mend}")
+
+
+def _upright_size(file: Image.Image) -> tuple[int, int]:
+    """(height, width) of an image in pixels, once its orientation flag is followed."""
+    turned = file.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # a quarter, or mirrored at a diagonal
+    return file.size if turned else (file.height, file.width)
+
+
+def _oblong(name: str, file: Image.Image) -> tuple[str, tuple[int, int]] | None:
+    """The name of an image, and the shape of its pixels as its header has it, without a unit; None where it is square.
+
+    PNG and T.871 (JFIF) write pixels per unit, x before y, so that 64:45 is a narrow pixel; FFmpeg writes and reads the
+    width over the height of a pixel, so that 64:45 is a wide one.
+    """
+    plain = file.info.get("jfif_density") if file.info.get("jfif_unit") == 0 else None
+    x, y = file.info.get("aspect") or plain or (1, 1)
+    return (name, (x, y)) if x and y and abs(x / y - 1) > _SQUARE else None

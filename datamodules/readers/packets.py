@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +12,15 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from datamodules.readers.remarks import Remark
 from datamodules.readers.video_file import best_stream, decode, open_video, refuse_disk_fault
 
+DECODING_TIMES = "avi"
+"""FFmpeg's name of the format without times of display: where frames are out of order, FFmpeg makes up wrong ones."""
+
 _HEAD = 4096  # bytes that hold the beginning of a Matroska segment, or what follows the end of a GIF
+_UNEVEN = 0.1  # share of a step: clocks of cameras are not even to the last tick
+_LOOKED_AT = 1000  # packets of a file without a table of them
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
 
@@ -30,11 +38,12 @@ class Packets:
     cut_open: bool
 
 
-def read_packets(path: Path) -> Packets:
-    """Read all packets of a video, without decoding them.
+def read_packets(path: Path, most: int | None = None) -> Packets:
+    """Read the packets of a video, without decoding them.
 
     Args:
         path: The video file.
+        most: How many to read; None reads all.
 
     Returns:
         What they say; of a file that is damaged, those before the damage.
@@ -47,16 +56,18 @@ def read_packets(path: Path) -> Packets:
     first_key: int | None = None
     with open_video(path) as file:
         stream = best_stream(file)
-        base = stream.time_base
+        base, dated = stream.time_base, file.format.name != DECODING_TIMES
         try:
             for packet in file.demux(stream):
                 if packet.size and not packet.is_discard:
                     first_key = len(packets) if first_key is None and packet.is_keyframe else first_key
                     packets.append((packet.pts, packet.dts))
+                if len(packets) == most:
+                    break
         except av.error.FFmpegError as error:  # reading the frames will meet it again, and list what is lost
             refuse_disk_fault(path, error)
-    # Some containers (AVI) have decoding times only, which are the times of display in another order.
-    column = 1 if any(shown is None for shown, _ in packets) else 0
+    # Decoding times are the times of display in another order.
+    column = 0 if dated and all(shown is not None for shown, _ in packets) else 1
     stamps = np.asarray([np.nan if pair[column] is None else pair[column] for pair in packets], dtype=np.float64)
     if not len(stamps):
         return Packets(stamps, cut_open=False)
@@ -86,6 +97,22 @@ def decoded_stamps(path: Path) -> NDArray[np.float64]:
     stamps = np.asarray([np.nan if stamp is None else stamp for stamp in shown], dtype=np.float64)
     known = np.flatnonzero(np.isfinite(stamps))
     return np.interp(np.arange(len(stamps)), known, stamps[known]) * float(base or np.nan) if len(known) else stamps
+
+
+def stated_frames(file: InputContainer, stream: av.VideoStream) -> int:
+    """How many frames the container says are shown; 0 where it does not say.
+
+    Those before the begin of an edit list are not, nor those that an AVI counts where a frame was dropped, and the one
+    before is shown on. Its table of frames tells, which stands at the end, so only of a file that is whole.
+    """
+    table = list(stream.index_entries)
+    stated = max(0, int(stream.frames) - sum(entry.is_discard for entry in table))
+    if file.format.name != DECODING_TIMES:
+        return stated
+    with open(file.name, "rb") as content:
+        size = int.from_bytes(content.read(8)[4:], "little") + 8  # of the RIFF chunk; that of a large file is not all
+    whole = 0 <= Path(file.name).stat().st_size - size < 8
+    return sum(entry.size > 0 for entry in table) if whole and table else stated
 
 
 def stated_end(file: InputContainer, stream: av.VideoStream) -> float | None:
@@ -125,6 +152,40 @@ def ends_early(path: Path, container: str) -> bool:
     length = 9 - head[segment].bit_length()
     number = int.from_bytes(head[segment : segment + length], "big") & ((1 << 7 * length) - 1)
     return number != (1 << 7 * length) - 1 and size < segment + length + number  # all ones: it is not known
+
+
+def time_remarks(path: Path) -> Iterator[Remark]:
+    """What there is to say of the times of a video: that it was cut, and that its rate varies.
+
+    A varying rate is seen in the table of all frames, where the file has one (MP4, AVI), else in the first thousand.
+
+    Args:
+        path: The video.
+
+    Raises:
+        OSError: If the disk fails.
+        ValueError: If the file is no video.
+    """
+    with open_video(path) as file:
+        stream = best_stream(file)
+        whole = len(stream.index_entries) == stream.frames
+        table = [(entry.timestamp, entry.is_discard) for entry in stream.index_entries if whole and entry.size]
+        base = float(stream.time_base or np.nan)
+    packets = read_packets(path, _LOOKED_AT)
+    hidden = sum(discarded for _, discarded in table)
+    if hidden or (packets.cut_open and np.isfinite(packets.stamps).all()):
+        what = f"{hidden} of its {len(table)} frames are" if hidden else "some of its first frames need others and are"
+        counted = "frames are counted from the first that is shown"
+        yield Remark("cut", f"{path} was cut without encoding it anew, and {what} not shown: {counted}", of_each=False)
+    stamps = packets.stamps if len(packets.stamps) < _LOOKED_AT else packets.stamps[:-_TAIL]  # reordered, so with holes
+    if table:
+        stamps = np.sort([stamp * base for stamp, discarded in table if not discarded])
+    steps = np.diff(stamps)
+    if len(steps) and (np.abs(steps - np.median(steps)) > max(_UNEVEN * np.median(steps), 1.5 * base)).any():
+        apart = f"{1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms from frame to frame"
+        what = f"{path} has a variable rate, {apart}: every_nth counts frames, and fps goes by time"
+        images = f"ffmpeg -i {shlex.quote(str(path))} -fps_mode passthrough -start_number 0 %06d.png"
+        yield Remark("variable rate", f"{what}; images of all frames to draw masks on: {images}", of_each=False)
 
 
 def last_step(stamps: NDArray[np.float64]) -> float:

@@ -130,5 +130,5 @@ def video_rate(path: Path | str) -> float:
     """
     with open_video(Path(path)) as file:
         stream = best_stream(file)
-        rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else 25.0
+        rates = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    return float(min(rates, default=25))  # of some raw streams the mean is said to be thousands

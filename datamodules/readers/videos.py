@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
-from av.sidedata.sidedata import SideData
-from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from datamodules.readers.packets import cut_off, decoded_stamps, ends_early, last_step, read_packets, stated_end
-from datamodules.readers.source import Broken, Keep, Pixels, file_identity, ignore
+from datamodules.readers.first_frames import FirstFrames, undecodable
+from datamodules.readers.packets import (
+    DECODING_TIMES,
+    cut_off,
+    decoded_stamps,
+    ends_early,
+    last_step,
+    read_packets,
+    stated_end,
+    stated_frames,
+    time_remarks,
+)
+from datamodules.readers.remarks import Remark
+from datamodules.readers.shown import shown_size, upright
+from datamodules.readers.source import Broken, Keep, Pixels, file_identity
 from datamodules.readers.video_file import best_stream, decode, open_video
+
+
+@dataclass(frozen=True)
+class TimedFrame:
+    """A frame of a video with its time.
+
+    Attributes:
+        number: Original frame number.
+        image: RGB, uint8, (H, W, 3), upright.
+        start: When it is shown, in seconds on the clock of the file, which the sound has too; None where the file does
+            not say.
+        length: How long, in seconds; 0 where the file does not say.
+    """
+
+    number: int
+    image: Pixels
+    start: Fraction | None
+    length: Fraction
 
 
 class VideoFrames:
@@ -27,6 +57,9 @@ class VideoFrames:
     Args:
         path: The video file.
 
+    Attributes:
+        time_base: What time stamps count, in seconds.
+
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds no video stream that can be read.
@@ -37,8 +70,8 @@ class VideoFrames:
         with open_video(self.path) as file:
             stream = best_stream(file)
             self._container = file.format.name
-            cut = sum(entry.is_discard for entry in stream.index_entries)  # before where an edit list begins
-            self._stated = max(0, int(stream.frames) - cut)
+            self.time_base = stream.time_base or Fraction(1, 1000)
+            self._stated = stated_frames(file, stream)
             self._end = None if self._stated else stated_end(file, stream)
 
     def __len__(self) -> int:
@@ -53,6 +86,27 @@ class VideoFrames:
         A broken frame takes the number that is next when the decoder meets it, which for a video with frames out of
         order may be one or two too low; the numbers after it are right again.
         """
+        return ((number, upright(frame, size)) for number, frame in self._decoded(keep, broken))
+
+    def timed_frames(self, broken: Broken | None = None) -> Iterator[TimedFrame]:
+        """Yield all frames in order, each with its time.
+
+        Args:
+            broken: As for :meth:`FrameSource.frames`, which says what is raised, too.
+        """
+        for number, frame in self._decoded(None, broken):
+            yield TimedFrame(number, upright(frame), self._start(number, frame), (frame.duration or 0) * self.time_base)
+
+    def _start(self, number: int, frame: av.VideoFrame) -> Fraction | None:
+        """When a frame is shown; see :class:`TimedFrame`."""
+        stamp = frame.pts
+        if self._container == DECODING_TIMES:
+            known = number < len(self._stamps) and np.isfinite(self._stamps[number])
+            stamp = round(self._stamps[number] / float(self.time_base)) if known else None
+        return None if stamp is None else stamp * self.time_base
+
+    def _decoded(self, keep: Keep | None, broken: Broken | None) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield (original frame number, frame as it is decoded) in order."""
         count = asked = 0
         read = False
         with open_video(self.path) as file:
@@ -71,10 +125,10 @@ class VideoFrames:
                     broken(count, f"Frame {count} of {self.path} is damaged.")
                 elif wanted:
                     read = True
-                    yield count, upright(decoded, size)
+                    yield count, decoded
                 count += 1
         if not read and (count == 0 or (asked and broken is not None)):
-            raise ValueError(f"The video {self.path} has no frame that can be decoded: re-encode or replace it.")
+            raise undecodable(self.path)
         if broken is not None:
             stated = f"{self._stated} frames" if self._stated else f"that it lasts {self._end or 0:.2f} s"
             lost = self._lost(count)
@@ -117,38 +171,29 @@ class VideoFrames:
         return decoded_stamps(self.path) if packets.cut_open else packets.stamps
 
     def identity(self) -> Iterator[str]:
-        """The file with its size and time of change; see :meth:`FrameSource.identity`."""
+        """The file, and the colour matrix that it does not say; see :meth:`FrameSource.identity`."""
         yield file_identity(self.path)
+        if self._first.taken_for_hd:
+            yield "BT.709"
 
     def original_size(self) -> tuple[int, int]:
         """(height, width) of the upright first frame that can be read, in pixels."""
-        _, image = next(self.frames(broken=ignore))
-        return int(image.shape[0]), int(image.shape[1])
+        return self._first.size
 
+    def shown_size(self) -> tuple[int, int]:
+        """(height, width) of the frames in square pixels: the shape that is seen."""
+        return shown_size(self._first.size, self._first.pixel_aspect)
 
-def upright(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Pixels:
-    """One decoded frame as players show it.
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel of the upright frames over its height."""
+        return self._first.pixel_aspect
 
-    It goes to planes of RGB in one step: FFmpeg makes packed RGB of scaled frames by whole numbers, two grey levels too
-    dark, and drops half of the colours' width.
+    def remarks(self) -> list[Remark]:
+        """What is not as one would guess: of its first frames, of its cut and of its times."""
+        return [*self._first.remarks(self.path), *time_remarks(self.path)]
 
-    Args:
-        frame: The frame, with the display matrix of its file (ISO/IEC 14496-12, 8.3.2).
-        size: Output (height, width) in pixels, by area averaging; None keeps the original size.
-
-    Returns:
-        RGB, uint8, (H, W, 3), turned and mirrored by the nearest of the eight ways that keep pixels whole.
-    """
-    matrix = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
-    values = (1, 0, 0, 0, 1) if matrix is None else np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-    # The pixel at (x, y) is shown at x * (x_of_x, y_of_x) + y * (x_of_y, y_of_y).
-    x_of_x, y_of_x, _, x_of_y, y_of_y = values
-    turned = abs(y_of_x) + abs(x_of_y) > abs(x_of_x) + abs(y_of_y)
-    stored = (frame.height, frame.width)
-    height, width = stored if size is None else size[::-1] if turned else size
-    same = (height, width) == stored
-    method = Interpolation.POINT | Interpolation.ACCURATE_RND if same else Interpolation.AREA
-    image = frame.reformat(width, height, "gbrp", interpolation=method, threads=1).to_ndarray()
-    if turned:
-        image, x_of_x, y_of_y = image.swapaxes(0, 1), x_of_y, y_of_x
-    return np.ascontiguousarray(image[:: -1 if y_of_y < 0 else 1, :: -1 if x_of_x < 0 else 1], dtype=np.uint8)
+    @cached_property
+    def _first(self) -> FirstFrames:
+        """What the first frames that can be read tell."""
+        return FirstFrames.of(self.path)

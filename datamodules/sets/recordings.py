@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backdrop.outputs import is_output
 from datamodules.clips.clip import Box
+from datamodules.clips.problems import counted
 from datamodules.readers import is_image, is_video, list_images, natural_key
 
 _RESERVED = frozenset({"masks", "boxes", "annotations", "__macosx"})
@@ -50,9 +51,11 @@ def find_clips(root: Path) -> dict[str, Path]:
     if not clips and list_images(folder):
         return {root.resolve().name: folder}
     if not clips:
+        others = left_for_their_suffix(root).items()
+        left = ", ".join(counted(len(files), f"{suffix} file") for suffix, files in others)
         raise FileNotFoundError(
-            f"No video and no folder of images in {folder}: put videos (.mp4, .mov, ...) or folders of images (.jpg, "
-            ".png, ...) there."
+            f"No video and no folder of images in {folder}{f' (but {left}, which are not read)' if left else ''}: put "
+            "videos (.mp4, .mov, ...) or folders of images (.jpg, .png, ...) there."
         )
     return clips
 

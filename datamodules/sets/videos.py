@@ -186,25 +186,26 @@ class Videos(ClipDataSet):
         source = self._source(name, path)
         if source is None:
             return None
-        self._announce_stretch(name, source.original_size())
+        self._announce_stretch(name, source.shown_size())
         masks = self._masks(name, source)
         table = self.root / "boxes" / f"{name}.csv"
         clip = Clip(name, source, masks, self.every_nth, read_boxes_csv(table) if table.is_file() else {})
         return self._timed(clip) if self.fps is not None or name in self.time_ranges else clip
 
     def _announce_stretch(self, name: str, size: tuple[int, int]) -> None:
-        """Say that the frames of a clip are of another shape than those that are wanted of them."""
+        """Say that the frames of a clip are seen in another shape than those that are wanted of them."""
         wanted = self.image_size or size
         if not 1 / _STRETCH < (size[1] / size[0]) / (wanted[1] / wanted[0]) < _STRETCH:
             self.findings.say(
-                f"Frames of clip '{name}' are {size[1]}x{size[0]} and will be stretched to {wanted[1]}x{wanted[0]}: "
-                "set image_size to their shape."
+                f"Frames of clip '{name}' are shown as {size[1]}x{size[0]} and will be stretched to "
+                f"{wanted[1]}x{wanted[0]}: set image_size to their shape."
             )
 
     def _source(self, name: str, path: Path) -> ImageFrames | VideoFrames | None:
         """The frames of a clip, opened once; None where they cannot be read."""
         if name not in self._sources:
-            self._sources[name] = self.findings.open_source(name, lambda: readable(open_frames(path)))
+            source = self._sources[name] = self.findings.open_source(name, lambda: readable(open_frames(path)))
+            self.findings.remark(name, source.remarks() if source is not None else ())
         return self._sources[name]
 
     def _timed(self, clip: Clip) -> Clip:

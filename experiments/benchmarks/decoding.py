@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.readers import Pixels, VideoFrames
+from datamodules.readers.shown import upright
 from datamodules.readers.video_file import best_stream
-from datamodules.readers.videos import upright
 
 Size = tuple[int, int]
 Reader = Callable[[int], Pixels]

@@ -21,9 +21,18 @@ from backdrop.locks import sole
 from backdrop.outputs import BOXES, BOXES_HEADER
 from backdrop.progress import progress
 from callbacks.pictures.png import save_png
-from datamodules.readers import ImageFrames, VideoFrames, video_rate
-from experiments.prediction.footage import batches, file_names, left_out_line, open_input, output_names
-from experiments.prediction.overlays import draw, video_writer
+from datamodules.readers import ImageFrames, VideoFrames
+from experiments.prediction.footage import (
+    batches,
+    file_names,
+    left_out_line,
+    open_input,
+    output_names,
+    say_remarks,
+    timed,
+)
+from experiments.prediction.overlay_video import overlay_video
+from experiments.prediction.overlays import draw
 from experiments.prediction.predictor import Predictor, union
 from experiments.runs.folder import absent, remove_empty
 from experiments.runs.restore import load_data, load_model, segment_folder
@@ -71,10 +80,10 @@ def apply(
     size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     predictor = Predictor(load_model(folder, checkpoint, subjects), size, device, threshold if refine else None)
-    rate = None if isinstance(frames, ImageFrames) else video_rate(source)
+    say_remarks(frames)
     left_out: dict[int, str] = {}
     with replacing(output) as part:
-        count = _write(predictor, frames, rate, part, threshold, soft, left_out, subjects > 1)
+        count = _write(predictor, frames, part, threshold, soft, left_out, subjects > 1)
     if left_out:
         warn(left_out_line(frames, count, left_out))
     return count
@@ -127,14 +136,13 @@ def _replaced(output: Path) -> Iterator[Path]:
 def _write(
     predictor: Predictor,
     frames: ImageFrames | VideoFrames,
-    rate: float | None,
     output: Path,
     threshold: float,
     soft: bool,
     left_out: dict[int, str],
     several: bool,
 ) -> int:
-    """Predict every frame and write what is found; ``rate`` is a video's frames per second.
+    """Predict every frame and write what is found.
 
     For ``several`` subjects there is a line in the table and a mask in ``subjects/`` for each.
 
@@ -142,7 +150,7 @@ def _write(
     """
     names = file_names(frames) if isinstance(frames, ImageFrames) else {}
     stems = output_names(names)
-    video = nullcontext() if rate is None else video_writer(output / "overlay.mp4", rate)
+    video = overlay_video(output / "overlay.mp4", frames) if isinstance(frames, VideoFrames) else nullcontext()
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow([*BOXES_HEADER, "subject"] if several else BOXES_HEADER)
@@ -154,15 +162,16 @@ def _write(
     count = 0
     broken = left_out.__setitem__ if len(frames) > 1 else None
     with progress(len(frames) or None, "Predicting") as tick, video as add_to_video:
-        for numbers, images in batches(frames.frames(broken=broken), BATCH):
-            for number, image, found in zip(numbers, images, predictor(images), strict=True):
+        for batch in batches(timed(frames, broken), BATCH):
+            for frame, found in zip(batch, predictor([frame.image for frame in batch]), strict=True):
+                number, image = frame.number, frame.image
                 file = names[number] if isinstance(frames, ImageFrames) else frames.path.name
                 stem = stems.get(number, f"{number:06d}")
                 overlay = draw(image, found, threshold)
                 if add_to_video is None:
                     save_png(output / "overlays" / f"{stem}.png", overlay)
                 else:
-                    add_to_video(overlay)
+                    add_to_video(overlay, frame)
                 save_mask(union(found), f"masks/{stem}.png")
                 for place, subject in enumerate(found, start=1):
                     corners = (f"{value:.1f}" for value in subject.box)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
-from backdrop.errors import RunError
+from backdrop.errors import RunError, warn
 from datamodules.clips.problems import counted
-from datamodules.readers import ImageFrames, VideoFrames, is_image, is_video, natural_key, open_frames
-from experiments.prediction.predictor import Pixels
+from datamodules.readers import (
+    Broken,
+    ImageFrames,
+    TimedFrame,
+    VideoFrames,
+    is_image,
+    is_video,
+    natural_key,
+    open_frames,
+)
 
 MOST_NAMED = 10
 
@@ -37,18 +47,29 @@ def open_input(path: Path) -> ImageFrames | VideoFrames:
         raise RunError(f"Cannot read the input: {error}") from error
 
 
-def batches(frames: Iterator[tuple[int, Pixels]], size: int) -> Iterator[tuple[list[int], list[Pixels]]]:
+def say_remarks(frames: ImageFrames | VideoFrames) -> None:
+    """Warn of what is not as one would guess about the frames of the input."""
+    for remark in frames.remarks():
+        if remark.of_each:
+            warn(f"{remark.what}.")
+
+
+def timed(frames: ImageFrames | VideoFrames, broken: Broken | None) -> Iterator[TimedFrame]:
+    """Read all frames of the input; images have no time.
+
+    Args:
+        frames: The input.
+        broken: Told of every frame that cannot be read; None raises.
+    """
+    if isinstance(frames, VideoFrames):
+        return frames.timed_frames(broken)
+    return (TimedFrame(number, image, None, Fraction(0)) for number, image in frames.frames(broken=broken))
+
+
+def batches(frames: Iterator[TimedFrame], size: int) -> Iterator[list[TimedFrame]]:
     """Group frames, so that the model sees several at once and a long video never fills the memory."""
-    numbers: list[int] = []
-    images: list[Pixels] = []
-    for number, image in frames:
-        numbers.append(number)
-        images.append(image)
-        if len(images) == size:
-            yield numbers, images
-            numbers, images = [], []
-    if images:
-        yield numbers, images
+    while batch := list(islice(frames, size)):
+        yield batch
 
 
 def left_out_line(frames: ImageFrames | VideoFrames, count: int, left_out: Mapping[int, str]) -> str:

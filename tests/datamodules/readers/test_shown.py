@@ -9,7 +9,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from datamodules.readers import VideoFrames, open_frames, video_rate
@@ -73,7 +72,10 @@ def test_frames_are_those_of_the_ffmpeg_command_line(tmp_path: Path, matrix: tup
 def in_colour(
     path: Path, matrix: str, full: bool, size: tuple[int, int] = (48, 64)
 ) -> tuple[Path, list[NDArray[np.float64]]]:
-    """A lossless video of one frame of random luma and chroma (4:2:0), and its planes, by the tags that it has."""
+    """A lossless video of one frame of random luma and chroma (4:2:0), and its planes, by the tags that it has.
+
+    Of the matrix "unsaid" there is no tag.
+    """
     rng = np.random.default_rng(0)
     luma = rng.integers(90, 170, size)
     planes = [luma, *(rng.integers(108, 149, (size[0] // 2, size[1] // 2)) for _ in range(2))]
@@ -81,12 +83,10 @@ def in_colour(
         stream = file.add_stream("ffv1", rate=10)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.colorspace = {"bt709": 1, "bt601": 6, "bt2020": 9}[matrix]
+        stream.codec_context.colorspace = {"bt709": 1, "unsaid": 2, "bt601": 6, "bt2020": 9}[matrix]
         stream.codec_context.color_range = 2 if full else 1
         frame = av.VideoFrame(size[1], size[0], "yuv420p")
-        frame.colorspace = {"bt709": Colorspace.ITU709, "bt601": Colorspace.SMPTE170M, "bt2020": Colorspace.BT2020}[
-            matrix
-        ]
+        frame.colorspace = stream.codec_context.colorspace
         frame.color_range = 2 if full else 1
         for plane, values in zip(frame.planes, planes, strict=True):
             padded = np.zeros((plane.height, plane.line_size), np.uint8)

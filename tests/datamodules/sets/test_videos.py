@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -436,6 +437,34 @@ def test_what_is_left_out_for_its_suffix_is_listed(tmp_path: Path) -> None:
     reasons = {problem.clip: problem.reason for problem in ready(tmp_path).problems()}
     assert set(reasons) == {".heic", ".braw"}
     assert f"2 files left out for the suffix .heic, such as {tmp_path / 'b.heic'}" in reasons[".heic"]
+
+
+@pytest.mark.parametrize("below", ["", "clips", "deep"])
+def test_a_root_of_nothing_but_other_suffixes_names_them(tmp_path: Path, below: str) -> None:
+    (tmp_path / below).mkdir(exist_ok=True)
+    for name in ("a.heic", "b.HEIC", "c.braw", "notes.txt"):
+        (tmp_path / below / name).write_bytes(b"content")
+    with pytest.raises(FileNotFoundError, match=r"\(but 2 \.heic files, 1 \.braw file, which are not read\): put"):
+        Videos(tmp_path).split_clips("train")
+
+
+@pytest.mark.parametrize(
+    ("pixel", "wanted", "stretched"),
+    [("4/3", (36, 64), None), ("4/3", (48, 64), "85x48"), ("1", (48, 64), None), ("1", (36, 64), "64x48")],
+)
+def test_the_shape_that_is_seen_says_whether_frames_are_stretched(
+    tmp_path: Path, pixel: str, wanted: tuple[int, int], stretched: str | None
+) -> None:
+    """64x48 pixels of 4:3 are seen as 16:9, as of a camcorder."""
+    with av.open(str(tmp_path / "a.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(pixel)
+        file.mux([*stream.encode(av.VideoFrame.from_ndarray(draw_frame(0, 0)[0], format="rgb24")), *stream.encode()])
+    data_set = Videos(tmp_path, image_size=wanted)
+    data_set.split_clips("train")
+    found = [line for line in data_set.findings.said if "stretched" in line]
+    assert (stretched is None and not found) or (stretched is not None and f"shown as {stretched} and" in found[0])
 
 
 def test_clips_that_are_links_to_nothing_are_listed(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,6 +20,7 @@ from datamodules.sets.davis import Davis
 from experiments.cli import main
 from experiments.commands.inspect import MOST_CLIPS, MOST_PROBLEMS, problem_lines
 from tests import fake_data
+from tests.datamodules.readers.test_cut import write_cut
 from tests.fake_data import SIZE
 
 SMALL = ["--data.init_args.image_size=[48, 64]", "--data.init_args.num_workers=0"]
@@ -132,6 +135,73 @@ def test_frames_lost_together_share_a_line(davis: Path) -> None:
         "run2, frame 9: damaged",
         "run2: short",
     ]
+
+
+def write_tagged(path: Path, size: tuple[int, int] = SIZE, **settings: object) -> None:
+    """A video with settings of its encoder: tags, fields, the shape of its pixels."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
+        for name, value in settings.items():
+            setattr(stream.codec_context, name, value)
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(fake_data.draw_frame(0, number, size)[0], format="rgb24")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+
+
+def write_all_that_is_said(root: Path) -> dict[str, str]:
+    """A folder with one of each kind of thing to be said; name in the list of problems -> words of its line."""
+    clips, masks, boxes = (root / name for name in ("clips", "masks", "boxes"))
+    fake_data.write_video(clips / "plain.mp4", rate=25)
+    write_tagged(clips / "interlaced.mp4", options={"x264-params": "tff=1"})
+    write_tagged(clips / "hdr.mkv", color_trc=16, colorspace=9)
+    write_tagged(clips / "untagged.mp4", size=(48, 1280))
+    write_tagged(clips / "oblong.mp4", sample_aspect_ratio=Fraction(4, 3))
+    fake_data.write_variable_rate(clips / "variable.mp4", [0, 40, 80, 500, 540, 580])
+    write_cut(clips / "cut.mp4", 0, True)
+    (clips / "whole.mp4").rename(clips / "whole_of_cut.mp4")
+    (clips / "same.mp4").symlink_to(clips / "plain.mp4")
+    fake_data.write_images(clips / "mixed", frames=4)
+    fake_data.write_images(clips / "mixed", frames=2, size=(24, 32), first=4)
+    (clips / "photo.heic").write_bytes(b"content")
+    fake_data.write_images(masks / "mixed", frames=1)  # JPEG has soft edges
+    fake_data.write_masks(masks, frames=[0])
+    boxes.mkdir()
+    (boxes / "plain.json").write_text("{}")
+    return {
+        "interlaced": "is interlaced",
+        "hdr": r"HDR \(PQ\)",
+        "untagged": "does not say its colour matrix",
+        "oblong": "64x48 are shown as 85x48",
+        "variable": "variable rate, 40 to 420 ms",
+        "cut": r"of its 48 frames are not shown",
+        "same": "same recording as clip 'plain'",
+        "mixed": "several sizes: 4 of 64x48, 2 of 32x24",
+        ".heic": "left out for the suffix .heic",
+        "00000.png": "is not used: masks lie in a folder",
+        "plain.json": "is not used: boxes are a table",
+    }
+
+
+def test_all_that_is_not_as_one_would_guess_is_said_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each thing is made by hand, in a folder of one data set; it stands in the list and in the table of problems."""
+    root, store = tmp_path / "data", tmp_path / "store"
+    expected = write_all_that_is_said(root)
+    options = [f"--data.init_args.root={root}", f"--data.init_args.store_dir={store}", f"--output={tmp_path}", *SMALL]
+    with pytest.warns(UserWarning, match="other problems"):
+        assert main(["inspect", "--config=data/videos.yaml", *options]) == 0
+    shown = capsys.readouterr()
+    (problems,) = store.glob("problems-videos-*.csv")
+    for name, words in expected.items():
+        assert re.search(rf"^{re.escape(name)}: .*{words}", shown.out, re.MULTILINE), name
+        assert re.search(rf"^{re.escape(name)},,\"?.*{words}", problems.read_text(), re.MULTILINE), name
+    assert "mixed: masks: there are values besides two" in shown.out
+    assert "\nplain: " not in shown.out and "\nwhole_of_cut: " not in shown.out
+    for words in ("is interlaced", "is HDR", "colour matrix", "are shown as", "variable rate", "not shown", "sizes:"):
+        assert shown.err.count(words) == 1
 
 
 @pytest.mark.parametrize(
