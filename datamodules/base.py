@@ -241,6 +241,10 @@ class FramesDataModule(pl.LightningDataModule):
                 raise ValueError(self._report.nothing_left(f"{split} split"))
         evaluated = [clip for split in wanted if split != "train" for clip in usable[split]]
         self._annotations.read((clip, self._stored[clip].frame_numbers) for clip in evaluated)
+        for clip in evaluated:
+            if blank := self._annotations.masks(clip).blank:
+                reason = f"{counted(blank, 'mask')} of which no pixel is known: these frames are not scored"
+                self.findings.notice(clip.name, None, reason)
         if self.targets and "train" in wanted:
             self.findings.say(features_sentence(self.target_features))
         for split in wanted:

@@ -102,6 +102,27 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
     return np.asarray(resize(mask.astype(np.uint8) * 255, size) >= 128)
 
 
+def resize_known(
+    mask: NDArray[np.bool_], known: NDArray[np.bool_], size: tuple[int, int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Scale a mask of which some pixels are unknown.
+
+    A pixel is known where at least half of its area is, and belongs to the subject where at least half of what is known
+    of it does; with every pixel known this is :func:`resize_mask`.
+
+    Args:
+        mask: Bool, (H, W).
+        known: Where it is known, bool, (H, W).
+        size: Output (height, width) in pixels.
+
+    Returns:
+        The mask and where it is known, bool, ``size`` each; False in the mask where it is not.
+    """
+    subject, sure = (resize(plane.astype(np.uint8) * 255, size) for plane in (mask & known, known))
+    inside = sure >= 128
+    return inside & (2 * subject.astype(np.int64) >= sure), inside
+
+
 def resize_objects(objects: NDArray[Any], joined: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Scale the numbers of several objects: a pixel gets that of the object which has most of its area.
 
