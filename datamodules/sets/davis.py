@@ -133,6 +133,8 @@ class Davis(ClipDataSet):
     def _frames_folder(self) -> Path:
         """The folder of all clips; if it is not there, say what to give as root."""
         images = self.root / "JPEGImages"
+        if (self.root / "GroundTruth").is_dir():
+            raise FileNotFoundError(f"{self.root} looks like SegTrack v2: DATA=segtrack takes it.")
         if (images / self.resolution).is_dir():
             return images / self.resolution
         if images.is_dir():
