@@ -67,8 +67,9 @@ help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 	@echo
 	@echo "Variables (default):"
-	@echo "  DATA=demo|davis|videos|h36m|ski|handheld (demo)   PROFILE=small|paper (small)   RUN=folder (runs/DATA)   SEED=number (0)"
-	@echo "  ROOT=folder of the data, for all but demo                CLIPS=\"dance-twirl ...\", for davis and videos"
+	@echo "  DATA=demo|davis|videos|h36m|ski|handheld|cdnet|fbms|segtrack|sbi (demo)             PROFILE=small|paper (small)"
+	@echo "  RUN=folder (runs/DATA)   SEED=number (0)   ROOT=folder of the data, for all but demo"
+	@echo "  CLIPS=\"dance-twirl ...\": these clips only, for all but demo, h36m and ski"
 	@echo "  RESOLUTION=1080p|Full-Resolution|..., for davis (480p)     PRESET=static|ptz|handheld, for demo"
 	@echo "  STEPS=number or EPOCHS=number: how long to train"
 	@echo "  BACKGROUND=inpainting|cues|temporal|static: stage 2 learns from the inpainter's scene (the paper), from targets that"

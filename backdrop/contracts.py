@@ -26,6 +26,9 @@ class Batch(TypedDict):
         annotated: Which frames have a mask, (B,), bool; comes with ``mask``, which is all False in the others.
         objects: Which subject it is, (B, 1, H', W'), uint8, 0 = background, not 0 exactly where ``mask``; where masks
             tell several subjects apart.
+        known: Where ``mask`` says what is there, (B, 1, H', W'), bool, somewhere in every annotated frame and nowhere
+            in the others; ``mask`` is False elsewhere, and no score looks there. Where masks leave pixels open; without
+            it every pixel of an annotated frame is known.
         box: Ground truth, (B, 4), float32, (cx, cy, sx, sy) in [-1, 1], NaN where a frame has none; evaluation splits
             that have any.
         plate: What the frame would show without its subject, (B, 3, H, W), float32 in [0, 1]; where the data module
@@ -45,6 +48,7 @@ class Batch(TypedDict):
     mask: NotRequired[Tensor]
     annotated: NotRequired[Tensor]
     objects: NotRequired[Tensor]
+    known: NotRequired[Tensor]
     box: NotRequired[Tensor]
     plate: NotRequired[Tensor]
     covered: NotRequired[Tensor]
@@ -95,6 +99,7 @@ _BATCH: dict[str, tuple[torch.dtype, Shape]] = {
     "mask": (torch.bool, ("B", 1, "H'", "W'")),
     "annotated": (torch.bool, ("B",)),
     "objects": (torch.uint8, ("B", 1, "H'", "W'")),
+    "known": (torch.bool, ("B", 1, "H'", "W'")),
     "box": (torch.float32, ("B", 4)),
     "plate": (torch.float32, ("B", 3, "H", "W")),
     "covered": (torch.bool, ("B", 1, "H", "W")),
@@ -123,7 +128,8 @@ _TOGETHER = (
     ("motion", "target", "trust"),
     ("subject_mask", "subject_box", "subject_confidence"),
 )
-_BANNED: dict[Stage, tuple[str, ...]] = {"train": ("mask", "objects", "box"), "val": (), "test": ("plate", "target")}
+_ANNOTATION = ("mask", "objects", "known", "box")
+_BANNED: dict[Stage, tuple[str, ...]] = {"train": _ANNOTATION, "val": (), "test": ("plate", "target")}
 _SHARES = (
     *("image", "plate", "evidence", "motion", "target", "trust"),
     *("mask", "subject_mask", "confidence", "subject_confidence", "probability"),
@@ -144,8 +150,9 @@ def validate_batch(batch: Mapping[str, Any], stage: Stage) -> None:
     _check_keys("batch", batch, Batch.__annotations__)
     if "image" not in batch:
         _refuse("batch", "image", "a tensor", "no such key")
-    if "objects" in batch and "mask" not in batch:
-        _refuse("batch", "mask", "one beside objects", "no such key")
+    for key in ("objects", "known"):
+        if key in batch and "mask" not in batch:
+            _refuse("batch", "mask", f"one beside {key}", "no such key")
     for key in _BANNED[stage]:
         if key in batch:
             _refuse("batch", key, f"no such key in a {stage} batch", "one")
@@ -160,11 +167,16 @@ def validate_batch(batch: Mapping[str, Any], stage: Stage) -> None:
 
 
 def _check_annotation(batch: Mapping[str, Any]) -> None:
-    """Refuse masks, objects and boxes that contradict each other or themselves."""
+    """Refuse masks, objects, known pixels and boxes that contradict each other or themselves."""
     if "mask" in batch and bool(batch["mask"][~batch["annotated"]].any()):
         _refuse("batch", "mask", "all False where annotated is False", "a subject in a frame without annotation")
     if "objects" in batch and not torch.equal(batch["objects"] > 0, batch["mask"]):
         _refuse("batch", "objects", "not 0 exactly where mask is True", "other pixels")
+    if "known" in batch:
+        if bool((batch["mask"] & ~batch["known"]).any()):
+            _refuse("batch", "mask", "False where known is False", "a subject where nothing is known")
+        if not torch.equal(batch["known"].flatten(1).any(1), batch["annotated"]):
+            _refuse("batch", "known", "True somewhere in annotated frames and nowhere in others", "another frame")
     if "box" in batch:
         known = batch["box"].isfinite()
         if not bool((known.any(1) == known.all(1)).all()) or bool((batch["box"][known.all(1)][:, 2:] <= 0).any()):

@@ -34,10 +34,11 @@ class MaskMetrics(pl.Callback):
 
     It acts on batches with ``mask`` or ``box`` whose step returned both, and on their frames with a true mask or a true
     box only. Boxes are held against the true box, or else the tight box of the true mask; what needs a true mask is
-    left out where no frame has one. Validation logs ``val/j_mean``, ``val/f_measure``, ``val/precision``,
-    ``val/recall``, ``val/hit_rate``, ``val/best_j_mean`` and ``val/best_threshold``, where cells have probabilities
-    ``val/peak_in_box`` too, and leaves out what is slow. Test logs every number as ``test/...`` and keeps all of them
-    in :attr:`results`.
+    left out where no frame has one. Where a batch says of which pixels the mask is ``known``, the others count for
+    nothing: they are taken as background in the truth and in every prediction. Validation logs ``val/j_mean``,
+    ``val/f_measure``, ``val/precision``, ``val/recall``, ``val/hit_rate``, ``val/best_j_mean`` and
+    ``val/best_threshold``, where cells have probabilities ``val/peak_in_box`` too, and leaves out what is slow. Test
+    logs every number as ``test/...`` and keeps all of them in :attr:`results`.
 
     Two floors, measured by the same code, say what a prediction that has looked at nothing scores: ``whole_frame``
     (mask of ones, box of the frame) and ``centred_blob`` (a Gaussian of 0.25 of each axis about the centre, worth
@@ -191,6 +192,7 @@ def _annotated_frames(outputs: StepOutput, batch: Batch) -> dict[str, Any]:
         "clip": [batch["clip"][row] for row in rows.tolist()],
         "index": batch["index"].to(device)[rows],
         "annotated": annotated[rows],
+        "known": batch["known"][rows] if "known" in batch else None,
         "true_box": true_box[rows],
         "peak": likeliest_centres(outputs["probability"])[rows] if "probability" in outputs else None,
     }
@@ -206,6 +208,7 @@ def _several(outputs: StepOutput, batch: Batch) -> dict[str, Any]:
         "box": outputs["subject_box"][rows],
         "confidence": outputs["subject_confidence"][rows],
         "objects": objects[rows],
+        "known": batch["known"][rows] if "known" in batch else None,
         "clip": [batch["clip"][row] for row in rows.tolist()],
         "index": batch["index"][rows],
     }

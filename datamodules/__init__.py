@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datamodules.base import FramesDataModule
+    from datamodules.cdnet import CdnetDataModule
     from datamodules.davis import DavisDataModule
     from datamodules.demo import DemoDataModule
+    from datamodules.fbms import FbmsDataModule
     from datamodules.h36m import H36mDataModule
     from datamodules.handheld import HandheldDataModule
+    from datamodules.sbi import SbiDataModule
+    from datamodules.segtrack import SegtrackDataModule
     from datamodules.ski import SkiDataModule
     from datamodules.videos import VideosDataModule
 
 __all__ = [
+    "CdnetDataModule",
     "DavisDataModule",
     "DemoDataModule",
+    "FbmsDataModule",
     "FramesDataModule",
     "H36mDataModule",
     "HandheldDataModule",
+    "SbiDataModule",
+    "SegtrackDataModule",
     "SkiDataModule",
     "VideosDataModule",
 ]

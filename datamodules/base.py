@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from backdrop.contracts import Batch, validate_batch
 from backdrop.ranges import at_least, one_of, positive, require
 from backdrop.settings import Measurement, Place
-from datamodules.clips.annotations import Annotations
+from datamodules.clips.annotations import Annotations, ClipMasks
 from datamodules.clips.clip import Clip
 from datamodules.clips.findings import Findings
 from datamodules.clips.planes import Producer
@@ -241,6 +241,8 @@ class FramesDataModule(pl.LightningDataModule):
                 raise ValueError(self._report.nothing_left(f"{split} split"))
         evaluated = [clip for split in wanted if split != "train" for clip in usable[split]]
         self._annotations.read((clip, self._stored[clip].frame_numbers) for clip in evaluated)
+        for clip in evaluated:
+            self.notice_masks(clip, self._annotations.masks(clip))
         if self.targets and "train" in wanted:
             self.findings.say(features_sentence(self.target_features))
         for split in wanted:
@@ -392,6 +394,17 @@ class FramesDataModule(pl.LightningDataModule):
             return FrameDataset(frames, transform=FrameAugmentation() if self.frame_augment else None, planes=planes)
         masks, boxes = map(self._annotations.masks, clips), map(self._annotations.boxes, clips)
         return FrameDataset(frames, list(masks), None, list(boxes), planes)
+
+    def notice_masks(self, clip: Clip, masks: ClipMasks) -> None:
+        """Notice what is odd about the masks of a clip.
+
+        Args:
+            clip: The clip.
+            masks: Its masks at the evaluation size.
+        """
+        if masks.blank:
+            reason = f"{counted(masks.blank, 'mask')} of which no pixel is known: these frames are not scored"
+            self.findings.notice(clip.name, None, reason)
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         order = self._order() if split == "train" else None

@@ -18,12 +18,15 @@ ROWS = 6
 
 _OUTLINE = (255, 230, 0)
 _BOX = (0, 220, 255)
+_UNKNOWN = (128, 128, 128)
 
 
 def contact_sheet(
     datamodule: FramesDataModule, rows: int = ROWS, columns: int = 6, width: int = 256
 ) -> NDArray[np.uint8]:
     """Draw frames of a data module, one clip per row with its name, subjects outlined (yellow) and boxed (blue).
+
+    What the annotation does not know is outlined in grey.
 
     Where the data module makes more planes, a row of each follows: of the plates, black where they show nothing, and of
     the evidence that is found with them; of motion, targets and trust.
@@ -84,9 +87,11 @@ def _frame(dataset: FrameDataset, clip_index: int, position: int, size: tuple[in
     height, width = size
     cell = np.ascontiguousarray(resize(dataset.clips[clip_index].read([position])[0], size))
     if dataset.masks is not None and dataset.masks[clip_index].annotated[position]:
-        mask = resize(dataset.masks[clip_index][position].astype(np.uint8) * 255, size) > 127
-        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(cell, outlines, -1, _OUTLINE, 1, cv2.LINE_AA)
+        masks = dataset.masks[clip_index]
+        for mask, colour in ((~masks.known(position), _UNKNOWN), (masks[position], _OUTLINE)):
+            shape = (resize(mask.astype(np.uint8) * 255, size) > 127).astype(np.uint8)
+            outlines, _ = cv2.findContours(shape, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(cell, outlines, -1, colour, 1, cv2.LINE_AA)
     if dataset.boxes is not None and np.isfinite(dataset.boxes[clip_index][position]).all():
         cx, cy, sx, sy = dataset.boxes[clip_index][position].tolist()
         first = (round((cx - sx + 1) / 2 * width), round((cy - sy + 1) / 2 * height))

@@ -33,7 +33,8 @@ class FrameDataset(Dataset[Batch]):
     and ``index`` (int64 (B,), original frame numbers). If masks are given, and any frame has one, it also holds
     ``mask`` (bool (B, 1, H, W) at the evaluation size) and ``annotated`` (bool (B,); where False the mask is all False
     and means nothing); and, if the masks tell several subjects apart, ``objects`` (uint8 (B, 1, H, W), the number of
-    the subject at each pixel, not 0 exactly where ``mask``). If boxes are given, and any frame has one, it also holds
+    the subject at each pixel, not 0 exactly where ``mask``); and, if the masks do not say of all pixels what they are,
+    ``known`` (bool (B, 1, H, W), where they do). If boxes are given, and any frame has one, it also holds
     ``box`` (float32 (B, 4), (cx, cy, sx, sy) in [-1, 1]; NaN where the frame has none). If more planes are given it
     holds each by its name (uint8 (B, 3, h, w) or (B, 1, h, w), see :class:`datamodules.clips.planes.Plane`). A single
     item is the same without the first axis.
@@ -66,6 +67,7 @@ class FrameDataset(Dataset[Batch]):
         self.masks = list(masks) if masks is not None and any(m.annotated.any() for m in masks) else None
         self.boxes = list(boxes) if boxes is not None and any(np.isfinite(b).any() for b in boxes) else None
         self.several = self.masks is not None and any(masks.numbers for masks in self.masks)
+        self.partial = self.masks is not None and any(masks.unknown for masks in self.masks)
         self.transform = transform
         others = zip(clips, *planes, strict=True)
         self._more = [[(entry, _rows(clip, entry)) for entry in entries] for clip, *entries in others]
@@ -191,6 +193,9 @@ class FrameDataset(Dataset[Batch]):
         if self.masks is not None and self.several:
             objects = [self.masks[clip_index].objects(at) for clip_index, at in places]
             batch["objects"] = torch.from_numpy(np.stack(objects)[:, None])  # (B, 1, H, W)
+        if self.masks is not None and self.partial:
+            known = [self.masks[clip_index].known(at) for clip_index, at in places]
+            batch["known"] = torch.from_numpy(np.stack(known)[:, None])  # (B, 1, H, W)
         if self.boxes is not None:
             batch["box"] = torch.from_numpy(np.stack([self.boxes[index][at] for index, at in places]))  # (B, 4)
         return cast(Batch, batch)

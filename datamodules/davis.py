@@ -21,7 +21,7 @@ class DavisDataModule(FramesDataModule):
         object_id: Number of the object that counts as the subject; clips that do not show it are not evaluated. None
             joins all objects.
         apart: Keep the objects apart in evaluation too (``objects`` in a batch), for masks that number them.
-        unsupervised: Take the masks of Annotations_unsupervised; what is to be ignored there counts as background.
+        unsupervised: Take the masks of Annotations_unsupervised; pixels with 255 there are left out of all scores.
         **kwargs: Options of :class:`datamodules.base.FramesDataModule`.
 
     Raises:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
 from backdrop.settings import Measurement, Place
 from datamodules.base import FramesDataModule
 from datamodules.checks import frame_warnings, subject_warnings
+from datamodules.clips.annotations import ClipMasks
+from datamodules.clips.clip import Clip
 from datamodules.clips.splits import SPLITS
 from datamodules.sets.videos import Videos
+
+_MOST = 0.5
 
 
 class VideosDataModule(FramesDataModule):
@@ -67,6 +72,23 @@ class VideosDataModule(FramesDataModule):
                 dataset, train = self.dataset(split), split == "train"
                 for warning in frame_warnings(dataset, self._frames_apart()) if train else subject_warnings(dataset):
                     rank_zero_warn(warning)
+
+    def notice_masks(self, clip: Clip, masks: ClipMasks) -> None:
+        """Notice what is odd about the masks of a clip, also where black and white may be the other way round.
+
+        Args:
+            clip: The clip.
+            masks: Its masks at the evaluation size.
+        """
+        super().notice_masks(clip, masks)
+        positions = np.flatnonzero(masks.annotated).tolist()
+        if positions and all(masks[position].mean() > _MOST for position in positions):
+            reason = (
+                "the subject fills more than half of every mask: if their background is white, as in half of the clips "
+                "of FBMS-59, invert them (DATA=fbms knows which)"
+            )
+            self.findings.notice(clip.name, None, reason)
+            self.findings.say(f"Clip '{clip.name}': {reason}.")
 
     def _frames_apart(self) -> int:
         """Number of frames of the clips that only validate and test."""

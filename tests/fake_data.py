@@ -354,6 +354,108 @@ def write_ski(
     return root
 
 
+def save(path: Path, values: NDArray[np.uint8]) -> None:
+    """An image file, grey or RGB, in a folder that need not be there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+
+
+def cdnet_codes(clip: int, frame: int) -> NDArray[np.uint8]:
+    """The codes of a frame: a subject whose right edge is unknown, with a shadow beneath, and an unused border."""
+    mask = draw_frame(clip, frame)[1]
+    left, _, right, bottom = pixel_box(mask)
+    codes = np.where(mask, 255, 0).astype(np.uint8)
+    codes[:, right - 2 : right][mask[:, right - 2 : right]] = 170
+    codes[bottom : bottom + 3, left:right] = 50
+    codes[:4] = 85
+    return codes
+
+
+def write_cdnet(root: Path, clips: Sequence[str] = ("baseline/highway", "PTZ/zoom"), frames: int = 6) -> Path:
+    """CDnet-2014: frames from 1, of which temporalROI.txt leaves out the first two, whose masks are all outside."""
+    for number, name in enumerate(clips):
+        write_images(root / name / "input", number, frames, first=1, pattern="in{:06d}.jpg")
+        for frame in range(frames):
+            codes = cdnet_codes(number, frame) if frame > 1 else np.full(SIZE, 85, np.uint8)
+            save(root / name / "groundtruth" / f"gt{frame + 1:06d}.png", codes)
+        inside = np.full(SIZE, 255, np.uint8)
+        inside[:4] = 0
+        save(root / name / "ROI.bmp", inside)
+        (root / name / "temporalROI.txt").write_text(f"3 {frames}\n")
+    return root
+
+
+def write_sbi(root: Path, frames: int = 6) -> Path:
+    """SBI: the codes of CDnet without their files, once with 1 for 255; suffixes and names of frames vary."""
+    patterns = {"Board": "in{:06d}.png", "Candela_m1.10": "Candela_m1.10_{:06d}.jpg"}
+    for number, (name, pattern) in enumerate(patterns.items()):
+        write_images(root / name / "input", number, frames, first=50, pattern=pattern)
+        for frame in range(frames):
+            codes = cdnet_codes(number, frame)
+            if number:
+                codes = draw_frame(number, frame)[1].astype(np.uint8)
+            save(root / name / "groundtruth" / f"gt{50 + frame:06d}.png", codes)
+    return root
+
+
+def write_segtrack(root: Path, frames: int = 6) -> Path:
+    """SegTrack v2: a clip of one object and one of two, masks in three channels; suffixes differ."""
+    for number, (name, suffix) in enumerate((("birdfall", ".png"), ("cheetah", ".bmp"))):
+        pattern = f"{name}_{{:05d}}{suffix}"
+        write_images(root / "JPEGImages" / name, number, frames, first=18, pattern=pattern)
+        for frame in range(frames):
+            mask = draw_frame(number, frame)[1]
+            objects = [mask]
+            if number:
+                left, _, right, _ = pixel_box(mask)
+                middle = np.arange(SIZE[1]) < (left + right) // 2
+                objects = [mask & middle, mask & ~middle]
+            for at, part in enumerate(objects, start=1):
+                folder = root / "GroundTruth" / name / (str(at) if number else "")
+                values = np.repeat(part[..., None], 3, axis=2).astype(np.uint8) * 255
+                save(folder / f"{name}_{18 + frame:05d}.{'bmp' if at == 2 else 'png'}", values)
+    (root / "ImageSets").mkdir(parents=True)
+    (root / "ImageSets" / "all.txt").write_text("*birdfall\n*cheetah\n")
+    return root
+
+
+def fbms_definition(values: Sequence[int], frames: Sequence[tuple[int, str, str]], count: int) -> str:
+    """A definition file: values of the regions; place, mask and image of the annotated frames; number of frames."""
+    lines = ["Ground truth definition file; do not change!", "", "Total number of regions:", str(len(values))]
+    for region, value in enumerate(values):
+        lines += ["", f"Scale of region {region}:", str(value)]
+    lines += ["", "Confusion penality matrix", *(" ".join("0" for _ in values) for _ in values), ""]
+    lines += ["Total number of frames in this shot:", str(count)]
+    lines += ["Total number of labeled frames for this shot:", str(len(frames))]
+    for position, mask, image in frames:
+        lines += ["Frame number:", str(position), "File name:", mask, "Input file name:", image]
+    return "\n".join(lines) + "\n"
+
+
+def write_fbms(root: Path, frames: int = 6) -> Path:
+    """FBMS-59: white background in PPM (with a map of probabilities beside), and black background in PGM."""
+    layout = (("Trainingset", "bear01"), ("Trainingset", "cars2"), ("Testset", "camel01"), ("Testset", "cars10"))
+    for number, (part, name) in enumerate(layout):
+        folder, grey = root / part / name, name.startswith("cars")
+        pattern = f"{name}_{{:0{2 if grey else 4}d}}"
+        write_images(folder, number, frames, first=1, pattern=f"{pattern}.jpg")
+        labelled = []
+        for frame in (0, 3, frames - 1):
+            mask, stem = draw_frame(number, frame)[1], pattern.format(1 + frame)
+            left, _, right, _ = pixel_box(mask)
+            halves = np.where(np.arange(SIZE[1]) < (left + right) // 2, 1, 2) * mask  # two regions beside 0
+            if grey:
+                values, file = np.array([0, 85, 170], np.uint8)[halves], f"{stem}.pgm"
+            else:
+                values, file = np.array([[255] * 3, [0] * 3, [255, 0, 0]], np.uint8)[halves], f"{stem}_gt.ppm"
+                save(folder / "GroundTruth" / f"{stem}_PROB_gt.ppm", values)
+            save(folder / "GroundTruth" / file, values)
+            labelled.append((frame, file, f"{stem}.ppm"))
+        scales = (0, 85, 170) if grey else (0xFFFFFF, 0, 0xFF0000)
+        (folder / "GroundTruth" / f"{name}Def.dat").write_text(fbms_definition(scales, labelled, frames))
+    return root
+
+
 LAYOUTS = {
     "davis": write_davis,
     "davis-2017": write_davis_2017,
@@ -363,5 +465,9 @@ LAYOUTS = {
     "h36m-labels": write_h36m_labels,
     "ski": write_ski,
     "ski-crops": write_ski_crops,
+    "cdnet": write_cdnet,
+    "fbms": write_fbms,
+    "segtrack": write_segtrack,
+    "sbi": write_sbi,
 }
 """Every layout of every data set that lies on disk: name of the data config, and of the layout where there are two."""

@@ -36,6 +36,7 @@ def test_every_config_belongs_to_a_composition() -> None:
     composed |= {CONFIGS / name for name in ABLATIONS}
     assert set(CONFIGS.rglob("*.yaml")) == composed
     assert {"demo", "davis", "videos", "h36m", "ski", "handheld"} <= set(DATA)
+    assert {"cdnet", "fbms", "segtrack", "sbi"} <= set(DATA)
     assert {"small", "paper"} <= set(PROFILES)
 
 

@@ -34,6 +34,7 @@ class Frame(TypedDict, total=False):
         index: Its number there.
         image: See :class:`~backdrop.contracts.Batch`.
         truth: Its true mask, where it has one.
+        known: Where the true mask says what is there, where it does not say it everywhere.
         plate: Whether its background comes from a plate.
         note: What is written behind its name.
         mask: This and the rest: see :class:`~backdrop.contracts.StepOutput`.
@@ -43,6 +44,7 @@ class Frame(TypedDict, total=False):
     index: int
     image: Tensor
     truth: Tensor
+    known: Tensor
     plate: bool
     note: str
     mask: Tensor
@@ -72,6 +74,7 @@ def frame_of(outputs: StepOutput, batch: Batch, row: int) -> Frame:
     tensors = cast(dict[str, Tensor], {"image": batch["image"], **found})
     if "mask" in batch and ("annotated" not in batch or bool(batch["annotated"][row])):
         tensors["truth"] = batch["mask"]
+        tensors |= {"known": batch["known"]} if "known" in batch else {}
     copied = {name: values[row].detach().float().cpu() for name, values in tensors.items()}
     named = {"clip": batch["clip"][row], "index": int(batch["index"][row]), "plate": "plate" in batch}
     return cast(Frame, {**named, **copied})
@@ -109,7 +112,8 @@ def panels(frame: Frame) -> dict[str, Tensor]:
         drawn["soft mask"] = soft
         drawn["overlay"] = draw_subjects(image, frame)
     if "truth" in frame:
-        drawn["true mask"] = _panel(frame["truth"].expand(3, -1, -1))
+        unknown = 1 - frame["known"] if "known" in frame else torch.zeros(())
+        drawn["true mask"] = _panel((frame["truth"] + 0.5 * unknown).expand(3, -1, -1))
     return drawn
 
 

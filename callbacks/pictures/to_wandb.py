@@ -13,7 +13,7 @@ from torch import Tensor
 from backdrop.boxes import to_corners
 from callbacks.pictures.panels import Frame, to_bytes
 
-MASK_LABELS = {0: "background", 1: "subject"}
+MASK_LABELS = {0: "background", 1: "subject", 2: "unknown"}
 
 
 def log_to_wandb(logger: WandbLogger, stage: str, picture: Tensor, frames: list[Frame]) -> None:
@@ -43,10 +43,11 @@ def _wandb_masks(frame: Frame) -> dict[str, Any]:
     found = {"prediction": F.interpolate(frame["mask"][None], size, mode="bilinear", align_corners=False)[0, 0]}
     if "truth" in frame:
         found["ground_truth"] = F.interpolate(frame["truth"][None], size, mode="nearest-exact")[0, 0]
-    return {
-        name: {"mask_data": (mask >= 0.5).numpy().astype(np.uint8), "class_labels": MASK_LABELS}
-        for name, mask in found.items()
-    }
+    classes = {name: (mask >= 0.5).numpy().astype(np.uint8) for name, mask in found.items()}
+    if "known" in frame:
+        known = F.interpolate(frame["known"][None], size, mode="nearest-exact")[0, 0]
+        classes["ground_truth"][(known < 0.5).numpy()] = 2
+    return {name: {"mask_data": mask, "class_labels": MASK_LABELS} for name, mask in classes.items()}
 
 
 def _wandb_boxes(frame: Frame) -> dict[str, Any] | None:

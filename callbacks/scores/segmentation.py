@@ -101,6 +101,7 @@ class SegmentationScores(FrameScores):
         annotated: Tensor | None = None,
         true_box: Tensor | None = None,
         peak: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> None:
         """Add the frames of a batch.
 
@@ -116,14 +117,18 @@ class SegmentationScores(FrameScores):
                 true mask serves.
             peak: Centre of each frame's likeliest cell, x then y in [-1, 1], (B, 2); None where cells have no
                 probability.
+            known: Where the true mask says what is there, (B, 1, He, We), bool; None means everywhere. Elsewhere both
+                masks are taken as background, before pixels are counted and outlines drawn, as the official tool of
+                DAVIS-2017 does with its void pixels; the true box is that of the known subject.
         """
+        truth = truth if known is None else truth & known
         size = (truth.shape[2], truth.shape[3])
         rows = torch.arange(len(truth), device=truth.device) if annotated is None else annotated.nonzero().flatten()
         scores = torch.full(
             (len(truth), 5, len(self.levels)), math.nan, dtype=torch.float64, device=prediction.device
         )
         if len(rows):
-            scores[rows] = self._frame_scores(prediction[rows], truth[rows])
+            scores[rows] = self._frame_scores(prediction[rows], truth[rows], None if known is None else known[rows])
         boxes = tight_boxes(truth)
         if true_box is not None:
             given = ~true_box.isnan().any(1)
@@ -138,12 +143,13 @@ class SegmentationScores(FrameScores):
         known = box.new_full((len(box), 2), math.nan) if peak is None else peak
         self.peaks.append((known.float() + 1) / 2 * known.new_tensor([size[1], size[0]]))
 
-    def _frame_scores(self, prediction: Tensor, truth: Tensor) -> Tensor:
+    def _frame_scores(self, prediction: Tensor, truth: Tensor, known: Tensor | None) -> Tensor:
         """Precision, recall, F, J and boundary F of some frames with a true mask, (B, 5, T), float64."""
         size = (truth.shape[2], truth.shape[3])
         mask = prediction.detach().float()
         if mask.shape[2:] != truth.shape[2:]:
             mask = F.interpolate(mask, size, mode="bilinear", align_corners=False)  # (B, 1, He, We)
+        mask = mask if known is None else mask.masked_fill(~known, 0.0)  # below every threshold
         pixels = pixel_scores(*threshold_counts(mask, truth, self.thresholds))  # (B, 4, T)
         edges = torch.full_like(pixels[:, :1], math.nan)  # (B, 1, T)
         if self.boundary:

@@ -57,7 +57,14 @@ class SubjectScores(FrameScores):
         self.boxes = [torch.empty(0, 2, SLOTS, 5, device=self.device)]
 
     def update(
-        self, mask: Tensor, box: Tensor, confidence: Tensor, objects: Tensor, clip: Sequence[str], index: Tensor
+        self,
+        mask: Tensor,
+        box: Tensor,
+        confidence: Tensor,
+        objects: Tensor,
+        clip: Sequence[str],
+        index: Tensor,
+        known: Tensor | None = None,
     ) -> None:
         """Add the frames of a batch.
 
@@ -68,12 +75,15 @@ class SubjectScores(FrameScores):
             objects: Number of the true object at each pixel, 0 = background, (B, 1, He, We), integer.
             clip: Name of each frame's clip.
             index: Frame number in its clip, (B,), int64.
+            known: See :meth:`callbacks.scores.SegmentationScores.update`.
 
         Raises:
             ValueError: If a frame has more than 32 subjects.
         """
         size = (objects.shape[2], objects.shape[3])
         large = F.interpolate(mask.detach().float(), size, mode="bilinear", align_corners=False) >= self.threshold
+        if known is not None:
+            large, objects = large & known, objects * known
         for row, name in enumerate(clip):
             found = confidence[row] > 0
             boxes, truth = to_corners(box[row, found], size), split_objects(objects[row, 0])

@@ -14,7 +14,7 @@ from backdrop.boxes import from_corners
 from backdrop.progress import progress
 from datamodules.clips.clip import Clip
 from datamodules.clips.parts import frame_size
-from datamodules.readers import resize_mask, resize_objects
+from datamodules.readers import resize_known, resize_objects
 
 _MANY = 1000  # from here on reading takes long enough for a progress bar
 
@@ -25,15 +25,20 @@ class ClipMasks:
 
     Attributes:
         packed: Masks at the evaluation size by position, eight pixels to a byte, compressed; annotated frames only.
-        annotated: Whether the frame has a mask, bool, (N,).
+        annotated: Whether the frame has a mask of which a pixel is known, bool, (N,).
         size: Evaluation size (height, width) in pixels.
         numbers: Numbers of the objects at the evaluation size by position, compressed; where masks tell them apart.
+        unknown: Where the annotation does not say what is there, by position, packed and compressed as masks are; only
+            of masks with such pixels.
+        blank: Number of masks of which no pixel is known.
     """
 
     packed: Mapping[int, bytes]
     annotated: NDArray[np.bool_]
     size: tuple[int, int]
     numbers: Mapping[int, bytes] = field(default_factory=dict)
+    unknown: Mapping[int, bytes] = field(default_factory=dict)
+    blank: int = 0
 
     def objects(self, position: int) -> NDArray[np.uint8]:
         """Number of the object at each pixel, 0 = background, uint8 (H, W); 1 where the mask knows but one subject."""
@@ -43,11 +48,25 @@ class ClipMasks:
 
     def __getitem__(self, position: int) -> NDArray[np.bool_]:
         """Mask at a position, bool (H, W); all False where the frame is not annotated."""
-        height, width = self.size
         if not self.annotated[position]:
             return np.zeros(self.size, dtype=bool)
-        bits = np.frombuffer(zlib.decompress(self.packed[position]), np.uint8)
-        return np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
+        return _unpacked(self.packed[position], self.size)
+
+    def known(self, position: int) -> NDArray[np.bool_]:
+        """Where the mask at a position says what is there, bool (H, W); nowhere if the frame is not annotated."""
+        if position in self.unknown:
+            return ~_unpacked(self.unknown[position], self.size)
+        return np.full(self.size, bool(self.annotated[position]))
+
+
+def _packed(mask: NDArray[np.bool_]) -> bytes:
+    return zlib.compress(np.packbits(mask).tobytes(), level=1)
+
+
+def _unpacked(packed: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
+    height, width = size
+    bits = np.frombuffer(zlib.decompress(packed), np.uint8)
+    return np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
 
 
 def read_masks(
@@ -69,6 +88,8 @@ def read_masks(
     """
     packed: dict[int, bytes] = {}
     numbers: dict[int, bytes] = {}
+    unknown: dict[int, bytes] = {}
+    blank = 0
     annotated = np.zeros(len(frame_numbers), dtype=bool)
     for position, frame_number in enumerate(frame_numbers.tolist()):
         if frame_number in clip.masks:
@@ -79,14 +100,20 @@ def read_masks(
                     f"The mask of frame {frame_number} of clip '{clip.name}' is {mask.shape[1]}x{mask.shape[0]} "
                     f"pixels, its frame is {width}x{height}: save the mask at the size of its frame."
                 )
-            joined = resize_mask(mask > 0, size)
-            packed[position] = zlib.compress(np.packbits(joined).tobytes(), level=1)
-            if mask.dtype != np.bool_:
-                numbers[position] = zlib.compress(resize_objects(mask, joined).tobytes(), level=1)
-            annotated[position] = True
             if tick is not None:
                 tick()
-    return ClipMasks(packed, annotated, size, numbers)
+            values = np.ma.filled(mask, 0)
+            joined, known = resize_known(values > 0, ~np.ma.getmaskarray(mask), size)
+            if not known.any():
+                blank += 1
+                continue
+            packed[position] = _packed(joined)
+            if values.dtype != np.bool_:
+                numbers[position] = zlib.compress(resize_objects(values, joined).tobytes(), level=1)
+            if not known.all():
+                unknown[position] = _packed(~known)
+            annotated[position] = True
+    return ClipMasks(packed, annotated, size, numbers, unknown, blank)
 
 
 def read_boxes(

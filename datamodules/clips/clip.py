@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from datamodules.readers import FrameSource
 
 Mask = NDArray[np.bool_] | NDArray[np.uint8]
-"""One subject, bool (H, W), or several: the number of the object at each pixel, 0 = background, uint8 (H, W)."""
+"""One subject, bool (H, W), or several: the number of the object at each pixel, 0 = background, uint8 (H, W).
+
+A masked array (:mod:`numpy.ma`) where the annotation leaves open what some pixels are: no score looks there."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the original frame, on pixel edges."""
 

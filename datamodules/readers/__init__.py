@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules.readers.images import ImageFrames, read_image, resize
-from datamodules.readers.masks import read_mask, read_objects, resize_mask, resize_objects
+from datamodules.readers.masks import read_mask, read_objects, resize_known, resize_mask, resize_objects
 from datamodules.readers.names import is_image, is_video, list_images, natural_key, numbers_in_names
 from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, missing, readable
 
@@ -41,6 +41,7 @@ __all__ = [
     "read_objects",
     "readable",
     "resize",
+    "resize_known",
     "resize_mask",
     "resize_objects",
     "video_rate",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.readers.codes import MOVING, OUTSIDE, SHADOW, STATIC, UNKNOWN
 from datamodules.readers.images import open_image, resize
 from datamodules.readers.source import missing
 
@@ -50,9 +51,20 @@ def read_mask(
         soft = not palette and len(found) > 2 and found[-1] > MIDDLE
         level = MIDDLE if soft or Path(path).suffix.lower() in _LOSSY_SUFFIXES else 0
         if soft and notice is not None:
-            notice(f"there are values besides two; those above {MIDDLE} are the subject")
+            notice(f"there are values besides two; those above {MIDDLE} are the subject{_of_codes(found)}")
     mask = values > level
     return np.asarray(mask.any(axis=-1) if mask.ndim == 3 else mask)
+
+
+def _of_codes(found: NDArray[np.integer[Any]]) -> str:
+    """What to say beside where the values of a mask are the codes of a benchmark; empty where they are not."""
+    values = set(found.tolist())
+    if not values & {OUTSIDE, UNKNOWN} or not values <= {STATIC, SHADOW, OUTSIDE, UNKNOWN, MOVING}:
+        return ""
+    return (
+        f", also {UNKNOWN}, which is unknown if these are the codes of CDnet: DATA=cdnet or sbi leaves unknown pixels "
+        "out of the scores"
+    )
 
 
 def read_objects(path: Path | str) -> NDArray[np.integer[Any]]:
@@ -100,6 +112,27 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
     if mask.shape == tuple(size):
         return mask
     return np.asarray(resize(mask.astype(np.uint8) * 255, size) >= 128)
+
+
+def resize_known(
+    mask: NDArray[np.bool_], known: NDArray[np.bool_], size: tuple[int, int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Scale a mask of which some pixels are unknown.
+
+    A pixel is known where at least half of its area is, and belongs to the subject where at least half of what is known
+    of it does; with every pixel known this is :func:`resize_mask`.
+
+    Args:
+        mask: Bool, (H, W).
+        known: Where it is known, bool, (H, W).
+        size: Output (height, width) in pixels.
+
+    Returns:
+        The mask and where it is known, bool, ``size`` each; False in the mask where it is not.
+    """
+    subject, sure = (resize(plane.astype(np.uint8) * 255, size) for plane in (mask & known, known))
+    inside = sure >= 128
+    return inside & (2 * subject.astype(np.int64) >= sure), inside
 
 
 def resize_objects(objects: NDArray[Any], joined: NDArray[np.bool_]) -> NDArray[np.uint8]:

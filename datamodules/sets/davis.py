@@ -18,7 +18,7 @@ from datamodules.readers import ImageFrames, natural_key, read_mask, read_object
 from datamodules.sets.data_set import ClipDataSet
 from datamodules.sets.roots import wrong_root
 
-_IGNORE = 255
+_UNKNOWN = 255
 
 
 @dataclass(eq=False)
@@ -29,7 +29,7 @@ class Davis(ClipDataSet):
 
         ROOT/JPEGImages/480p/blackswan/00000.jpg       2016: 480p, 1080p; 2017: 480p, Full-Resolution
         ROOT/Annotations/480p/blackswan/00000.png      0 = background; 2016: 255 = subject; 2017: number of the object
-        ROOT/Annotations_unsupervised/480p/...         2017 only: all salient objects, 255 = ignored
+        ROOT/Annotations_unsupervised/480p/...         2017 only: all salient objects, 255 = unknown
         ROOT/ImageSets/480p/train.txt  val.txt         2016; 2017: ImageSets/2016 and ImageSets/2017
 
     Without ``clips`` the official lists split the data, where there are any: the clips of val.txt test, all of them;
@@ -114,10 +114,10 @@ class Davis(ClipDataSet):
     def _reader(self, path: Path) -> Callable[[], Mask]:
         """The function that reads one mask."""
         if self.apart:
-            return partial(_read_apart, path, _IGNORE if self.unsupervised else None)
+            return partial(_read_apart, path, _UNKNOWN if self.unsupervised else None)
         if self.object_id is None and not self.unsupervised:
             return partial(read_mask, path)
-        return partial(_read_subject, path, self.object_id, _IGNORE if self.unsupervised else None)
+        return partial(_read_subject, path, self.object_id, _UNKNOWN if self.unsupervised else None)
 
     def _shows_object(self, paths: dict[int, Path]) -> bool:
         return any((read_objects(path) == self.object_id).any() for path in paths.values())
@@ -133,6 +133,8 @@ class Davis(ClipDataSet):
     def _frames_folder(self) -> Path:
         """The folder of all clips; if it is not there, say what to give as root."""
         images = self.root / "JPEGImages"
+        if (self.root / "GroundTruth").is_dir():
+            raise FileNotFoundError(f"{self.root} looks like SegTrack v2: DATA=segtrack takes it.")
         if (images / self.resolution).is_dir():
             return images / self.resolution
         if images.is_dir():
@@ -159,18 +161,17 @@ class Davis(ClipDataSet):
         )
 
 
-def _read_subject(path: Path, object_id: int | None, ignore: int | None) -> NDArray[np.bool_]:
-    """Mask of one object, or of all but those with the number to ignore, bool (H, W)."""
+def _read_subject(path: Path, object_id: int | None, unknown: int | None) -> NDArray[np.bool_]:
+    """Mask of one object, or of all, bool (H, W); a masked array where a number says that nothing is known."""
     values = read_objects(path)
-    if object_id is not None:
-        return np.asarray(values == object_id)
-    return np.asarray((values != 0) & (values != ignore))
+    subject = values > 0 if object_id is None else values == object_id
+    return np.asarray(subject) if unknown is None else np.ma.masked_where(values == unknown, subject)
 
 
-def _read_apart(path: Path, ignore: int | None) -> NDArray[np.uint8]:
-    """Numbers of all objects but the one to ignore, uint8 (H, W)."""
+def _read_apart(path: Path, unknown: int | None) -> NDArray[np.uint8]:
+    """Numbers of all objects, uint8 (H, W); a masked array where a number says that nothing is known."""
     values = read_objects(path).astype(np.uint8)
-    return values if ignore is None else np.where(values == ignore, 0, values).astype(np.uint8)
+    return values if unknown is None else np.ma.masked_equal(values, unknown)
 
 
 def _clip_name(entry: str) -> str:

@@ -12,7 +12,7 @@ from datamodules.clips.clip import Box
 from datamodules.clips.problems import counted
 from datamodules.readers import is_image, is_video, list_images, natural_key
 
-_RESERVED = frozenset({"masks", "boxes", "annotations", "__macosx"})
+_RESERVED = frozenset({"masks", "boxes", "annotations", "groundtruth", "__macosx"})
 _NOTES = frozenset(
     {"", ".txt", ".md", ".json", ".csv", ".xml", ".yaml", ".yml", ".log", ".html", ".pdf", ".srt", ".db"}
 )
@@ -143,6 +143,8 @@ def level_hint(root: Path, clips: Iterable[str]) -> str | None:
     """
     if all((root / part).is_dir() for part in ("JPEGImages", "Annotations")):
         return f"{root} looks like DAVIS, whose masks and lists are not seen here: DATA=davis takes them"
+    if truth := _ground_truth(_clips_folder(root)):
+        return f"{truth} looks like the masks of a benchmark: DATA=cdnet, sbi, fbms or segtrack takes them, not videos"
     parts = ("masks", "boxes", "splits.json")
     if root.name == "clips" and (seen := [part for part in parts if (root.parent / part).exists()]):
         return f"{seen[0]} beside {root} is not used: give {root.parent} as root to use it"
@@ -150,6 +152,17 @@ def level_hint(root: Path, clips: Iterable[str]) -> str | None:
         above = [root / parent for parent in Path(name).parents if parent.name == "clips"]
         if above and (seen := [part for part in parts if (above[-1].parent / part).exists()]):
             return f"{above[-1].parent / seen[0]} is not used: give {above[-1].parent} as root to use it"
+    return None
+
+
+def _ground_truth(top: Path) -> Path | None:
+    """The first folder below that is named as those of the masks in benchmarks are."""
+    for folder, below, _ in os.walk(top):
+        below.sort(key=natural_key)
+        for name in below:
+            if name.lower() == "groundtruth":
+                return Path(folder, name)
+        below[:] = [name for name in below if not _left_aside(name)]
     return None
 
 

@@ -43,12 +43,11 @@ from datamodules.sets.recordings import (
     read_boxes_csv,
 )
 from datamodules.sets.same import same_recordings
+from datamodules.sets.shapes import stretched
 from datamodules.sets.splits_file import listed_splits
 
 if TYPE_CHECKING:
     from datamodules.readers import VideoFrames
-
-_STRETCH = 1.15
 
 
 @dataclass(eq=False)
@@ -195,7 +194,7 @@ class Videos(ClipDataSet):
     def _announce_stretch(self, name: str, size: tuple[int, int]) -> None:
         """Say that the frames of a clip are seen in another shape than those that are wanted of them."""
         wanted = self.image_size or size
-        if not 1 / _STRETCH < (size[1] / size[0]) / (wanted[1] / wanted[0]) < _STRETCH:
+        if stretched(size, wanted):
             self.findings.say(
                 f"Frames of clip '{name}' are shown as {size[1]}x{size[0]} and will be stretched to "
                 f"{wanted[1]}x{wanted[0]}: set image_size to their shape."

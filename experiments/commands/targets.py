@@ -137,10 +137,11 @@ class _Work:
         seconds = (time.process_time() - started) / max(len(frames), 1)
         for target in found:
             if target.frame_number in self.positions:
-                truth = self.masks[self.positions[target.frame_number]]
+                at = self.positions[target.frame_number]
+                truth, known = self.masks[at], self.masks.known(at)
                 trust.append(target.trust)
                 for step, mask in {**target.steps, TARGET: target.mask}.items():
-                    shares.setdefault(step, []).append(_j(mask, truth))
+                    shares.setdefault(step, []).append(_j(mask, truth, known))
         return {**{step: fmean(values) for step, values in shares.items()}, TRUST: fmean(trust), SECONDS: seconds}
 
 
@@ -189,9 +190,10 @@ def sensitivity(scores: dict[str, dict[str, Numbers]], groups: int) -> Iterable[
     )
 
 
-def _j(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """J of a mask of another size."""
+def _j(mask: NDArray[np.bool_], truth: NDArray[np.bool_], known: NDArray[np.bool_]) -> float:
+    """J of a mask of another size, over the pixels that are known."""
     scaled = cv2.resize(mask.astype(np.float32), truth.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    scaled &= known
     counts = [torch.tensor([[int(area.sum())]]) for area in (scaled & truth, scaled, truth)]
     return float(pixel_scores(*counts)[0, 3, 0])
 

@@ -33,7 +33,7 @@ def clip_names(recipe: Recipe) -> list[str]:
     options = [*data_options(recipe.settings), *data_options(recipe.options)]
     data = arguments("sweep", _data, ["--data", recipe.data, *options])["data"]
     if not isinstance(data, FramesDataModule) or not isinstance(data.data_set, ClipDataSet):
-        raise RunError(f"{type(data).__name__} cannot be restricted to single clips, as davis and videos can.")
+        raise RunError(f"{type(data).__name__} cannot be restricted to single clips: choose other data.")
     names, chosen = data.data_set.available_clips(), data.data_set.clips
     for name in chosen or ():
         if name not in names:

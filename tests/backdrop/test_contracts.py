@@ -20,6 +20,7 @@ def batch(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
         "mask": mask,
         "annotated": torch.tensor([True, False]),
         "objects": mask.to(torch.uint8) * 2,
+        "known": torch.tensor([True, False])[:, None, None, None].expand(2, 1, 8, 12),
         "box": torch.tensor([[0.0, 0.1, 0.5, 0.4], [math.nan] * 4]),
         "plate": torch.rand(2, 3, 4, 6),
         "covered": torch.ones(2, 1, 4, 6, dtype=torch.bool),
@@ -56,7 +57,7 @@ def test_a_whole_batch_and_a_whole_output_pass() -> None:
 
 @pytest.mark.parametrize(
     ("stage", "without"),
-    [("train", "mask annotated objects box"), ("test", "plate covered evidence target motion trust")],
+    [("train", "mask annotated objects known box"), ("test", "plate covered evidence target motion trust")],
 )
 def test_a_stage_knows_what_it_must_not_bring(stage: Stage, without: str) -> None:
     first = without.split()[0]
@@ -72,6 +73,7 @@ def test_a_stage_knows_what_it_must_not_bring(stage: Stage, without: str) -> Non
         ({"index": None}, "'index': expected image, clip, index together"),
         ({"annotated": None}, "'annotated': expected mask, annotated together"),
         ({"mask": None, "annotated": None}, "'mask': expected one beside objects"),
+        ({"mask": None, "annotated": None, "objects": None}, "'mask': expected one beside known"),
         ({"covered": None}, "'covered': expected plate, covered, evidence together"),
         ({"depth": torch.rand(2, 1)}, "'depth': expected one of image, clip, index, .*, got a key of that name"),
         ({"image": torch.zeros(2, 3, 4, 6, dtype=torch.uint8)}, "float32 tensor .*, got uint8 tensor"),
@@ -85,6 +87,8 @@ def test_a_stage_knows_what_it_must_not_bring(stage: Stage, without: str) -> Non
         ({"evidence": -torch.ones(2, 1, 4, 6)}, r"'evidence': expected values in \[0, 1\]"),
         ({"annotated": torch.tensor([False, False])}, "'mask': expected all False where annotated is False"),
         ({"objects": torch.zeros(2, 1, 8, 12, dtype=torch.uint8)}, "'objects': expected not 0 exactly where mask"),
+        ({"known": torch.zeros(2, 1, 8, 12, dtype=torch.bool)}, "'mask': expected False where known is False"),
+        ({"known": torch.ones(2, 1, 8, 12, dtype=torch.bool)}, "'known': expected True somewhere in annotated frames"),
         ({"box": torch.tensor([[0.0, 0.1, math.nan, 0.4]] * 2)}, "'box': expected four numbers"),
         ({"box": torch.tensor([[0.0, 0.1, 0.0, 0.4]] * 2)}, "'box': expected four numbers with a positive extent"),
     ],

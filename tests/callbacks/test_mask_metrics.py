@@ -66,6 +66,29 @@ def test_only_annotated_frames_count(tmp_path: Path) -> None:
     assert {name: table["frames"] for name, table in metrics.results["clips"].items()} == {"bear": 2, "camel": 1}
 
 
+class HalfKnown(toy.ToyFrames):
+    """Of the masks the left half is known."""
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        """Draw one frame."""
+        frame = super().__getitem__(position)
+        known = torch.zeros_like(frame["mask"])
+        known[..., :32] = True
+        return {**frame, "mask": frame["mask"] & known, "known": known}
+
+
+def test_what_is_unknown_counts_in_no_number(tmp_path: Path) -> None:
+    """The floor of the whole frame has the precision of its known half, in the test and in validation too."""
+    frames, metrics = HalfKnown({"bear": 4}), MaskMetrics()
+    trainer = toy.trainer(tmp_path, [metrics])
+    trainer.test(toy.ToyModule(), toy.loader(frames), verbose=False)
+    shares = [float(frames[position]["mask"][..., :32].float().mean()) for position in range(4)]
+    whole = metrics.results["floors"]["whole_frame"]
+    assert whole["j_mean"] == pytest.approx(sum(shares) / 4) and whole["precision"] == whole["j_mean"]
+    trainer.validate(toy.ToyModule(), toy.loader(frames), verbose=False)
+    assert trainer.callback_metrics["val/j_mean"] == pytest.approx(metrics.results["j_mean"])
+
+
 @pytest.mark.parametrize("case", ["no masks", "none annotated", "inpainter"])
 def test_stays_out_of_the_way(tmp_path: Path, case: str) -> None:
     """Without annotation, or with the inpainter's output, nothing is logged and nothing breaks."""

@@ -30,6 +30,10 @@ IMAGES = {
     "h36m-labels": ("h36m-train/seq_000/cam_00/img_000006.jpg", "h36m-train_seq_000_cam_00", 6),
     "ski": ("Videos_Small/trial_103_cam1/frame_000002.jpg", "trial_103_cam1", 2),
     "ski-crops": ("train/seq_000/cam_00/image_000006.png", "train_seq_000_cam_00", 6),
+    "cdnet": ("baseline/highway/input/in000003.jpg", "baseline/highway", 3),
+    "fbms": ("Trainingset/bear01/bear01_0002.jpg", "bear01", 2),
+    "segtrack": ("JPEGImages/birdfall/birdfall_00020.png", "birdfall", 20),
+    "sbi": ("Board/input/in000052.png", "Board", 52),
 }
 MASKS = {
     "davis": ("Annotations/480p/camel/00001.png", "frame 1 of clip 'camel'"),
@@ -37,6 +41,9 @@ MASKS = {
     "videos": ("masks/run3/000002.png", "frame 2 of clip 'run3'"),
     "handheld": ("masks/seq5/cam1/000002.png", "frame 2 of clip 'seq5/cam1'"),
     "ski": ("Segmentation_masks/trial_405_cam1/frame_000003.jpg", "frame 3 of clip 'trial_405_cam1'"),
+    "fbms": ("Testset/camel01/GroundTruth/camel01_0004_gt.ppm", "frame 4 of clip 'camel01'"),
+    "segtrack": ("GroundTruth/birdfall/birdfall_00020.png", "frame 20 of clip 'birdfall'"),
+    "sbi": ("Board/groundtruth/gt000052.png", "frame 52 of clip 'Board'"),
 }
 
 
@@ -67,6 +74,17 @@ def refused(module: FramesDataModule, *said: str) -> None:
         message = str(caught.value)
         assert "\n" not in message
         assert all(words in message for words in said), message
+
+
+def images(folder: Path) -> list[Path]:
+    """The files of a clip, without folders of annotations beside them."""
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def drop_masks(root: Path) -> None:
+    """Remove the masks of the clip of IMAGES, where they lie beside or around it."""
+    for folder in ("masks/run2", "baseline/highway/groundtruth", "Board/groundtruth", "Trainingset/bear01/GroundTruth"):
+        shutil.rmtree(root / folder, ignore_errors=True)
 
 
 def left_out(layout: str, root: Path, count: str, **changes: object) -> FramesDataModule:
@@ -125,7 +143,7 @@ def test_davis_is_told_from_own_videos(layout: str, root: Path) -> None:
 def test_an_empty_clip_is_listed(layout: str, root: Path) -> None:
     image, clip, _ = IMAGES[layout]
     folder = (root / image).parent
-    for path in folder.iterdir():
+    for path in images(folder):
         path.unlink()
     if layout == "videos":
         (root / "splits.json").unlink()
@@ -151,7 +169,7 @@ def test_a_corrupt_image_is_skipped_and_listed(layout: str, root: Path, damage: 
 
 def test_a_clip_of_corrupt_images_is_skipped_and_listed(layout: str, root: Path) -> None:
     image, clip, _ = IMAGES[layout]
-    for path in (root / image).parent.iterdir():
+    for path in images((root / image).parent):
         path.write_bytes(b"no image")
     module = left_out(layout, root, "1 clip skipped", val_share=0)
     assert clip not in module.dataset("train").clip_names and module.dataset("train").clip_names
@@ -175,10 +193,10 @@ def test_where_what_was_drawn_for_validation_is_corrupt_training_goes_without(
 
 def test_a_clip_shorter_than_needed_is_skipped_and_listed(layout: str, root: Path) -> None:
     image, clip, _ = IMAGES[layout]
-    first, *others = sorted((root / image).parent.iterdir())
+    first, *others = images((root / image).parent)
     for path in others:
         path.unlink()
-    shutil.rmtree(root / "masks" / "run2", ignore_errors=True)
+    drop_masks(root)
     module = left_out(layout, root, "1 clip skipped", min_frames=2, val_share=0)
     assert clip not in module.dataset("train").clip_names and module.dataset("train").clip_names
     short = [problem.reason for problem in module.problems() if problem.frame is None]

@@ -23,6 +23,9 @@ from tests.fake_data import LAYOUTS, SIZE, write_images
 from tests.layouts import Factory, ShortestDataModule, factory, on_disk
 
 ANNOTATIONS = ("masks", "boxes", "Annotations", "MySegmentsMat", "Segmentation_masks", "Data")
+ANNOTATIONS += ("groundtruth", "GroundTruth")
+UNSPLIT = frozenset({"cdnet", "segtrack", "sbi"})
+"""Benchmarks without a split: all clips train, without their masks, and test."""
 
 
 @pytest.fixture(scope="module", params=["demo", "davis", "videos"])
@@ -167,7 +170,11 @@ def recorded(module: FramesDataModule, split: Split) -> set[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("options", [{}, {"val_share": 0.5}, {"held_out": 0.34}], ids=str)
-def test_no_frame_of_a_clip_is_in_two_splits(every: Factory, options: dict[str, float]) -> None:
+def test_no_frame_of_a_clip_is_in_two_splits(
+    request: pytest.FixtureRequest, every: Factory, options: dict[str, float]
+) -> None:
+    if request.node.callspec.params["every"] in UNSPLIT:
+        pytest.skip("the benchmark has no split")
     module = ready(every, **options)
     train, val, test = (recorded(module, split) for split in SPLITS)
     assert train and val and test
@@ -177,7 +184,12 @@ def test_no_frame_of_a_clip_is_in_two_splits(every: Factory, options: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("layout", "below", "chosen"), [("davis", "", {"clips": ["camel", "bear"]}), ("videos", "clips/run1.mp4", {})]
+    ("layout", "below", "chosen"),
+    [
+        ("davis", "", {"clips": ["camel", "bear"]}),
+        ("videos", "clips/run1.mp4", {}),
+        *((layout, "", {}) for layout in sorted(UNSPLIT)),
+    ],
 )
 def test_chosen_clips_are_in_all_splits_unless_they_are_cut_in_time(
     layout: str, below: str, chosen: dict[str, list[str]], tmp_path: Path

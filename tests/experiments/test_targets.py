@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backdrop.errors import UsageError
 from datamodules.cues.targets import Targets
 from experiments.cli import main
-from experiments.commands.targets import varied
+from experiments.commands.targets import _j, varied
 
 DEMO = ["--data=demo", "--profile=small", "--data.init_args.test_clips=2", "--data.init_args.frames_per_clip=14"]
 
@@ -24,6 +25,14 @@ def test_constants_are_varied_one_at_a_time() -> None:
         varied(["size=3"])
     with pytest.raises(UsageError, match="blue is no value of colour"):
         varied(["colour=blue"])
+
+
+def test_unknown_pixels_are_left_out_of_the_targets_j() -> None:
+    """Columns 2 to 5 of 6 against 1 and 2: one of five columns, or one of three where the last two are unknown."""
+    mask, truth, known = np.zeros((3, 4, 6), dtype=bool)
+    mask[:, 2:], truth[:, 1:3], known[:, :4] = True, True, True
+    assert _j(mask, truth, np.ones_like(known)) == pytest.approx(1 / 5)
+    assert _j(mask, truth, known) == pytest.approx(1 / 3)
 
 
 def test_targets_are_measured_step_by_step_and_gone_on_with(

@@ -52,6 +52,14 @@ def test_panels_follow_the_output() -> None:
     assert not both[:, 30:140, -200:-100].any() and (both[:, 160:270, -200:-100] == 255).all()
 
 
+def test_what_is_unknown_is_grey_in_the_true_mask() -> None:
+    """The known half is white where the subject is; 0.5 of 255 is 128."""
+    known = torch.zeros(1, 128, 256)
+    known[..., :128] = 1
+    drawn = panels({**drawn_frame(), "truth": known, "known": known})["true mask"]
+    assert drawn[:, :, :120].unique().tolist() == [255] and drawn[:, :, 136:].unique().tolist() == [128]
+
+
 def test_broken_numbers_are_drawn_too() -> None:
     """NaN in the outputs does not stop the picture: it is what one wants to look at."""
     frame = {key: value * float("nan") if torch.is_tensor(value) else value for key, value in drawn_frame().items()}

@@ -177,3 +177,42 @@ def test_clips_without_masks_do_not_weigh_on_the_pixels() -> None:
     assert (result["j_mean"], result["masks"], result["frames"], result["hit_rate"]) == (1, 1, 4, 1)
     assert "j_mean" not in result["clips"]["boxes"] and result["clips"]["boxes"]["hit_rate"] == 1
     assert result["clips"]["masks"]["masks"] == 1
+
+
+@pytest.mark.parametrize("predicted", [0.0, 0.9])
+@pytest.mark.parametrize("true", [False, True])
+def test_unknown_pixels_are_in_no_score(predicted: float, true: bool) -> None:
+    """Whatever stands there; fractions by hand, of a frame of 4 x 6 pixels whose left four columns are known.
+
+    True are columns 1 and 2, predicted 2 and 3: both 4, predicted 8, true 8, union 12.
+    """
+    truth, soft, known = torch.zeros(1, 1, 4, 6).bool(), torch.zeros(1, 1, 4, 6), torch.ones(1, 1, 4, 6).bool()
+    truth[..., 1:3], soft[..., 2:4], known[..., 4:] = True, 0.9, False
+    truth[..., 4:], soft[..., 4:] = true, predicted
+    scores = SegmentationScores(boundary=False, ranking=False)
+    box = torch.tensor([[0.0, 0.0, 1 / 3, 1.0]])  # columns 2 and 3; the true one is 1 and 2
+    scores.update(soft, truth, box, torch.ones(1), ["a"], torch.zeros(1).long(), known=known)
+    result = scores.compute()
+    for name, expected in (("precision", 4 / 8), ("recall", 4 / 8), ("f_measure", 8 / 16), ("j_mean", 4 / 12)):
+        assert result[name] == result[f"best_{name}"] == pytest.approx(expected)
+    assert scores.frames()[0]["box_iou"] == pytest.approx(1 / 3)
+
+
+def test_outlines_and_boxes_end_where_nothing_is_known() -> None:
+    """The boundary F is that of masks that are empty there, and the true box that of the known subject.
+
+    So the official tool of DAVIS-2017 treats its void pixels (davis2017-evaluation at 30b698a, ``f_measure``): it
+    multiplies both masks by ``logical_not(void_pixels)`` before it draws their outlines.
+    """
+    soft, truth = smooth_masks(2, 7, (20, 26))
+    known = torch.rand(7, 1, 20, 26, generator=torch.Generator().manual_seed(0)) > 0.2
+    frames = (torch.tensor([[0.0, 0.0, 0.9, 0.9]]).expand(7, 4), torch.ones(7), ["a"] * 7, torch.arange(7))
+    open_, erased = SegmentationScores(), SegmentationScores()
+    open_.update(soft, truth, *frames, known=known)
+    erased.update(soft * known, truth & known, *frames)
+    assert open_.compute() == erased.compute()
+    all_known = SegmentationScores()
+    all_known.update(soft, truth, *frames, known=torch.ones_like(known))
+    without = SegmentationScores()
+    without.update(soft, truth, *frames)
+    assert all_known.compute() == without.compute() != open_.compute()

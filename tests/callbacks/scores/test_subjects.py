@@ -54,3 +54,14 @@ def test_more_subjects_than_slots_are_refused() -> None:
     objects = torch.arange(20 * 40).view(1, *RECTANGLES_SIZE) % (SLOTS + 2)
     with pytest.raises(ValueError, match=f"Frame 7 of clip 'bear' has more than {SLOTS} subjects"):
         updated(SubjectScores(), [A], objects, "bear", 7)
+
+
+def test_unknown_pixels_are_in_no_score_of_a_subject() -> None:
+    """A is 6 pixels wide, and 4 are found; where the other two are unknown it is found whole."""
+    masks = rectangle(2, 2, 6, 18)[None, None].float()
+    objects = rectangle(*A).to(torch.uint8)[None, None]
+    given = (masks, torch.tensor([[from_corners(A, RECTANGLES_SIZE)]]), torch.ones(1, 1), objects, ["bear"])
+    scores = {name: SubjectScores() for name in ("all", "known")}
+    scores["all"].update(*given, torch.zeros(1).long())
+    scores["known"].update(*given, torch.zeros(1).long(), known=~rectangle(6, 0, 40, 20)[None, None])
+    assert {name: one.compute()["subject_j"] for name, one in scores.items()} == {"all": 4 / 6, "known": 1}

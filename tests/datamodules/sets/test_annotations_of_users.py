@@ -156,6 +156,37 @@ def test_soft_edges_are_parted_in_the_middle_and_said(tmp_path: Path) -> None:
     assert read_mask(tmp_path / "numbers.png").all()
 
 
+def test_codes_of_benchmarks_are_said(tmp_path: Path) -> None:
+    """changedetection.net: 50 is a shadow, 85 outside the region of interest, 170 unknown, 255 moving."""
+    codes = shape(2)
+    codes[10:30, 13:17], codes[:5], codes[30:33] = 170, 85, 50
+    Image.fromarray(codes).save(tmp_path / "a.png")
+    said: list[str] = []
+    assert (read_mask(tmp_path / "a.png", notice=said.append) == (shape(2) > 0)).all()
+    assert len(said) == 1 and "170, which is unknown if these are the codes of CDnet: DATA=cdnet or sbi" in said[0]
+    Image.fromarray(np.where(codes == 85, 86, codes).astype(np.uint8)).save(tmp_path / "b.png")
+    read_mask(tmp_path / "b.png", notice=said.append)
+    assert "CDnet" not in said[1]
+
+
+def test_masks_that_are_more_than_half_subject_throughout_are_noticed(tmp_path: Path) -> None:
+    """White is the background of half of the clips of FBMS-59: the mask of a subject of 5 % is then 95 % white."""
+    write_images(tmp_path / "clips" / "a")
+    save_masks(tmp_path / "masks" / "a", [("00000.png", 0)])
+    assert "more than half" not in problems(tmp_path)
+    Image.fromarray(255 - shape(0)).save(tmp_path / "masks" / "a" / "00000.png")
+    assert "the subject fills more than half of every mask" in problems(tmp_path)
+    Image.fromarray(shape(1)).save(tmp_path / "masks" / "a" / "00001.png")
+    assert "more than half" not in problems(tmp_path)
+
+
+def test_masks_of_a_benchmark_are_no_clips(tmp_path: Path) -> None:
+    write_images(tmp_path / "baseline" / "highway" / "input")
+    save_masks(tmp_path / "baseline" / "highway" / "groundtruth", [("gt000001.png", 0)])
+    assert Videos(tmp_path).available_clips() == ["baseline/highway/input"]
+    assert "groundtruth looks like the masks of a benchmark: DATA=cdnet, sbi, fbms or segtrack" in problems(tmp_path)
+
+
 def test_an_alpha_that_varies_is_the_mask(tmp_path: Path) -> None:
     cut_out = np.full((*SIZE, 4), 200, np.uint8)
     cut_out[..., 3] = shape(1)
@@ -163,7 +194,7 @@ def test_an_alpha_that_varies_is_the_mask(tmp_path: Path) -> None:
     assert (read_mask(tmp_path / "a.png") == (shape(1) > 0)).all()
     plain = np.dstack([shape(1)] * 3 + [np.full(SIZE, 255, np.uint8)])
     Image.fromarray(plain).save(tmp_path / "b.png")
-    assert (read_mask(tmp_path / "b.png") == (shape(1) > 0)).all()
+    assert (read_mask(tmp_path / "b.png") == (shape(1) > 0)).all()  # as bear/00077.png of DAVIS-2016 is
 
 
 def test_a_matte_video_is_read_as_masks(tmp_path: Path) -> None:

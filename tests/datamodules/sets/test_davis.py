@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules import DavisDataModule
@@ -213,6 +214,13 @@ def test_objects_are_joined_or_kept_apart(tmp_path: Path) -> None:
     assert counts[None] == [a + b for a, b in zip(counts[1], counts[2], strict=True)]
 
 
+def corner() -> NDArray[np.bool_]:
+    """Where the unsupervised masks have 255."""
+    pixels = np.zeros(SIZE, dtype=bool)
+    pixels[-4:, -4:] = True
+    return pixels
+
+
 @pytest.mark.parametrize("unsupervised", [False, True])
 def test_objects_keep_their_numbers_where_asked(tmp_path: Path, unsupervised: bool) -> None:
     write_davis_2017(tmp_path)
@@ -224,21 +232,22 @@ def test_objects_keep_their_numbers_where_asked(tmp_path: Path, unsupervised: bo
         expected = draw_frame(3, frame)[1].astype(np.uint8)
         expected[:6, :8] = 2
         if unsupervised:
-            expected[-4:, -4:] = 0  # ignored
+            expected[-4:, -4:] = 0  # unknown
+            assert np.array_equal(np.argwhere(~sample["known"][0].numpy()), np.argwhere(corner()))
         assert np.array_equal(sample["objects"][0].numpy(), expected)
         assert torch.equal(sample["mask"], sample["objects"] > 0)
     with pytest.raises(ValueError, match="give one of the two"):
         davis(tmp_path, apart=True, object_id=1)
 
 
-def test_ignored_pixels_count_as_background(tmp_path: Path) -> None:
+def test_pixels_with_255_in_unsupervised_masks_are_unknown(tmp_path: Path) -> None:
     write_davis_2017(tmp_path)
     module = davis(tmp_path, unsupervised=True)
     module.setup("test")
     for frame in range(4):
-        expected = draw_frame(2, frame)[1]
-        expected[-4:, -4:] = False
-        assert np.array_equal(module.dataset("test")[frame]["mask"][0].numpy(), expected)
+        sample = module.dataset("test")[frame]
+        assert np.array_equal(sample["mask"][0].numpy(), draw_frame(2, frame)[1] & ~corner())
+        assert np.array_equal(sample["known"][0].numpy(), ~corner())
     shutil.rmtree(tmp_path / "Annotations_unsupervised")
     with pytest.raises(FileNotFoundError, match="unpack the unsupervised masks"):
         davis(tmp_path, unsupervised=True).setup("test")

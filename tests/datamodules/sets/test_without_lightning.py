@@ -22,7 +22,10 @@ print(frames["train"] > 0, frames["test"] > 0, loaded)
 """
 
 
-@pytest.mark.parametrize("name", ["Davis", "Demo", "H36m", "Handheld", "Ski", "Videos"])
+NAMES = ("Davis", "Demo", "H36m", "Handheld", "Ski", "Videos")
+
+
+@pytest.mark.parametrize("name", [*NAMES, "Cdnet", "Fbms", "Segtrack", "Sbi"])
 def test_a_data_set_is_read_without_lightning(name: str, tmp_path: Path) -> None:
     module, arguments = name.lower(), f"Path({str(tmp_path / 'data')!r})"
     if module == "demo":

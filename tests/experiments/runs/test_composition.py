@@ -62,7 +62,7 @@ def test_names_stand_for_files_in_one_order(words: str, expected: list[str]) -> 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("--data kinetics", "--data kinetics is unknown: choose davis, demo, h36m, handheld, ski, videos"),
+        ("--data kinetics", "--data kinetics is unknown: choose cdnet, davis, demo, fbms, h36m,"),
         ("--profile huge", "--profile huge is unknown: choose paper, small"),
         ("--background plate", "--background plate is unknown: choose inpainting, cues, static, temporal"),
         ("--stage third", "--stage third is unknown: choose inpaint, segment"),
