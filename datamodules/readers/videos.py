@@ -13,7 +13,15 @@ from av.sidedata.sidedata import SideData
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from datamodules.readers.packets import cut_off, decoded_stamps, ends_early, last_step, read_packets, stated_end
+from datamodules.readers.packets import (
+    cut_off,
+    decoded_stamps,
+    ends_early,
+    last_step,
+    read_packets,
+    stated_end,
+    wrong_part,
+)
 from datamodules.readers.source import Broken, Keep, Pixels, file_identity, ignore
 from datamodules.readers.video_file import best_stream, decode, open_video
 
@@ -80,6 +88,8 @@ class VideoFrames:
             lost = self._lost(count)
             if not lost and ends_early(self.path, self._container) and (keep is None or keep(count, count)):
                 broken(count, f"{self.path} is cut off: frames from here on may be missing, the last one damaged.")
+            if (at := wrong_part(self.path, self._container)) is not None and (keep is None or keep(count, count)):
+                broken(count, f"{self.path} is damaged at byte {at}, by its own check sum: frames may be wrong.")
             for number in range(count, count + lost):
                 if keep is None or keep(number, number):
                     broken(number, f"{self.path} ends before it, though its header states {stated}.")
