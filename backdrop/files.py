@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from backdrop.locks import claim
+
 
 @contextmanager
 def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> Iterator[Path]:
     """Let a block write a file that no reader ever sees half of.
+
+    What a killed process has left under the temporary name is written over by the next one.
 
     Args:
         path: The file; its folder is made where it is missing.
@@ -25,9 +29,11 @@ def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> I
     Raises:
         OSError: If the file cannot be written; it names ``path``, and what was there stays.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part, lock = path.with_name(f".{path.name}.part"), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if (lock := claim(part)) is None:  # another process writes the same file, or there are no locks
+            part = path.with_name(f".{path.name}.{os.getpid()}.part")
         yield part
         if durable:
             to_disk(part)
@@ -44,6 +50,8 @@ def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> I
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+        if lock is not None:
+            os.close(lock)
 
 
 def to_disk(path: Path) -> None:

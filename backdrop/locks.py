@@ -57,6 +57,31 @@ def hold(path: Path) -> int:
     return handle
 
 
+def claim(path: Path) -> int | None:
+    """Lock a file, which is made where it is missing, unless another process has; the file may be renamed meanwhile.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its descriptor, locked until it is closed; None where it cannot be locked.
+
+    Raises:
+        OSError: If the file cannot be made.
+    """
+    while True:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return None
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        os.close(handle)
+
+
 @contextmanager
 def sole(path: Path) -> Iterator[bool]:
     """Keep other processes out, by a file that is there as long as the block runs.

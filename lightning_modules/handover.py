@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from backdrop.documents import require_whole_archive
 from lightning_modules.inpainting import PAPER, InpaintingModule
 from lightning_modules.losses import Reconstruction
 from lightning_modules.networks import Inpainter
@@ -70,6 +71,7 @@ def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
             f"inpainter checkpoint {path} does not exist; train stage 1 first (make train-inpaint)."
         )
     try:
+        require_whole_archive(Path(path))
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises depends on what the file holds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

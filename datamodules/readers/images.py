@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from backdrop.errors import one_line
 from datamodules.readers.names import frame_number, image_names
 from datamodules.readers.remarks import Remark, mixed_sizes
 from datamodules.readers.source import Broken, Keep, Pixels, disk_failed, file_identity, ignore, missing
@@ -37,28 +38,49 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 @contextmanager
-def open_image(path: Path | str) -> Iterator[Image.Image]:
-    """Open an image file of one page. PNG's check sums are looked at first, which decoding passes over.
+def open_image(path: Path | str, what: str = "image") -> Iterator[Image.Image]:
+    """Open an image file of one page, and say what is wrong with it, also where the block decodes it.
+
+    Decoding passes over PNG's check sums, and over a JPEG that ends in zeros: these are looked at first.
 
     Args:
         path: The file.
+        what: What it is, in a message.
 
     Yields:
         The image, not decoded yet.
 
     Raises:
-        OSError: If the file is not there, cannot be read or is no image.
-        SyntaxError: If it is damaged.
-        ValueError: If it holds several pages.
+        FileNotFoundError: If there is no such file.
+        OSError: If the disk fails or forbids it, or there is not enough memory.
+        ValueError: If the file is no complete image of one page; the message names it.
     """
-    with Image.open(path) as file:
-        checked = file.format == "PNG"
-        if not checked:
+    try:
+        with Image.open(path) as file:
+            if file.format == "PNG":
+                file.verify()
+            elif file.format == "JPEG" and _zeroed_end(path):
+                raise ValueError("its end is zero")
+        with Image.open(path) as file:  # which cannot be read on after that
             yield _one_page(file)
-            return
-        file.verify()
-    with Image.open(path) as file:  # which cannot be read on after that
-        yield _one_page(file)
+    except FileNotFoundError:
+        raise missing(f"No {what}", path) from None
+    except Exception as error:  # what Pillow raises depends on what the file holds
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+            raise disk_failed(path, error) from error  # not the image's fault
+        reason = one_line(error)
+        raise ValueError(f"Cannot read the {what} {path} ({reason}): replace or delete the file.") from error
+
+
+def _zeroed_end(path: Path | str) -> bool:
+    """Whether a JPEG ends in zeros that stand in the place of its end marker (ITU-T T.81, B.1.1.3)."""
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\0":
+            return False
+        file.seek(0)
+        content = file.read()
+    return b"\xff\xd9" not in content[content.rfind(b"\xff\xda") :]
 
 
 def _one_page(file: Image.Image) -> Image.Image:
@@ -105,15 +127,8 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
         OSError: If the disk fails or forbids it.
         ValueError: If the file is no complete image; the message names it.
     """
-    try:
-        with open_image(path) as file:
-            image = np.asarray(_eight_bits(file, ImageOps.exif_transpose(file)).convert("RGB"))
-    except FileNotFoundError:
-        raise missing("No image", path) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the image's
-            raise disk_failed(path, error) from error
-        raise ValueError(f"Cannot read the image {path} ({error}): replace or delete the file.") from error
+    with open_image(path) as file:
+        image = np.asarray(_eight_bits(file, ImageOps.exif_transpose(file)).convert("RGB"))
     return image if size is None else resize(image, size)
 
 

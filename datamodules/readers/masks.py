@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from datamodules.readers.codes import MOVING, OUTSIDE, SHADOW, STATIC, UNKNOWN
 from datamodules.readers.images import open_image, resize
-from datamodules.readers.source import missing
 
 _LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
 MIDDLE = 127
@@ -37,6 +36,7 @@ def read_mask(
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If the disk fails or forbids it.
         ValueError: If the file is no complete image; the message names it.
     """
     values, palette = _mask_values(path)
@@ -78,6 +78,7 @@ def read_objects(path: Path | str) -> NDArray[np.integer[Any]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If the disk fails or forbids it.
         ValueError: If the file is no complete image, or has colours instead of numbers; the message names it.
     """
     values, _ = _mask_values(path)
@@ -90,13 +91,8 @@ def read_objects(path: Path | str) -> NDArray[np.integer[Any]]:
 
 def _mask_values(path: Path | str) -> tuple[NDArray[np.integer[Any]], bool]:
     """Values of a mask file, (H, W) or (H, W, C), alpha last; and whether they are indices of a palette."""
-    try:
-        with open_image(path) as file:
-            return np.asarray(file.convert("RGBA") if file.mode == "PA" else file), file.mode == "P"
-    except FileNotFoundError:
-        raise missing("No mask", path) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"Cannot read the mask {path} ({error}): replace or delete the file.") from error
+    with open_image(path, "mask") as file:
+        return np.asarray(file.convert("RGBA") if file.mode == "PA" else file), file.mode == "P"
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:

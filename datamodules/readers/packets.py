@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -21,6 +23,8 @@ DECODING_TIMES = "avi"
 _HEAD = 4096  # bytes that hold the beginning of a Matroska segment, or what follows the end of a GIF
 _UNEVEN = 0.1  # share of a step: clocks of cameras are not even to the last tick
 _LOOKED_AT = 1000  # packets of a file without a table of them
+_SEGMENT = b"\x18\x53\x80\x67"
+_PIECE = 2**20
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
 
@@ -146,7 +150,7 @@ def ends_early(path: Path, container: str) -> bool:
         return not tail.rstrip(b"\0").endswith(b";")
     if container == "mpegts":
         return all(size % packet for packet in (188, 192, 204))
-    segment = head.find(b"\x18\x53\x80\x67") + 4  # its identifier, before its size (RFC 8794, 4 and RFC 9559, 5.1)
+    segment = head.find(_SEGMENT) + 4  # its identifier, before its size (RFC 8794, 4 and RFC 9559, 5.1)
     if "matroska" not in container or segment < 4 or segment == len(head):
         return False
     length = 9 - head[segment].bit_length()
@@ -186,6 +190,51 @@ def time_remarks(path: Path) -> Iterator[Remark]:
         what = f"{path} has a variable rate, {apart}: every_nth counts frames, and fps goes by time"
         images = f"ffmpeg -i {shlex.quote(str(path))} -fps_mode passthrough -start_number 0 %06d.png"
         yield Remark("variable rate", f"{what}; images of all frames to draw masks on: {images}", of_each=False)
+
+
+def wrong_part(path: Path, container: str) -> int | None:
+    """Where the first part of a Matroska file begins whose check sum is wrong, which FFmpeg writes and never compares.
+
+    A part may begin with the element CRC-32, of all that follows in it (RFC 8794, 11.3.1; RFC 9559, 5.1).
+
+    Args:
+        path: The video.
+        container: FFmpeg's name of the format.
+
+    Returns:
+        Bytes from the beginning; None where no part, or no part with a check sum, is wrong.
+    """
+    if "matroska" not in container:
+        return None
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        while True:
+            start = file.tell()
+            kind, length = _element(file)
+            if kind == _SEGMENT:
+                continue  # its parts follow
+            if length is None or (end := file.tell() + length) > size:  # which :func:`ends_early` says
+                return None
+            head = file.read(min(6, length))
+            if head[:2] == b"\xbf\x84":
+                found, left = 0, length - 6
+                while left > 0 and (piece := file.read(min(left, _PIECE))):
+                    found, left = zlib.crc32(piece, found), left - len(piece)
+                if left == 0 and found != int.from_bytes(head[2:], "little"):
+                    return start
+            file.seek(end)
+
+
+def _element(file: BinaryIO) -> tuple[bytes, int | None]:
+    """Identifier and length of the element of EBML that follows; no length at the end, or where it is not known."""
+    first = file.read(1)
+    kind = first + file.read(8 - first[0].bit_length() if first and first[0] else 0)
+    begin = file.read(1)
+    if not begin or not begin[0]:
+        return kind, None
+    more = 8 - begin[0].bit_length()
+    number = int.from_bytes(begin + file.read(more), "big") & ((1 << 7 * (more + 1)) - 1)
+    return kind, None if number == (1 << 7 * (more + 1)) - 1 else number
 
 
 def last_step(stamps: NDArray[np.float64]) -> float:

@@ -33,7 +33,7 @@ def open_video(path: Path) -> InputContainer:
         raise ValueError(f"Cannot open the video {path} ({error}): re-encode or replace it.") from error
     if not _streams(file):
         file.close()
-        raise ValueError(f"No video stream in {path}: is it a sound file?")
+        raise ValueError(f"No video stream that can be decoded in {path}: is it a sound file, or damaged?")
     return file
 
 
@@ -47,8 +47,9 @@ def best_stream(file: InputContainer) -> av.VideoStream:
 
 
 def _streams(file: InputContainer) -> list[av.VideoStream]:
-    """The video streams but for covers."""
-    return [stream for stream in file.streams.video if Disposition.attached_pic not in stream.disposition]
+    """The video streams but for covers, and for those whose codec FFmpeg does not know, as after damage."""
+    known = [stream for stream in file.streams.video if stream.codec_context is not None]
+    return [stream for stream in known if Disposition.attached_pic not in stream.disposition]
 
 
 def _cut_in_its_header(path: Path, error: OSError | MemoryError) -> bool:

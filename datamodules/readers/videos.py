@@ -23,6 +23,7 @@ from datamodules.readers.packets import (
     stated_end,
     stated_frames,
     time_remarks,
+    wrong_part,
 )
 from datamodules.readers.remarks import Remark
 from datamodules.readers.shown import shown_size, upright
@@ -134,6 +135,8 @@ class VideoFrames:
             lost = self._lost(count)
             if not lost and ends_early(self.path, self._container) and (keep is None or keep(count, count)):
                 broken(count, f"{self.path} is cut off: frames from here on may be missing, the last one damaged.")
+            if (at := wrong_part(self.path, self._container)) is not None and (keep is None or keep(count, count)):
+                broken(count, f"{self.path} is damaged at byte {at}, by its own check sum: frames may be wrong.")
             for number in range(count, count + lost):
                 if keep is None or keep(number, number):
                     broken(number, f"{self.path} ends before it, though its header states {stated}.")

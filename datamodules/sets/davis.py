@@ -149,7 +149,10 @@ class Davis(ClipDataSet):
         for subset in subsets:
             path = self.root / "ImageSets" / subset / name
             if path.is_file():
-                lines = [line.split() for line in path.read_text().splitlines()]
+                try:
+                    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+                except UnicodeDecodeError as error:
+                    raise ValueError(f"{path} is no text in UTF-8 ({error}): fetch the file again.") from error
                 return list(dict.fromkeys(_clip_name(line[0]) for line in lines if line)), path
         if self.year is None and not (self.root / "ImageSets").is_dir():
             return None

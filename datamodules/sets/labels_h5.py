@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.errors import one_line
 from datamodules.clips.findings import Findings
 from datamodules.readers import ImageFrames, readable
 
@@ -93,11 +94,12 @@ def read_labels(folder: Path, names: Sequence[str], optional: Sequence[str] = ()
     try:
         with h5py.File(path) as file:
             missing = [name for name in names if name not in file]
-            if missing:
-                raise ValueError(f"{path} has no data set '{missing[0]}': fetch the file again.")
-            found = {name: np.asarray(file[name], dtype=np.float64) for name in (*names, *optional) if name in file}
-    except (OSError, RuntimeError, TypeError) as error:
-        raise ValueError(f"Cannot read {path} ({error}): fetch the file again.") from error
+            there = [name for name in (*names, *optional) if name in file]
+            found = {name: np.asarray(file[name], dtype=np.float64) for name in there if not missing}
+    except Exception as error:  # what h5py raises depends on what the file holds
+        raise ValueError(f"Cannot read {path} ({one_line(error)}): fetch the file again.") from error
+    if missing:
+        raise ValueError(f"{path} has no data set '{missing[0]}': fetch the file again.")
     rows = len(found[names[0]]) if found[names[0]].ndim else 0
     for name, values in found.items():
         if not values.ndim or len(values) != rows:
@@ -123,7 +125,11 @@ def labelled_clips(
         ValueError: If ``labels.h5`` cannot be read; see :func:`read_labels`.
     """
     labels = read_labels(folder, _PLACE, optional)
-    seq, cam, frame, subject = (labels[name].reshape(len(labels[name]), -1)[:, 0].astype(np.int64) for name in _PLACE)
+    columns = [labels[name].reshape(len(labels[name]), -1)[:, :1] for name in _PLACE]
+    for name, column in zip(_PLACE, columns, strict=True):
+        if column.shape[1] != 1 or not ((column >= 0) & (column < 1e6) & (column == np.floor(column))).all():
+            raise ValueError(f"'{name}' of {folder / FILE} has other values than numbers from 0: fetch the file again.")
+    seq, cam, frame, subject = (column[:, 0].astype(np.int64) for column in columns)
     clips = []
     for place in np.unique(np.stack([seq, cam], axis=1), axis=0):
         members = np.flatnonzero((seq == place[0]) & (cam == place[1]))

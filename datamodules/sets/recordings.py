@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from backdrop.documents import read_table
 from backdrop.outputs import is_output
 from datamodules.clips.clip import Box
 from datamodules.clips.problems import counted
@@ -187,18 +187,19 @@ def read_boxes_csv(path: Path) -> dict[int, Box]:
     Raises:
         ValueError: If a column is missing, a value is no number or a frame comes twice; the message names the line.
     """
+    try:
+        heads, rows = read_table(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is no table in UTF-8 ({error}): mend it.") from error
+    if missing := [name for name in BOX_COLUMNS if name not in heads]:
+        raise ValueError(f"{path} has no column {missing[0]}: its first line must be {','.join(BOX_COLUMNS)}.")
     boxes: dict[int, Box] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file, skipinitialspace=True)
-        missing = [name for name in BOX_COLUMNS if name not in (rows.fieldnames or [])]
-        if missing:
-            raise ValueError(f"{path} has no column {missing[0]}: its first line must be {','.join(BOX_COLUMNS)}.")
-        for row in rows:
-            try:
-                frame, x0, y0, x1, y1 = int(row["frame"]), *(float(row[name]) for name in BOX_COLUMNS[1:])
-            except (TypeError, ValueError):
-                raise ValueError(f"Line {rows.line_num} of {path} is no frame and box: write five numbers.") from None
-            if frame in boxes:
-                raise ValueError(f"Line {rows.line_num} of {path} gives frame {frame} a second box: keep one.")
-            boxes[frame] = (x0, y0, x1, y1)
+    for line, row in rows:
+        try:
+            frame, x0, y0, x1, y1 = int(row["frame"]), *(float(row[name]) for name in BOX_COLUMNS[1:])
+        except ValueError:
+            raise ValueError(f"Line {line} of {path} is no frame and box: write five numbers.") from None
+        if frame in boxes:
+            raise ValueError(f"Line {line} of {path} gives frame {frame} a second box: keep one.")
+        boxes[frame] = (x0, y0, x1, y1)
     return boxes

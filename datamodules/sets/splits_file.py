@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from backdrop.documents import read_json
 from datamodules.clips.splits import SPLITS
 
 
@@ -21,27 +21,12 @@ def listed_splits(file: Path) -> dict[str, list[object]]:
         ValueError: If it is damaged, no object of lists, or names a split twice or one that does not exist.
     """
     try:
-        listed = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        listed = read_json(file)
+    except ValueError as error:
         raise ValueError(f"{file} is not valid JSON in UTF-8 ({error}): mend it, or delete it.") from error
-    except _Twice as error:
-        raise ValueError(f"{file} names {error} twice: join the two.") from None
     if not isinstance(listed, dict) or not all(isinstance(value, list) for value in listed.values()):
         raise ValueError(f'{file} must look like {{"train": ["run1"], "val": ["run2"], "test": ["run3"]}}.')
     wrong = [key for key in listed if key not in SPLITS]
     if wrong:
         raise ValueError(f"{file} has a split '{wrong[0]}': only train, val and test exist.")
     return listed
-
-
-class _Twice(Exception):
-    """A key comes twice."""
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object of JSON whose keys are all different."""
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise _Twice(f"'{key}'")
-    return dict(pairs)

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.documents import read_json
 from backdrop.files import to_disk
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Frames, Plane, Producer
@@ -221,7 +222,7 @@ def open_entry(name: str, folder: Path) -> StoredClip | None:
         The clip; None where there is no entry, or where somebody has deleted or cut a part of it.
     """
     try:
-        about = json.loads((folder / ENTRY).read_text())
+        about = read_json(folder / ENTRY)
         index, frames = np.fromfile(folder / INDEX, _NUMBER).astype(np.int64, copy=False), about["frames"]
         planes = tuple(StoredPlane(**plane) for plane in about["planes"])
         offsets, frame_numbers = np.split(index, [frames * len(planes) + 1])

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 
+from backdrop.documents import read_json
 from backdrop.errors import RunError, UsageError
 from backdrop.files import write_text
 from backdrop.progress import progress
@@ -212,7 +213,7 @@ def _made_of(maker: Targets, clip: Clip, size: tuple[int, int]) -> str:
 def _read(file: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """What was measured before: setting -> clip -> what it was made of, and its numbers."""
     try:
-        found: dict[str, dict[str, dict[str, Any]]] = json.loads(file.read_text(encoding="utf-8"))
+        found: dict[str, dict[str, dict[str, Any]]] = read_json(file)
     except FileNotFoundError:
         return {}
     except ValueError as error:

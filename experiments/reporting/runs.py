@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from backdrop.documents import ends_whole, read_table
 from backdrop.errors import RunError, one_line
 from experiments.results.chosen import FRAMES
 from experiments.results.record import RESULTS, Part, Results
@@ -116,7 +116,7 @@ def _read_run(folder: Path, name: str) -> Run:
     def attempt(path: Path, read: Callable[[Path], Read], otherwise: Read) -> Read:
         try:
             return read(path) if path.exists() else otherwise
-        except (OSError, ValueError, RunError, csv.Error) as error:
+        except (OSError, ValueError, RunError) as error:
             run.problems.append(f"{path} cannot be read ({one_line(error)}); it is left out.")
             return otherwise
 
@@ -126,6 +126,10 @@ def _read_run(folder: Path, name: str) -> Run:
             config = attempt(stage.config_file, lambda path: StageFolder(path.parent).config(), dict[str, Any]())
             curves = attempt(_curves_file(stage), read_curves, dict[str, Points]())
             run.stages[stage_name] = Stage(config, curves)
+    tables = [folder / FRAMES["held_out"], *(_curves_file(StageFolder(folder / name)) for name in run.stages)]
+    for path in tables:
+        if path.is_file() and not ends_whole(path):
+            run.problems.append(f"{path} is cut off in its last line, which is left out.")
     for part, file in RESULTS.items():
         if (results := attempt(folder / file, Results.load, None)) is not None:
             run.results[part] = results
@@ -143,7 +147,7 @@ def read_curves(path: Path) -> dict[str, Points]:
         (step, value) by logged name, in the order of the file; what is not finite is left out.
 
     Raises:
-        ValueError: If a cell is no number.
+        ValueError: If the file is damaged, or a cell is no number.
     """
     curves: dict[str, Points] = {}
     for row in read_rows(path, sys.maxsize):
@@ -165,9 +169,10 @@ def read_frames(path: Path) -> list[float]:
     Raises:
         ValueError: If the table is another one.
     """
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as text:
-        rows = list(csv.DictReader(text))
-    if rows and not {"j", "box_iou"} <= rows[0].keys():
+    heads, rows = read_table(path, errors="surrogateescape", unfinished=True)
+    if not {"j", "box_iou"} <= set(heads):
         raise ValueError("it has no columns j and box_iou")
-    found = [[float(row[name]) for row in rows if row[name]] for name in ("j", "box_iou")]
+    found = [[float(row[name]) for _, row in rows if row[name]] for name in ("j", "box_iou")]
+    if not all(0 <= value <= 1 for values in found for value in values):
+        raise ValueError("a measure is no share")
     return found[0] or found[1]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from backdrop.errors import RunError
+from backdrop.documents import require_whole_archive
+from backdrop.errors import RunError, one_line
 from backdrop.files import whole_file
 from callbacks import MaskMetrics
 from experiments.results.record import RESULTS, MadeBy, Results
@@ -44,9 +46,7 @@ def combine(runs: Mapping[str, Path], command: str) -> Results:
     """
     metrics = MaskMetrics()
     for run in runs.values():
-        if not (run / FRAME_STATE).is_file():
-            raise RunError(f"{run / FRAME_STATE} is missing: python -m experiments evaluate {run} makes it anew.")
-        metrics.merge(torch.load(run / FRAME_STATE, weights_only=True))
+        metrics.merge(_frame_state(run))
     metrics.compute_results()
     models = {clip: Results.read(run / RESULTS["held_out"]).made_by for clip, run in runs.items()}
     first = next(iter(models.values()))
@@ -63,6 +63,23 @@ def combine(runs: Mapping[str, Path], command: str) -> Results:
         models=models,
     )
     return Results.of(metrics.results, made_by)
+
+
+def _frame_state(run: Path) -> dict[str, Any]:
+    """What the measures of a run have kept of each test frame.
+
+    Raises:
+        RunError: If it is not there, or damaged.
+    """
+    file, remedy = run / FRAME_STATE, f"python -m experiments evaluate {run} makes it anew"
+    if not file.is_file():
+        raise RunError(f"{file} is missing: {remedy}.")
+    try:
+        require_whole_archive(file)
+        state: dict[str, Any] = torch.load(file, weights_only=True)
+    except Exception as error:  # what torch raises depends on what the file holds
+        raise RunError(f"{file} is damaged ({one_line(error)}): delete it, and {remedy}.") from error
+    return state
 
 
 def _mean(shares: Sequence[float | None]) -> float | None:

@@ -11,10 +11,11 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from backdrop.documents import read_json
 from backdrop.errors import RunError, one_line
 from backdrop.files import write_text
 from backdrop.settings import Measurement, Place
-from experiments.results.measures import MEASURES
+from experiments.results.measures import HEADINGS, MEASURES, RANKING
 
 Part = Literal["held_out", "trained"]
 RESULTS: dict[Part, str] = {"held_out": "results.json", "trained": "results_trained.json"}
@@ -24,6 +25,7 @@ Numbers = Mapping[str, float | None]
 """Measures by name; None where there is no such number, as the hit rate of a clip without a subject."""
 
 Kind = TypeVar("Kind")
+_COUNTED = ("frames", "masks", "threshold")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,10 +163,14 @@ class Results:
             OSError: If it cannot be read.
             ValueError: If it is no such file; it says why.
         """
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if not isinstance(content, dict) or not any(isinstance(content.get(name), float | int) for name in MEASURES):
             raise ValueError("it holds no scores")
-        return _typed(cls, _split(content), "")
+        found = _typed(cls, _split(content), "")
+        parts = {"": found.numbers, **{f"clips.{name}.": numbers for name, numbers in found.clips.items()}}
+        for where, numbers in (parts | {f"floors.{name}.": one for name, one in found.floors.items()}).items():
+            _require_measures(numbers, where)
+        return found
 
     @classmethod
     def read(cls, path: Path) -> Results:
@@ -193,6 +199,20 @@ class Results:
         write_text(path, json.dumps(whole, indent=2, allow_nan=False) + "\n")
 
 
+def _require_measures(numbers: Numbers, where: str) -> None:
+    """Refuse a measure that is not known, and a share that is none.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for name, value in numbers.items():
+        measure = name.removeprefix("best_")
+        if measure not in (*HEADINGS, *_COUNTED):
+            raise ValueError(f"{where}{name} is not known")
+        if measure in (*MEASURES, *RANKING, "threshold") and value is not None and not 0 <= value <= 1:
+            raise ValueError(f"{where}{name} is {value}, expected a share")
+
+
 def _split(content: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a record, of which the file holds the numbers beside the others."""
     parts = {name: content[name] for name in ("clips", "floors", "subjects", "made_by") if name in content}
@@ -217,14 +237,16 @@ def _known(record: Any) -> Any:  # noqa: ANN401  any part of a record
 
 
 def _typed(kind: type[Kind], content: Any, where: str) -> Kind:  # noqa: ANN401  any JSON value
-    """Make a record of JSON; what is in no field is left out.
+    """Make a record of JSON.
 
     Raises:
-        ValueError: If a field is missing, or a value is of another type.
+        ValueError: If a field is missing or not known, or a value is of another type.
     """
     if not isinstance(content, Mapping):
         raise ValueError(f"{where.rstrip('.')} holds no fields")
     hints, values = get_type_hints(kind), {}
+    if unknown := [name for name in content if name not in hints]:
+        raise ValueError(f"{where}{unknown[0]} is not known")
     for one in fields(kind):  # type: ignore[arg-type]  # mypy knows no type that is a dataclass
         if one.name in content:
             values[one.name] = _value(hints[one.name], content[one.name], f"{where}{one.name}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,14 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-import yaml
 
-from backdrop.errors import RunError
+from backdrop.documents import read_json, read_yaml, require_whole_archive
+from backdrop.errors import RunError, one_line
 from backdrop.outputs import CONFIG
 from backdrop.settings import Role, argument_types, import_class
 from backdrop.trusted import untrusted
 from datamodules.clips.splits import SPLITS, Split
-from experiments.runs.settings import LIMITS, role
+from experiments.runs.settings import LIMITS, RunSettings, role
 
 Saved = TypeVar("Saved")
 
@@ -99,7 +97,7 @@ class StageFolder:
         """
         return _saved(
             self.clips_file,
-            lambda found: {split: [str(name) for name in found.get(split, [])] for split in SPLITS},
+            _splits,
             "delete it, and the splits are those that the data set has now",
         )
 
@@ -119,7 +117,7 @@ class StageFolder:
         """
         return _saved(
             self.trust_file,
-            lambda found: (float(found["agree"]), str(found["features"])),
+            _trust,
             "delete it; only the trust in the masks is lost",
         )
 
@@ -169,9 +167,9 @@ class StageFolder:
         if not self.config_file.is_file():
             raise RunError(f"{self.config_file} is missing: {self.path} holds no trained stage.")
         try:
-            loaded = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            what = f"{self.config_file} is no valid YAML ({error})"
+            loaded = read_yaml(self.config_file)
+        except ValueError as error:
+            what = f"{self.config_file} is no valid YAML ({one_line(error)})"
             raise RunError(f"{what}: delete {self.path} and train again.") from error
         parts = [loaded.get(name) or {} for name in PARTS] if isinstance(loaded, dict) else [None]
         if not all(isinstance(part, dict) for part in parts):
@@ -187,15 +185,20 @@ class StageFolder:
         Raises:
             RunError: If this version does not know its model, or a setting of it.
         """
-        model = self.config().get("model") or {}
-        path, given = str(model.get("class_path")), model.get("init_args") or {}
-        kind = import_class(path)
-        unknown = [path] if kind is None else [f"model.{name}" for name in given if name not in argument_types(kind)]
-        if unknown:
-            raise RunError(
-                f"{self.path} was trained by another version (this one does not know {unknown[0]}): train again in "
-                "another RUN, or take the version that trained it."
-            )
+        config = self.config()
+        classes = {part: (config.get(part) or {}).get("class_path") for part in ("model", "data")}
+        for part, path in (classes | {"run": f"{RunSettings.__module__}.{RunSettings.__name__}"}).items():
+            described = config.get(part) or {}
+            given, kind = described if part == "run" else described.get("init_args") or {}, import_class(str(path))
+            known = {} if kind is None else argument_types(kind)
+            unknown = [path] if kind is None else [f"{part}.{name}" for name in given if name not in known]
+            missing = [f"{part}.{name}" for name in known if name not in given]
+            if unknown or missing:
+                what = f"this one does not know {unknown[0]}" if unknown else f"it does not say {missing[0]}"
+                raise RunError(
+                    f"{self.config_file} is of another version, or damaged ({what}): train again in another RUN, or "
+                    "take the version that trained it."
+                )
 
     def progress(self) -> Progress | None:
         """How far the stage has come; None where there is no checkpoint yet.
@@ -240,23 +243,24 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def require_whole(path: Path) -> None:
+def require_whole(path: Path) -> dict[str, Any]:
     """Read all of a checkpoint, and compare its check sums.
 
     Args:
         path: The file.
 
+    Returns:
+        Its content; see :func:`load_checkpoint`.
+
     Raises:
         RunError: If the file is missing, damaged or no Lightning checkpoint.
     """
-    load_checkpoint(path)
+    found = load_checkpoint(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise RunError(_damaged(path, type(error).__name__)) from error
-    if broken is not None:
-        raise RunError(_damaged(path, f"the check sum of {broken} is wrong"))
+        require_whole_archive(path)
+    except ValueError as error:
+        raise RunError(_damaged(path, str(error))) from error
+    return found
 
 
 def _damaged(path: Path, why: str) -> str:
@@ -336,6 +340,33 @@ def _saved(file: Path, take: Callable[[Any], Saved], remedy: str) -> Saved | Non
     if not file.is_file():
         return None
     try:
-        return take(json.loads(file.read_text(encoding="utf-8")))
+        return take(read_json(file))
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise RunError(f"{file} is damaged: {remedy}.") from error
+
+
+def _splits(found: Any) -> dict[Split, list[str]]:  # noqa: ANN401  any JSON value
+    """Names of the clips of each split, of all three.
+
+    Raises:
+        KeyError: If one is missing.
+        TypeError: If there is another one, or something else than names.
+    """
+    splits: dict[Split, list[str]] = {split: found[split] for split in SPLITS}
+    names = [name for names in splits.values() for name in names if isinstance(names, list)]
+    if len(found) != len(SPLITS) or not all(isinstance(name, str) for name in names):
+        raise TypeError("no lists of names")
+    return splits
+
+
+def _trust(found: Any) -> tuple[float, str]:  # noqa: ANN401  any JSON value
+    """The share of frames whose cues agree, and what gave the features.
+
+    Raises:
+        KeyError: If one is missing.
+        TypeError: If one is something else.
+    """
+    agree, features = found["agree"], found["features"]
+    if not isinstance(features, str) or not 0 <= agree <= 1:
+        raise TypeError("no share and no name")
+    return float(agree), features

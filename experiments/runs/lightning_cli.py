@@ -34,8 +34,8 @@ from experiments.runs.folder import (
     StageFolder,
     absent,
     differences,
-    load_checkpoint,
     remove_empty,
+    require_whole,
 )
 from experiments.runs.loggers import InpainterArtifact, build_loggers, finish_wandb, new_run_id
 from experiments.runs.precision import BF16, FLOAT32, OPTION, slow_bf16
@@ -103,7 +103,7 @@ class ExperimentCLI(LightningCLI):
         config = self.config[self.config.subcommand]
         given, kind = config.get("ckpt_path"), config.model.class_path
         if given and given not in ("best", "last", "hpc"):
-            its = load_checkpoint(Path(given)).get("hyper_parameters", {}).get("_class_path", kind)
+            its = require_whole(Path(given)).get("hyper_parameters", {}).get("_class_path", kind)
             if its != kind:
                 raise RunError(f"{given} is a checkpoint of {its}, expected one of {kind}.")
         super()._parse_ckpt_path()

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser
 
-from backdrop.errors import RunError
+from backdrop.errors import RunError, in_words
+from backdrop.outputs import CONFIG
 from backdrop.settings import import_class
 from datamodules import load_all
-from experiments.runs.folder import StageFolder, load_checkpoint
+from experiments.runs.folder import StageFolder, require_whole
 from experiments.runs.suggestions import make_command
 from lightning_modules import SegmentationModule
 from lightning_modules.building import without_files
@@ -66,7 +67,7 @@ def load_model(
     if not 1 <= subjects <= MOST_SUBJECTS:
         raise RunError(f"The number of subjects is {subjects}, expected 1 to {MOST_SUBJECTS}.")
     path = folder.checkpoints / f"{checkpoint}.ckpt"
-    parameters = load_checkpoint(path).get("hyper_parameters", {})
+    parameters = require_whole(path).get("hyper_parameters", {})
     config = folder.config()
     model_class = import_class(config["model"]["class_path"])
     assert model_class is not None and issubclass(model_class, pl.LightningModule)  # see segment_folder
@@ -94,8 +95,9 @@ def load_data(config: Mapping[str, Any]) -> pl.LightningDataModule:
     """
     try:
         return build_data(config)
-    except (KeyError, ValueError) as error:
-        raise RunError(f"The saved config does not fit this version's data modules: {error}") from error
+    except (KeyError, TypeError, ValueError, ArgumentError) as error:
+        where = f"data of {CONFIG}"
+        raise RunError(f"{where} does not fit this version's data modules: {in_words(error)}") from error
 
 
 def build_data(config: Mapping[str, Any]) -> pl.LightningDataModule:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from backdrop.documents import read_json
 from backdrop.errors import RunError
 from backdrop.files import write_text
 from experiments.runs.composition import INPAINTING, Composition
@@ -175,7 +176,7 @@ def _record(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         Recipe(**found)
     except (ValueError, TypeError) as error:
         raise RunError(f"{path} is damaged: delete {folder}, and it is made anew.") from error

@@ -1,5 +1,6 @@
 """ResNet trunks from torchvision, by name, thinned and cut at a chosen stride."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.resnet import BasicBlock
+
+from backdrop.documents import require_whole_archive
 
 _STAGES_FOR_STRIDE = {8: 2, 16: 3, 32: 4}
 _FILES = (".pt", ".pth", ".ckpt", ".tar", ".bin")
@@ -180,6 +183,8 @@ def read_tensors(weights: str) -> Any:  # noqa: ANN401  whatever a training has 
     if not Path(weights).is_file():
         raise RuntimeError(f"The weights {weights} do not exist: give an existing file, a torchvision name or null.")
     try:
+        if zipfile.is_zipfile(weights):  # not as torch wrote before 1.6
+            require_whole_archive(Path(weights))
         return torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises depends on what the file holds
         raise RuntimeError(

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.documents import read_json
 from backdrop.files import write_text
 from backdrop.ranges import at_least
 from datamodules.clips.clip import Box, Clip
@@ -171,7 +172,7 @@ def _kept_boxes(
     found_in = json.dumps([_BOXES_FORMAT, place, file_identity(file.path), positions, size])
     kept_as = folder / f"boxes-{hashlib.sha256(found_in.encode()).hexdigest()[:16]}.json"
     with suppress(OSError, ValueError, AttributeError, TypeError, KeyError):  # not there, or damaged
-        kept = json.loads(kept_as.read_text())
+        kept = read_json(kept_as)
         return {position: _four(kept[str(position)]) for position in positions}
     boxes = file.boxes(positions, size)
     with suppress(OSError):  # another user's folder may be read-only

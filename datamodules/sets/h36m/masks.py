@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.errors import one_line
 from datamodules.clips.clip import Box
 
 if TYPE_CHECKING:
@@ -80,26 +81,26 @@ class MaskFile:
 
     def _read(self, positions: Sequence[int], read: Callable[[h5py.Dataset], T]) -> Iterator[T]:
         """Read masks as they are stored, (W, H), as MATLAB puts columns first; the file is opened once for all."""
-        position = -1
-        try:
-            with self._open() as file:
-                cells = file["Masks"]
-                for position in positions:
-                    reference = cells[np.unravel_index(position, cells.shape)]
-                    yield read(file[reference])
-        except (KeyError, OSError, RuntimeError) as error:
-            raise ValueError(
-                f"Cannot read mask {position + 1} of {self.path} ({error}): fetch the file again."
-            ) from error
+        with self._open() as file:
+            for position in positions:
+                try:
+                    cells = file["Masks"]
+                    found = read(file[cells[np.unravel_index(position, cells.shape)]])
+                except Exception as error:  # what h5py raises depends on what the file holds
+                    raise ValueError(
+                        f"Cannot read mask {position + 1} of {self.path} ({one_line(error)}): fetch the file again."
+                    ) from error
+                yield found
 
     def _open(self) -> h5py.File:
         import h5py  # here, so that other data sets can be read without it
 
         try:
             file = h5py.File(self.path)
-        except OSError as error:
-            raise ValueError(f"Cannot read {self.path} ({error}): fetch the file again.") from error
-        if "Masks" not in file:
+            there = "Masks" in file and isinstance(file["Masks"], h5py.Dataset)
+        except Exception as error:  # what h5py raises depends on what the file holds
+            raise ValueError(f"Cannot read {self.path} ({one_line(error)}): fetch the file again.") from error
+        if not there:
             file.close()
             raise ValueError(f"{self.path} has no Masks: is it one of ground_truth_bb or ground_truth_bs?")
         return file

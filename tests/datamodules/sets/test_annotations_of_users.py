@@ -255,7 +255,7 @@ def test_names_that_look_alike_are_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"train": ["a"], "train": []}', "names 'train' twice"),
+        (b'{"train": ["a"], "train": []}', r"is not valid JSON in UTF-8 \(it names 'train' twice: join the two\)"),
         ("café".encode("latin-1"), "is not valid JSON in UTF-8"),
         (b"[" * 100000, "is not valid JSON in UTF-8"),
     ],
