@@ -60,8 +60,9 @@ class FramesDataModule(pl.LightningDataModule):
 
     No frame of a clip is in two splits. Where a protocol knows a training and a test part only, as the official lists
     of DAVIS do, some recordings of the training part validate instead of training (``val_share``); the test part
-    stays whole. The one exception are clips that the user has chosen for both, and a single recording: they train
-    and are evaluated (:attr:`transductive`), which is said; ``held_out`` cuts such clips in time.
+    stays whole. The exceptions are clips that the user has chosen for both, a single recording, and the clips of a
+    benchmark that has no split: they train and are evaluated (:attr:`transductive`), which is said; ``held_out`` cuts
+    such clips in time.
 
     With ``plates``, training and validation batches bring ``plate``, ``covered`` and ``evidence`` (datamodules/plates);
     with ``targets`` they bring ``motion``, ``target`` and ``trust`` (datamodules/cues).

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ def read_masks(
                 )
             if tick is not None:
                 tick()
-            values = np.ma.filled(mask, 0)
+            values: NDArray[Any] = np.ma.filled(mask, 0)
             joined, known = resize_known(values > 0, ~np.ma.getmaskarray(mask), size)
             if not known.any():
                 blank += 1

@@ -50,8 +50,10 @@ def read_mask(
         found = np.unique(values)
         soft = not palette and len(found) > 2 and found[-1] > MIDDLE
         level = MIDDLE if soft or Path(path).suffix.lower() in _LOSSY_SUFFIXES else 0
-        if soft and notice is not None:
-            notice(f"there are values besides two; those above {MIDDLE} are the subject{_of_codes(found)}")
+        codes = "" if palette else _of_codes(found)
+        if notice is not None and (soft or codes):
+            taken = f"there are values besides two; those above {MIDDLE} are" if soft else "what is not 0 is"
+            notice(f"{taken} the subject{codes}")
     mask = values > level
     return np.asarray(mask.any(axis=-1) if mask.ndim == 3 else mask)
 
@@ -59,11 +61,11 @@ def read_mask(
 def _of_codes(found: NDArray[np.integer[Any]]) -> str:
     """What to say beside where the values of a mask are the codes of a benchmark; empty where they are not."""
     values = set(found.tolist())
-    if not values & {OUTSIDE, UNKNOWN} or not values <= {STATIC, SHADOW, OUTSIDE, UNKNOWN, MOVING}:
+    if not values & {SHADOW, OUTSIDE, UNKNOWN} or not values <= {STATIC, SHADOW, OUTSIDE, UNKNOWN, MOVING}:
         return ""
     return (
-        f", also {UNKNOWN}, which is unknown if these are the codes of CDnet: DATA=cdnet or sbi leaves unknown pixels "
-        "out of the scores"
+        f"; if these are the codes of CDnet, {SHADOW} is a shadow, and {OUTSIDE} and {UNKNOWN} are not known: "
+        "DATA=cdnet or sbi leaves such pixels out of the scores"
     )
 
 

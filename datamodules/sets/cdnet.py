@@ -99,11 +99,8 @@ class _Truth:
         if self._outside is None:
             return mask
         if mask.shape != self._outside.shape:
-            (height, width), (other, across) = mask.shape, self._outside.shape
-            raise ValueError(
-                f"The mask {path} is {width}x{height} pixels, and {self.folder / 'ROI.bmp'} {across}x{other}: "
-                "fetch them again, or delete the latter."
-            )
+            self.notice(f"{self.folder / 'ROI.bmp'} is not used, as its size is another one")
+            return mask
         return np.ma.masked_where(self._outside, mask)
 
     @cached_property

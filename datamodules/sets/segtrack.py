@@ -66,7 +66,7 @@ def _joined(paths: Sequence[Path]) -> NDArray[np.bool_]:
     for path, mask in zip(paths, masks, strict=True):
         if mask.shape != masks[0].shape:
             raise ValueError(f"The masks {paths[0]} and {path} differ in size: fetch them again.")
-    return np.logical_or.reduce(masks)
+    return np.asarray(np.logical_or.reduce(masks), dtype=bool)
 
 
 def _is_root(path: Path) -> bool:

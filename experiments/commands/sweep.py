@@ -45,7 +45,7 @@ def sweep(
 
     Args:
         file: A sweep's file, or the name of a shipped one, such as fig3. `each` makes a model for each clip of davis,
-            or of any folder of videos (--data videos), and one result of all; a file of yours does so with
+            another benchmark or any folder of videos (--data), and one result of all; a file of yours does so with
             `data.init_args.clips: {values: each}`.
         options: What follows -- are options of fit for stage 2; those of the data go to both stages.
         command: As it was typed, for the record.

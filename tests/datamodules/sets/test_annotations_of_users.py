@@ -163,10 +163,17 @@ def test_codes_of_benchmarks_are_said(tmp_path: Path) -> None:
     Image.fromarray(codes).save(tmp_path / "a.png")
     said: list[str] = []
     assert (read_mask(tmp_path / "a.png", notice=said.append) == (shape(2) > 0)).all()
-    assert len(said) == 1 and "170, which is unknown if these are the codes of CDnet: DATA=cdnet or sbi" in said[0]
+    assert len(said) == 1 and said[0].startswith("there are values besides two; those above 127 are the subject; if")
+    assert "codes of CDnet, 50 is a shadow, and 85 and 170 are not known: DATA=cdnet or sbi leaves" in said[0]
     Image.fromarray(np.where(codes == 85, 86, codes).astype(np.uint8)).save(tmp_path / "b.png")
     read_mask(tmp_path / "b.png", notice=said.append)
     assert "CDnet" not in said[1]
+    Image.fromarray(np.where(codes == 85, 85, 0).astype(np.uint8)).save(tmp_path / "c.png")  # where nothing moves
+    assert (read_mask(tmp_path / "c.png", notice=said.append) == (codes == 85)).all()
+    assert said[2].startswith("what is not 0 is the subject; if these are the codes of CDnet")
+    Image.fromarray(shape(2)).save(tmp_path / "d.png")
+    read_mask(tmp_path / "d.png", notice=said.append)
+    assert len(said) == 3  # of 0 and 255 there is nothing to say
 
 
 def test_masks_that_are_more_than_half_subject_throughout_are_noticed(tmp_path: Path) -> None:
