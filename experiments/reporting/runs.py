@@ -14,8 +14,8 @@ from backdrop.documents import ends_whole, read_table
 from backdrop.errors import RunError, one_line
 from experiments.results.chosen import FRAMES
 from experiments.results.record import RESULTS, Part, Results
+from experiments.runs.csv_log import read_rows
 from experiments.runs.folder import StageFolder
-from experiments.runs.loggers import read_rows
 
 STAGES = ("inpaint", "segment")
 NOT_ENTERED = ("wandb", "checkpoints", "images", "csv", "predictions")

@@ -18,7 +18,7 @@ from backdrop.locks import sole
 from experiments.cli import main
 from experiments.prediction.apply import replacing
 from experiments.runs.checkpoints import WholeCheckpoints
-from experiments.runs.loggers import ResumedCSVLogger
+from experiments.runs.csv_log import ResumedCSVLogger
 
 FitArguments = Callable[..., list[str]]
 

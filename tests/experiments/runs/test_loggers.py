@@ -13,7 +13,8 @@ from pytorch_lightning.loggers import WandbLogger
 
 from backdrop.files import sha256
 from experiments.cli import main
-from experiments.runs.loggers import ResumedCSVLogger, build_loggers, read_rows
+from experiments.runs.csv_log import ResumedCSVLogger, read_rows
+from experiments.runs.loggers import build_loggers
 from experiments.runs.settings import RunSettings
 from experiments.runs.wandb_account import has_account, wandb_mode
 from tests.wandb_log import records
