@@ -70,8 +70,23 @@ def in_words(error: BaseException) -> str:
     Args:
         error: Any exception.
     """
+    if _is_out_of_memory(error):
+        what = one_line(error).split(". GPU")[0].rstrip(".")
+        return f"there is not enough memory ({what}): lower --data.init_args.batch_size, or --data.init_args.scale"
+    if re.search(r"DataLoader worker .*(killed by signal|exited unexpectedly)", str(error)):
+        what = one_line(error).split(". ")[0].rstrip(".")
+        return (
+            f"a process of the loader was killed ({what}), as the system does where memory runs out: the same command "
+            "goes on; lower --data.init_args.num_workers if it happens again"
+        )
     wrapped = isinstance(error, ArgumentError) or str(error).startswith("Does not validate against")
     return settings_error(error) if wrapped else one_line(error)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was asked for in vain: Python's and NumPy's error, torch's on a GPU, and its text on the CPU."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def settings_error(error: BaseException) -> str:
@@ -170,7 +185,8 @@ def print_error(error: BaseException, command: str | None = None) -> None:
     """
     if os.environ.get("BACKDROP_DEBUG", "") not in ("", "0"):
         traceback.print_exception(error)
-    expected = isinstance(error, RunError | UsageError | ArgumentError | ValueError | OSError | RuntimeError)
+    ours = isinstance(error, RunError | UsageError | ArgumentError)
+    expected = ours or isinstance(error, ValueError | OSError | RuntimeError | MemoryError)
     hint = "" if expected else f" ({type(error).__name__}; BACKDROP_DEBUG=1 shows where)"
     if command is not None:
         hint += f" (see {' '.join(filter(None, ('python -m experiments', command)))} --help)"

@@ -33,7 +33,7 @@ def open_video(path: Path) -> InputContainer:
         raise ValueError(f"Cannot open the video {path} ({error}): re-encode or replace it.") from error
     if not _streams(file):
         file.close()
-        raise ValueError(f"No video stream that can be decoded in {path}: is it a sound file, or damaged?")
+        raise ValueError(f"No video stream in {path}: is it a sound file, or damaged?")
     return file
 
 

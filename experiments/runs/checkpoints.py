@@ -89,7 +89,7 @@ class LastCheckpoint(Checkpoint):
         if isinstance(trainer.strategy.checkpoint_io, TorchCheckpointIO):
             trainer.strategy.checkpoint_io = WholeCheckpoints()
         if stage == "fit" and trainer.is_global_zero:
-            for part in folder.glob(".*.ckpt.*.part"):
+            for part in folder.glob(".*.ckpt*.part"):
                 part.unlink(missing_ok=True)
 
     def on_load_checkpoint(

@@ -6,12 +6,15 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.faults.warm"])
+Fault = Callable[[], object]
+KILLED = -signal.SIGKILL
 _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree")
 
 
@@ -25,7 +28,24 @@ def changes_below(folder: str, event: str, arguments: tuple[Any, ...]) -> bool:
     return changes and isinstance(path, str | os.PathLike) and os.path.abspath(path).startswith(folder)
 
 
-def _call(words: list[str], folder: str, environment: Mapping[str, str], moment: int, log: str, told: Any) -> None:  # noqa: ANN401
+@dataclass(frozen=True)
+class Ended:
+    """How a command has ended: its exit code, how many changes it has made, and what it has said."""
+
+    code: int
+    changes: int
+    said: str
+
+    @property
+    def error(self) -> str:
+        """The one line that begins with ``error:``."""
+        (line,) = [line for line in self.said.splitlines() if line.startswith("error: ")]
+        return line
+
+
+def _call(
+    words: list[str], folder: str, environment: Mapping[str, str], moment: int, fault: Fault, log: str, told: Any  # noqa: ANN401
+) -> None:
     """Run a command; in place of the ``moment``-th change below the folder it is killed."""
     os.setsid()
     os.environ.update(environment)
@@ -42,42 +62,38 @@ def _call(words: list[str], folder: str, environment: Mapping[str, str], moment:
                 os.kill(process, signal.SIGKILL)
 
     sys.addaudithook(hook)
+    fault()
     from experiments.cli import main
 
     code = main(words)
     told.send(count)
     sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 
-class Killed(Exception):
-    """The command was killed before its end."""
+def no_fault() -> None:
+    """All is well."""
 
 
-def call(words: list[str], folder: Path, moment: int = 0, **environment: str) -> int:
+def call(
+    words: list[str], folder: Path, moment: int = 0, fault: Fault = no_fault, **environment: str
+) -> Ended:
     """Run a command in a process of its own.
 
     Args:
         words: Its arguments.
         folder: Below which its changes are counted.
         moment: In place of which of them it is killed, from 1; 0 lets it live.
+        fault: Called before it, in its process.
         environment: For the process.
-
-    Returns:
-        How many changes it has made.
-
-    Raises:
-        Killed: If it was.
-        AssertionError: If it failed; with what it has said.
     """
     hear, told = FORKS.Pipe(duplex=False)
     log = folder.parent / "log"
-    process = FORKS.Process(target=_call, args=(words, str(folder), environment, moment, str(log), told))
+    process = FORKS.Process(target=_call, args=(words, str(folder), environment, moment, fault, str(log), told))
     process.start()
     told.close()
     process.join()
-    if process.exitcode == -signal.SIGKILL:
-        raise Killed
-    assert process.exitcode == 0, log.read_text()[-3000:]
-    changes: int = hear.recv()
-    return changes
+    code = process.exitcode
+    assert code is not None
+    return Ended(code, hear.recv() if code >= 0 else 0, log.read_text())

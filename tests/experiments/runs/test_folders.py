@@ -138,7 +138,8 @@ def test_a_run_of_another_version_is_refused(
     folder.config_file.write_text(yaml.safe_dump({"model": model}))
     for command in (["evaluate", str(tmp_path)], ["predict", str(tmp_path), "a.mp4"], ["estimators", str(tmp_path)]):
         assert main(command) == 1
-        expected = f"{folder.path} was trained by another version (this one does not know {unknown}): train again"
+        reason = f"this one does not know {unknown}"
+        expected = f"{folder.config_file} is of another version, or damaged ({reason}): train again"
         assert capsys.readouterr().err.startswith(f"error: {expected}")
 
 

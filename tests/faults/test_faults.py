@@ -1,0 +1,229 @@
+"""Full disks, read-only folders, dead loaders and processes, no memory, NaN: one sentence, and nothing is lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from backdrop.errors import in_words
+from experiments.runs.folder import require_whole
+from lightning_modules import InpaintingModule
+from tests.faults.commands import Ended, Fault, call, no_fault
+from tests.faults.test_kills import half_written
+
+pytestmark = pytest.mark.slow
+LONGEST = 120  # seconds: a process that still waits for another one then waits for ever
+FitArguments = Callable[..., list[str]]
+Fit = Callable[..., Ended]
+
+
+@pytest.fixture
+def fit(root: Path, tmp_path: Path, fit_arguments: FitArguments) -> Fit:
+    """Train stage 1 in a process of its own, with a checkpoint after every second step."""
+    os.environ["PYTHONPATH"] = str(root)
+
+    def train(fault: Fault = no_fault, *more: str, run: Path | None = None) -> Ended:
+        words = fit_arguments(run or tmp_path / "run", "inpaint", "--trainer.max_steps=6", *more)
+        return call(words, tmp_path, fault=fault, BACKDROP_CACHE=str(tmp_path / "store"))
+
+    return train
+
+
+def _at_step(step: int, do: Callable[[dict[str, Any]], None]) -> None:
+    """Write a checkpoint after every second step, and do something with what a step gives."""
+    from experiments.runs.checkpoints import LastCheckpoint
+
+    LastCheckpoint.every_n_train_steps = property(lambda _: 2, lambda *_: None)  # type: ignore[assignment, misc]
+    whole = InpaintingModule.training_step
+
+    def training_step(self: InpaintingModule, batch: Any, batch_idx: int) -> Any:  # noqa: ANN401
+        found: Any = whole(self, batch, batch_idx)
+        if self.trainer.global_step == step:
+            do(found)
+        return found
+
+    InpaintingModule.training_step = training_step  # type: ignore[method-assign]
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def nan_loss() -> None:
+    """The loss of the fifth step is no number."""
+    _at_step(4, lambda found: found.update(loss=found["loss"] * float("nan")))
+
+
+def gpu_is_full() -> None:
+    """What torch 2.14 raises on a GPU (c10/cuda/CUDACachingAllocator.cpp)."""
+    text = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 11.00 GiB. Of the allocated"
+    _at_step(4, lambda _: _raise(torch.OutOfMemoryError(text)))
+
+
+def memory_is_full() -> None:
+    """What torch really raises on the CPU where far more is asked for than there is."""
+    _at_step(4, lambda _: torch.empty(2**60))  # type: ignore[arg-type, return-value]
+
+
+def loader_dies() -> None:
+    """The system kills a process of the loader, as where memory runs out."""
+    _at_step(4, lambda _: [os.kill(child.pid or 0, signal.SIGKILL) for child in multiprocessing.active_children()])  # type: ignore[arg-type, return-value, func-returns-value]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (nan_loss, "error: the training loss is nan at step 4"),
+        (gpu_is_full, "error: there is not enough memory (CUDA out of memory. Tried to allocate 20.00 GiB): lower "
+                      "--data.init_args.batch_size"),
+        (memory_is_full, "lower --data.init_args.batch_size, or --data.init_args.scale"),
+        (loader_dies, "error: a process of the loader was killed"),
+    ],
+)  # fmt: skip
+def test_a_fault_within_a_training_is_one_sentence_and_the_training_goes_on(
+    fault: Fault, said: str, fit: Fit, tmp_path: Path
+) -> None:
+    more = ["--data.init_args.num_workers=1"] if fault is loader_dies else []
+    found = fit(fault, *more)
+    assert found.code == 1 and said in found.error and "Traceback" not in found.said
+    last = tmp_path / "run" / "inpaint" / "checkpoints" / "last.ckpt"
+    assert require_whole(last)["global_step"] in (2, 4)  # the one before the fault
+    found = fit(no_fault, *more)
+    assert found.code == 0 and "resumed at step" in found.said
+    assert require_whole(last)["global_step"] == 6
+
+
+def test_memory_that_python_and_numpy_lack_is_named_too() -> None:
+    with pytest.raises(MemoryError) as numpys:  # NumPy 2.4
+        np.zeros(2**59)
+    for error in (numpys.value, MemoryError()):
+        assert in_words(error).startswith("there is not enough memory (") and "batch_size" in in_words(error)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A small disk of its own in memory, of so many megabytes, that can be mounted anew with other options."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = False
+
+    def mount(options: str) -> Path:
+        nonlocal mounted
+        words = ["mount", "-t", "tmpfs", "-o", f"{'remount,' if mounted else ''}{options}", "tmpfs", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(words, capture_output=True).returncode:
+            pytest.skip("this user may not mount a disk")
+        mounted = True
+        return folder
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_training_on_a_full_disk_names_the_file_and_goes_on_when_there_is_room(
+    disk: Callable[[str], Path], fit: Fit
+) -> None:
+    """tmpfs(5) of 3 MB, a checkpoint has 6."""
+    run = disk("size=3m") / "run"
+    found = fit(run=run)
+    assert found.code == 1 and "No space left on device" in found.error and str(run) in found.error
+    assert half_written(run) == []
+    disk("size=64m")
+    assert fit(run=run).code == 0 and require_whole(run / "inpaint" / "checkpoints" / "last.ckpt")["global_step"] == 6
+
+
+@pytest.mark.parametrize("state", ["size=100k", "ro,size=64m"])
+def test_what_cannot_be_written_is_one_sentence_and_harms_no_result(
+    state: str, disk: Callable[[str], Path], tmp_path: Path, trained: Path, davis: Path, root: Path
+) -> None:
+    """A disk that is full, or read-only, under a run that was evaluated; no command takes a result away."""
+    os.environ["PYTHONPATH"] = str(root)
+    run = disk("size=64m") / "run"
+    shutil.copytree(trained, run)
+    store = {"BACKDROP_CACHE": str(tmp_path / "store")}
+    commands = {
+        "evaluate": ["evaluate", str(run)],
+        "baselines": ["baselines", str(run), "--method", "mog2", "--data=davis", f"--data.init_args.root={davis}"],
+        "predict": ["predict", str(run), str(davis / "JPEGImages" / "480p" / "bear")],
+        "report": ["report", str(run)],
+        "table": ["table", str(run), f"--output={run}/table.md"],
+    }
+    assert call(commands["evaluate"], tmp_path, **store).code == 0
+    if state.startswith("size"):
+        used = sum(path.stat().st_blocks * 512 for path in run.rglob("*"))
+        state = f"size={used // 1024 + 8}k"
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    disk(state)
+    for name, words in commands.items():
+        found = call(words, tmp_path, **store)
+        if found.code == 0:  # as large as before: it had room
+            continue
+        assert found.code == 1 and str(run) in found.error and "Traceback" not in found.said, (name, found.said)
+    assert half_written(run) == []
+    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert not [path for path in before if path not in after]
+    disk("rw,size=64m")
+    for words in commands.values():
+        assert call(words, tmp_path, **store).code == 0
+
+
+def test_of_two_processes_the_other_ends_soon_after_one_is_killed(
+    tmp_path: Path, root: Path, fit_arguments: FitArguments
+) -> None:
+    """gloo on the CPU; which of them dies makes no difference."""
+    words = fit_arguments(tmp_path / "run", "inpaint", "--trainer.devices=2", "--trainer.strategy=ddp")
+    words = [sys.executable, "-m", "experiments", *words]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    last = tmp_path / "run" / "inpaint" / "checkpoints" / "last.ckpt"
+    for killed in (1, 0):
+        log = tmp_path / "log"
+        with log.open("w") as said:
+            process = subprocess.Popen(
+                [*words, "--trainer.max_steps=100000"], env=environment, stdout=said, stderr=said, cwd=root
+            )
+        try:
+            stamp = last.stat().st_mtime_ns if last.is_file() else 0
+            while not last.is_file() or last.stat().st_mtime_ns == stamp:
+                assert process.poll() is None, log.read_text()[-3000:]
+                time.sleep(0.2)
+            (other,) = _children(process.pid)
+            os.kill(other if killed else process.pid, signal.SIGKILL)
+            left = process.pid if killed else other
+            begun = time.monotonic()
+            while _lives(left):
+                assert time.monotonic() - begun < LONGEST
+                process.poll()
+                time.sleep(0.2)
+        finally:
+            process.kill()
+            process.wait()
+        assert require_whole(last)["global_step"] >= 100
+    goal = require_whole(last)["global_step"] + 2
+    done = subprocess.run([*words, f"--trainer.max_steps={goal}"], env=environment, capture_output=True, cwd=root)
+    assert done.returncode == 0 and require_whole(last)["global_step"] == goal
+
+
+def _children(process: int) -> list[int]:
+    """The processes of Python that a process has started and that live."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(one) for one in found if b"experiments" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def _lives(process: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
