@@ -22,7 +22,7 @@ DECODING_TIMES = "avi"
 
 _HEAD = 4096  # bytes that hold the beginning of a Matroska segment, or what follows the end of a GIF
 _UNEVEN = 0.1  # share of a step: clocks of cameras are not even to the last tick
-_LOOKED_AT = 1000  # packets of a file without a table of them
+_LOOKED_AT = 300  # packets: ten seconds of a large video are 100 MB
 _SEGMENT = b"\x18\x53\x80\x67"
 _PIECE = 2**20
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
@@ -161,7 +161,7 @@ def ends_early(path: Path, container: str) -> bool:
 def time_remarks(path: Path) -> Iterator[Remark]:
     """What there is to say of the times of a video: that it was cut, and that its rate varies.
 
-    A varying rate is seen in the table of all frames, where the file has one (MP4, AVI), else in the first thousand.
+    A varying rate is seen in the table of all frames, where the file has one (MP4, AVI), else in the first 300.
 
     Args:
         path: The video.
