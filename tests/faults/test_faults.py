@@ -7,8 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -170,60 +168,11 @@ def test_what_cannot_be_written_is_one_sentence_and_harms_no_result(
         found = call(words, tmp_path, **store)
         if found.code == 0:  # as large as before: it had room
             continue
-        assert found.code == 1 and str(run) in found.error and "Traceback" not in found.said, (name, found.said)
+        refused = [line for line in found.said.splitlines() if line.startswith(("error: ", "mog2: left out: "))]
+        assert found.code == 1 and len(refused) == 1 and str(run) in refused[0], (name, found.said)
     assert half_written(run) == []
     after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert not [path for path in before if path not in after]
     disk("rw,size=64m")
     for words in commands.values():
         assert call(words, tmp_path, **store).code == 0
-
-
-def test_of_two_processes_the_other_ends_soon_after_one_is_killed(
-    tmp_path: Path, root: Path, fit_arguments: FitArguments
-) -> None:
-    """gloo on the CPU; which of them dies makes no difference."""
-    words = fit_arguments(tmp_path / "run", "inpaint", "--trainer.devices=2", "--trainer.strategy=ddp")
-    words = [sys.executable, "-m", "experiments", *words]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    last = tmp_path / "run" / "inpaint" / "checkpoints" / "last.ckpt"
-    for killed in (1, 0):
-        log = tmp_path / "log"
-        with log.open("w") as said:
-            process = subprocess.Popen(
-                [*words, "--trainer.max_steps=100000"], env=environment, stdout=said, stderr=said, cwd=root
-            )
-        try:
-            stamp = last.stat().st_mtime_ns if last.is_file() else 0
-            while not last.is_file() or last.stat().st_mtime_ns == stamp:
-                assert process.poll() is None, log.read_text()[-3000:]
-                time.sleep(0.2)
-            (other,) = _children(process.pid)
-            os.kill(other if killed else process.pid, signal.SIGKILL)
-            left = process.pid if killed else other
-            begun = time.monotonic()
-            while _lives(left):
-                assert time.monotonic() - begun < LONGEST
-                process.poll()
-                time.sleep(0.2)
-        finally:
-            process.kill()
-            process.wait()
-        assert require_whole(last)["global_step"] >= 100
-    goal = require_whole(last)["global_step"] + 2
-    done = subprocess.run([*words, f"--trainer.max_steps={goal}"], env=environment, capture_output=True, cwd=root)
-    assert done.returncode == 0 and require_whole(last)["global_step"] == goal
-
-
-def _children(process: int) -> list[int]:
-    """The processes of Python that a process has started and that live."""
-    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [int(one) for one in found if b"experiments" in Path(f"/proc/{one}/cmdline").read_bytes()]
-
-
-def _lives(process: int) -> bool:
-    """Whether a process is there and has not ended."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

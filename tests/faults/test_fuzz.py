@@ -286,7 +286,7 @@ FORMATS: dict[str, Format] = {
     "config_fit.yaml": Format(run("segment/config_fit.yaml"), settings, TEXT, DIGITS, files=200),
     "clips.json": Format(run("segment/clips.json"), beside, TEXT, DIGITS, files=70),
     "trust.json": Format(run("segment/trust.json"), beside, TEXT, DIGITS, files=70),
-    "checkpoint": Format(run("segment/checkpoints/last.ckpt"), model, files=60),
+    "checkpoint": Format(run("segment/checkpoints/last.ckpt"), model, files=80),
     "frames.pt": Format(run("frames.pt"), combined, files=60),
 }
 
