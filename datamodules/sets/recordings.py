@@ -190,7 +190,7 @@ def read_boxes_csv(path: Path) -> dict[int, Box]:
     try:
         heads, rows = read_table(path)
     except ValueError as error:
-        raise ValueError(f"{path} is no table in UTF-8 ({error}): mend it.") from error
+        raise ValueError(f"{path} is damaged, or no table in UTF-8 ({error}): mend it.") from error
     if missing := [name for name in BOX_COLUMNS if name not in heads]:
         raise ValueError(f"{path} has no column {missing[0]}: its first line must be {','.join(BOX_COLUMNS)}.")
     boxes: dict[int, Box] = {}

@@ -321,7 +321,7 @@ def test_frames_with_a_mask_or_a_box_are_evaluated(tmp_path: Path) -> None:
     [
         ("frame,x0,y0,x1\n", r"run\.csv has no column y1"),
         ("frame,x0,y0,x1,y1\n1,2,3,4,5\n2,2,x,4,5\n", r"Line 3 of .*run\.csv is no frame and box"),
-        ("frame,x0,y0,x1,y1\n1,2,3,4\n", r"Line 2 of .*run\.csv is no frame and box"),
+        ("frame,x0,y0,x1,y1\n1,2,3,4\n", r"run\.csv is damaged, .* \(line 2 has 4 cells, its first line 5\): mend it"),
         ("frame,x0,y0,x1,y1\n1,2,3,4,5\n1,2,3,4,5\n", r"Line 3 of .*run\.csv gives frame 1 a second box"),
         ("frame,x0,y0,x1,y1\n1,4,3,2,5\n", r"box of frame 1 of clip 'run' is \(4, 3, 2, 5\).*64x48"),
         ("frame,x0,y0,x1,y1\n1,70,3,80,5\n", r"box of frame 1 of clip 'run' is"),

@@ -659,8 +659,8 @@ def test_a_cut_video_keeps_its_beginning(tmp_path: Path, container: str) -> None
         module.setup("fit")
     kept = module.dataset("train").clips[0].frame_numbers.tolist()
     lost = [problem.frame for problem in module.problems()]
-    assert 5 < len(kept) < 55 and kept == list(range(len(kept)))
-    assert sorted({*kept, *(frame for frame in lost if frame is not None)}) == list(range(60))
+    assert 5 < len(kept) < 55 and kept[:6] == list(range(6))
+    assert sorted([*kept, *(frame for frame in lost if frame is not None)]) == list(range(60))
     assert len(kept) + len(lost) == 60 and "run" in module.problems()[-1].reason
 
 

@@ -100,3 +100,34 @@ def test_two_processes_that_are_killed_go_on_exactly(root: Path, tmp_path: Path,
     assert found["global_step"] == expected["global_step"] == steps
     assert found["state_dict"].keys() == expected["state_dict"].keys()
     assert all(torch.equal(found["state_dict"][name], value) for name, value in expected["state_dict"].items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first_dies", [False, True])
+def test_where_one_of_two_processes_is_killed_the_other_ends_and_the_training_goes_on(
+    first_dies: bool, root: Path, tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    """gloo of torch 2.14 on the CPU; a process that still waits for the other one after a minute waits for ever."""
+    often = tmp_path / "often.yaml"
+    callback = "experiments.runs.checkpoints.LastCheckpoint"
+    often.write_text(f"trainer: {{callbacks: [{{class_path: {callback}, init_args: {{every_n_train_steps: 1}}}}]}}\n")
+    arguments = fit_arguments(tmp_path, "inpaint", "--config", str(often))
+    folder = StageFolder(tmp_path / "inpaint")
+    with begin(root, [*arguments, "--trainer.max_steps=100000"]) as process:
+        while process.poll() is None and not folder.last.is_file():
+            time.sleep(0.02)
+        (second,) = trainings_of(process.pid)
+        os.kill(process.pid if first_dies else second, signal.SIGKILL)
+        process.communicate(timeout=60)  # both hold the pipe
+    assert process.returncode != 0
+    stopped = folder.progress()
+    assert stopped is not None
+    fit(root, [*arguments, f"--trainer.max_steps={stopped.step + 2}"])
+    goes_on = folder.progress()
+    assert goes_on is not None and goes_on.step == stopped.step + 2
+
+
+def trainings_of(process: int) -> list[int]:
+    """The processes of Python that a process has started for its training."""
+    found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(one) for one in found if b"experiments" in Path(f"/proc/{one}/cmdline").read_bytes()]
