@@ -29,10 +29,10 @@ def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> I
     Raises:
         OSError: If the file cannot be written; it names ``path``, and what was there stays.
     """
-    part, lock = path.with_name(f".{path.name}.part"), None
+    part, lock, renamed = path.with_name(f".{path.name}.part"), None, False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if (lock := claim(part)) is None:  # another process writes the same file, or there are no locks
+        if (lock := claim(part)) is None:  # another process writes the same file, or it cannot be locked
             part = path.with_name(f".{path.name}.{os.getpid()}.part")
         yield part
         if durable:
@@ -40,6 +40,7 @@ def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> I
         if keep is not None and path.exists():
             os.replace(path, keep)
         os.replace(part, path)
+        renamed = True  # by now another process may write under the temporary name
         if durable:
             with suppress(OSError):  # not every file system knows it of folders
                 to_disk(path.parent)
@@ -48,8 +49,9 @@ def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> I
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        if not renamed:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
         if lock is not None:
             os.close(lock)
 

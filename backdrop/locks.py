@@ -58,28 +58,47 @@ def hold(path: Path) -> int:
 
 
 def claim(path: Path) -> int | None:
-    """Lock a file, which is made where it is missing, unless another process has; the file may be renamed meanwhile.
+    """Lock a file for writing, unless another process has; it is made anew, empty, and may be renamed meanwhile.
 
     Args:
         path: The file.
 
     Returns:
-        Its descriptor, locked until it is closed; None where it cannot be locked.
+        Its descriptor, locked until it is closed; None where it cannot be locked, where it is another user's, and where
+        a lock would keep every other descriptor from writing, those of this process too, as on SMB (flock(2), CIFS
+        details).
 
     Raises:
         OSError: If the file cannot be made.
     """
     while True:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        except PermissionError:
+            return None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            if _is_at(handle, path):
+                path.write_bytes(b"\0")
+                os.ftruncate(handle, 0)
+                return handle
+        except BlockingIOError:
             os.close(handle)
             return None
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(handle), path.stat()):
-                return handle
+        except OSError:
+            with suppress(OSError):
+                path.unlink()
+            os.close(handle)
+            return None
         os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether a descriptor is that of the file which has the name now."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -117,9 +136,8 @@ def _locked(path: Path) -> tuple[int, bool]:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             return handle, error.errno not in (errno.EACCES, errno.EAGAIN)
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(handle), path.stat()):
-                return handle, True
+        if _is_at(handle, path):
+            return handle, True
         os.close(handle)
 
 

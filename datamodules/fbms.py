@@ -16,8 +16,8 @@ class FbmsDataModule(FramesDataModule):
     Args:
         root: The folder that holds Trainingset and Testset.
         clips: Names of the clips to train and test on; None follows the two parts.
-        background: Regions that are background, by clip; region 0 in all others. None takes the four clips that are
-            known to have several.
+        background_regions: Regions that are background, by clip; region 0 in all others. None takes the four clips that
+            are known to have several.
         **kwargs: Options of :class:`datamodules.base.FramesDataModule`.
 
     Raises:
@@ -28,9 +28,10 @@ class FbmsDataModule(FramesDataModule):
         self,
         root: Place[str],
         clips: list[str] | None = None,
-        background: Measurement[dict[str, list[int]] | None] = None,
+        background_regions: Measurement[dict[str, list[int]] | None] = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**kwargs)
-        given = (Path(root), clips, self.image_size, *(() if background is None else (background,)))
+        regions = () if background_regions is None else (background_regions,)
+        given = (Path(root), clips, self.image_size, *regions)
         self.data_set = Fbms(*given, val_share=self.val_share, findings=self.findings)

@@ -140,8 +140,8 @@ class SegmentationScores(FrameScores):
         self.scores.append(scores)
         self.boxes.append(torch.stack([to_corners(box, size), boxes], dim=1))
         self.confidence.append(confidence.detach().float())
-        known = box.new_full((len(box), 2), math.nan) if peak is None else peak
-        self.peaks.append((known.float() + 1) / 2 * known.new_tensor([size[1], size[0]]))
+        peaks = box.new_full((len(box), 2), math.nan) if peak is None else peak
+        self.peaks.append((peaks.float() + 1) / 2 * peaks.new_tensor([size[1], size[0]]))
 
     def _frame_scores(self, prediction: Tensor, truth: Tensor, known: Tensor | None) -> Tensor:
         """Precision, recall, F, J and boundary F of some frames with a true mask, (B, 5, T), float64."""

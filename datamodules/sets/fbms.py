@@ -36,7 +36,7 @@ class Fbms(Benchmark):
 
     Half of the clips have a white background, the others a black one: the definition file says which value is region
     0, the background. All other regions together are the subject, and a value that the file does not list is in no
-    score. In four clips further regions are background too (``background``); it is said for each.
+    score. In four clips further regions are background too (``background_regions``); it is said for each.
 
     The clips of Testset test, those of Trainingset train, but for a share that validates (``val_share``). With
     ``clips``, or where only one of the two folders is there, see :class:`datamodules.sets.benchmark.Benchmark`. The
@@ -45,7 +45,7 @@ class Fbms(Benchmark):
     Attributes are the arguments of :class:`datamodules.fbms.FbmsDataModule`, and those of every data set.
     """
 
-    background: Mapping[str, list[int]] = field(default_factory=lambda: dict(_BACKGROUND))
+    background_regions: Mapping[str, list[int]] = field(default_factory=lambda: dict(_BACKGROUND))
 
     def folders(self) -> Mapping[str, Path]:
         """The folder of each clip; see :meth:`Benchmark.folders`."""
@@ -86,10 +86,10 @@ class Fbms(Benchmark):
 
     def _regions(self, name: str, definition: Definition) -> tuple[list[int], list[int]]:
         """Values of the background and of the subject."""
-        regions = self.background.get(name, [0])
+        regions = self.background_regions.get(name, [0])
         if len(regions) > 1:
             listed = ", ".join(map(str, regions))
-            self.findings.say(f"Clip '{name}': regions {listed} are taken as background, see the argument background.")
+            self.notice(name, f"regions {listed} are taken as background, see the argument background_regions")
         values = dict(enumerate(definition.values))
         background = [value for region, value in values.items() if region in regions]
         return background, [value for value in values.values() if value not in background]

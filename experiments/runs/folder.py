@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -353,8 +354,8 @@ def _splits(found: Any) -> dict[Split, list[str]]:  # noqa: ANN401  any JSON val
         TypeError: If there is another one, or something else than names.
     """
     splits: dict[Split, list[str]] = {split: found[split] for split in SPLITS}
-    names = [name for names in splits.values() for name in names if isinstance(names, list)]
-    if len(found) != len(SPLITS) or not all(isinstance(name, str) for name in names):
+    lists = all(isinstance(names, list) for names in splits.values())
+    if len(found) != len(SPLITS) or not lists or not all(isinstance(name, str) for name in chain(*splits.values())):
         raise TypeError("no lists of names")
     return splits
 

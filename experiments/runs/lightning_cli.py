@@ -124,7 +124,6 @@ class ExperimentCLI(LightningCLI):
         self._place_outputs()
         if self.subcommand == "fit":
             self.at_end.callback(remove_empty, absent(self.folder.path))
-        if self.subcommand == "fit":
             self._choose_precision()
         if self.subcommand == "fit" and not config.trainer.fast_dev_run:
             self._check_inpainter()

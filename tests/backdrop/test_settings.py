@@ -98,7 +98,7 @@ def test_the_settings_that_are_not_of_the_training() -> None:
         *("every_nth", "fps", "time_ranges", "val_fraction"),
         *("resolution", "year", "object_id", "apart", "unsupervised", "background"),
         *("preset", "seed", "test_clips", "frames_per_clip", "figures"),
-        *("silhouettes", "studies", "whole_skier"),
+        *("silhouettes", "studies", "whole_skier", "background_regions"),
     }
 
 

@@ -22,7 +22,6 @@ from tests.faults.commands import Ended, Fault, call, no_fault
 from tests.faults.test_kills import half_written
 
 pytestmark = pytest.mark.slow
-LONGEST = 120  # seconds: a process that still waits for another one then waits for ever
 FitArguments = Callable[..., list[str]]
 Fit = Callable[..., Ended]
 

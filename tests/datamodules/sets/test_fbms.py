@@ -61,10 +61,10 @@ def test_further_regions_of_the_background_are_said(tmp_path: Path) -> None:
     true = draw_frame(2, 0)[1]
     left, _, right, _ = pixel_box(true)
     assert (mask == true & (np.arange(SIZE[1]) < (left + right) // 2)).all()
-    said = "Clip 'marple7': regions 0, 2 are taken as background, see the argument background."
+    said = "Masks of clip 'marple7': regions 0, 2 are taken as background, see the argument background_regions."
     assert said in data_set.findings.said
-    assert (clips(Fbms(root, background={}))["marple7"].masks[1]() == true).all()
-    module = FbmsDataModule(str(root), background={"marple7": [0, 1]}, image_size=SIZE, num_workers=0)
+    assert (clips(Fbms(root, background_regions={}))["marple7"].masks[1]() == true).all()
+    module = FbmsDataModule(str(root), background_regions={"marple7": [0, 1]}, image_size=SIZE, num_workers=0)
     assert isinstance(module.data_set, Fbms)
     assert (clips(module.data_set)["marple7"].masks[1]() == true & (np.arange(SIZE[1]) >= (left + right) // 2)).all()
 

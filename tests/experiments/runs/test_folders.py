@@ -124,6 +124,23 @@ def test_a_damaged_config_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        '{"train": "bear", "val": [], "test": []}',
+        '{"train": ["bear"], "val": [1], "test": []}',
+        '{"train": ["bear"], "val": []}',
+        '{"train": ["bear"], "val": [], "test": [], "all": []}',
+        "[]",
+    ],
+)
+def test_a_record_of_the_splits_that_holds_no_lists_of_names_is_refused(content: str, tmp_path: Path) -> None:
+    folder = StageFolder(tmp_path)
+    folder.clips_file.write_text(content)
+    with pytest.raises(RunError, match=r"clips\.json is damaged"):
+        folder.clips()
+
+
+@pytest.mark.parametrize(
     ("model", "unknown"),
     [
         ({"class_path": "lightning_modules.SegmentationModule", "init_args": {"s_min": 0.2}}, "model.s_min"),
