@@ -24,7 +24,7 @@ from experiments.results.record import RESULTS, MadeBy, Part, Results, Settings
 from experiments.results.timing import time_inference
 from experiments.runs import provenance
 from experiments.runs.folder import StageFolder, load_checkpoint
-from experiments.runs.restore import load_data, load_model, segment_folder
+from experiments.runs.restore import build_data, load_data, load_model, segment_folder
 from experiments.runs.settings import DECIDING
 from experiments.runs.trainers import measuring_trainer
 
@@ -123,7 +123,7 @@ def evaluate(
     images = variant.images(folder)
     pl.seed_everything(int(config.get("seed_everything") or 0), workers=True, verbose=False)
     model = load_model(folder, checkpoint, variant.subjects)
-    data = load_data(config)
+    data = build_data(config) if variant.data_settings else load_data(config)  # what is set is refused as such
     if variant.protocol == "davis":
         config = _at_own_size(config, data)
         data = load_data(config)

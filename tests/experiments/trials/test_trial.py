@@ -106,7 +106,7 @@ def test_trials_share_an_inpainter_where_stage_1_is_the_same() -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(UsageError, match="--data kinetics is unknown: choose davis, "):
+    with pytest.raises(UsageError, match="--data kinetics is unknown: choose cdnet, davis, "):
         trial("--data=kinetics")
     with pytest.raises(UsageError, match="--profile huge is unknown: choose paper, small"):
         trial("--profile=huge")
