@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.readers.images import open_image
-from datamodules.readers.source import missing
 
 STATIC, SHADOW, OUTSIDE, UNKNOWN, MOVING = 0, 50, 85, 170, 255
 """The codes of changedetection.net (Goyette et al. 2012): a static pixel, a hard shadow on one, a pixel outside the
@@ -29,17 +28,13 @@ def read_values(path: Path | str, colours: bool = False) -> NDArray[np.integer[A
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If the disk fails or forbids it.
         ValueError: If the file is no complete image; the message names it.
     """
-    try:
-        with open_image(path) as file:
-            if not colours or file.mode in ("1", "L", "I", "I;16"):
-                return np.asarray(file if file.mode in ("I", "I;16") else file.convert("L"))
-            return np.asarray(np.asarray(file.convert("RGB"), np.int64) @ np.array([65536, 256, 1]))
-    except FileNotFoundError:
-        raise missing("No mask", path) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"Cannot read the mask {path} ({error}): replace or delete the file.") from error
+    with open_image(path, "mask") as file:
+        if not colours or file.mode in ("1", "L", "I", "I;16"):
+            return np.asarray(file if file.mode in ("I", "I;16") else file.convert("L"))
+        return np.asarray(np.asarray(file.convert("RGB"), np.int64) @ np.array([65536, 256, 1]))
 
 
 def decode(
