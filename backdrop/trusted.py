@@ -23,7 +23,7 @@ def may_be_imported(path: str) -> bool:
         module this process has imported already, as where the command line names it.
     """
     module, _, _ = path.rpartition(".")
-    trusted = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")}
+    trusted = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")} - {""}
     return not module or module in sys.modules or module.partition(".")[0] in {*ROOMS, *trusted}
 
 

@@ -182,8 +182,8 @@ def time_remarks(path: Path) -> Iterator[Remark]:
         counted = "frames are counted from the first that is shown"
         yield Remark("cut", f"{path} was cut without encoding it anew, and {what} not shown: {counted}", of_each=False)
     stamps = packets.stamps if len(packets.stamps) < _LOOKED_AT else packets.stamps[:-_TAIL]  # reordered, so with holes
-    if table:
-        stamps = np.sort([stamp * base for stamp, discarded in table if not discarded])
+    if table:  # of decoding times, which have holes between those of the frames that are shown
+        stamps = np.sort([stamp * base for stamp, _ in table])
     steps = np.diff(stamps)
     if len(steps) and (np.abs(steps - np.median(steps)) > max(_UNEVEN * np.median(steps), 1.5 * base)).any():
         apart = f"{1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms from frame to frame"

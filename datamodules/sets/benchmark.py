@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -132,11 +132,25 @@ class Benchmark(ClipDataSet):
                 raise ValueError(f"{found[number]} and {file} are both masks of frame {number}: keep one.")
             else:
                 found[number] = file
-        known = set(source.indices)
-        if strays := [file for number, file in found.items() if number not in known]:
-            what = f"{counted(len(strays), 'mask')} of no frame, such as {strays[0]}: not used"
+        named: dict[int | None, int] = {}
+        for frame, stem in zip(source.indices, source.stems(), strict=True):
+            number = frame_number(stem)
+            if number in found and number in named:
+                raise ValueError(f"Two images in {source.folder} have the number {number}, as {stem} has: keep one.")
+            named[number] = frame  # which is a place instead, where one of the images has no number
+        self.name_strays(name, [file for number, file in found.items() if number not in named])
+        return {named[number]: file for number, file in found.items() if number in named}
+
+    def name_strays(self, name: str, files: Sequence[Path]) -> None:
+        """List mask files that belong to no frame.
+
+        Args:
+            name: Name of the clip.
+            files: These files; none says nothing.
+        """
+        if files:
+            what = f"{counted(len(files), 'mask')} of no frame, such as {files[0]}: not used"
             self.findings.notice(name, None, what)
-        return {number: file for number, file in found.items() if number in known}
 
     def notice(self, name: str, what: str) -> None:
         """Say once what is not plain about the masks of a clip.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from datamodules.clips.clip import Mask
 from datamodules.readers import ImageFrames, list_images, natural_key
 from datamodules.readers.codes import MOVING, OUTSIDE, SHADOW, STATIC, UNKNOWN, decode, read_values
+from datamodules.readers.names import frame_number
 from datamodules.sets.benchmark import Benchmark
 from datamodules.sets.roots import wrong_root
 
@@ -63,7 +64,10 @@ class Cdnet(Benchmark):
         truth = _Truth(self.root / name, self.moving, partial(self.notice, name))
         files = self.by_number(name, source, truth.files())
         first, last = truth.scored()
-        return {number: partial(truth.read, file) for number, file in files.items() if first <= number <= last}
+        scored = {frame: file for frame, file in files.items() if first <= (frame_number(file.stem) or 0) <= last}
+        if files and not scored:
+            self.notice(name, f"temporalROI.txt scores frames {first} to {last} only, and none of these has one")
+        return {frame: partial(truth.read, file) for frame, file in scored.items()}
 
 
 class _Truth:

@@ -75,6 +75,8 @@ class Fbms(Benchmark):
         """What reads the mask of each annotated frame; see :meth:`Benchmark.masks`."""
         folder = source.folder / "GroundTruth"
         files = sorted(folder.glob("*.dat"))
+        if len(files) > 1:
+            raise ValueError(f"{files[0]} and {files[1]} are both definition files of clip '{name}': keep one.")
         if not files:
             if folder.is_dir():
                 self.findings.notice(name, None, f"{folder} has no definition file (.dat): not evaluated")
@@ -92,20 +94,29 @@ class Fbms(Benchmark):
             self.notice(name, f"regions {listed} are taken as background, see the argument background_regions")
         values = dict(enumerate(definition.values))
         background = [value for region, value in values.items() if region in regions]
+        if not background:
+            raise ValueError(f"Clip '{name}' has regions 0 to {len(values) - 1}, and background names none of them.")
         return background, [value for value in values.values() if value not in background]
 
     def _labelled(self, name: str, source: ImageFrames, definition: Definition) -> dict[int, Path]:
-        """The mask of each annotated frame: of the same name, or else at the place that the definition file tells."""
+        """The mask of each annotated frame: of the same name, or else at the place that the definition file tells.
+
+        Raises:
+            ValueError: If a frame has two.
+        """
         stems = dict(zip(source.stems(), source.indices, strict=True))
         found: dict[int, Path] = {}
         for frame in definition.frames:
             number = stems.get(frame.image, stems.get(frame.mask.stem.removesuffix("_gt")))
-            if number is None and frame.position < len(source):
+            if number is None and frame.position < len(source) == definition.count:
                 number = source.indices[frame.position]
+                self.notice(name, "images have other names than the definition file has, so it goes by their places")
             if number is None:
                 self.findings.notice(name, None, f"{frame.mask} is the mask of no frame: not used")
             elif not frame.mask.is_file():
                 self.findings.notice(name, number, f"{frame.mask} is not there: not scored")
+            elif number in found:
+                raise ValueError(f"{found[number]} and {frame.mask} are both masks of frame {number}: keep one.")
             else:
                 found[number] = frame.mask
         return found

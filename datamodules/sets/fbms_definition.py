@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 _DIGITS = 9
+_COUNT = "total number of frames"
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Definition:
     Attributes:
         values: Of each region: its grey value, or red * 65536 + green * 256 + blue.
         frames: The annotated frames.
+        count: How many frames the clip has, None where the file does not say it.
     """
 
     values: tuple[int, ...]
     frames: tuple[Labelled, ...]
+    count: int | None
 
 
 def read_definition(path: Path) -> Definition:
@@ -81,7 +84,7 @@ def read_definition(path: Path) -> Definition:
         raise ValueError(f"{path} does not list the regions and frames that it counts: fetch it again.")
     rows = zip(positions, masks, images, strict=True)
     frames = tuple(Labelled(at, path.parent / Path(mask).name, Path(image).stem) for at, mask, image in rows)
-    return Definition(values, frames)
+    return Definition(values, frames, next((n for label, n in counts.items() if label.startswith(_COUNT)), None))
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:

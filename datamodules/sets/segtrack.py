@@ -49,20 +49,40 @@ class Segtrack(Benchmark):
         folder = self.root / "GroundTruth" / name
         if not folder.is_dir():
             return {}
-        objects = [path for path in sorted(folder.iterdir(), key=natural_key) if path.is_dir()] or [folder]
-        files = {path: {file.stem: file for file in list_images(path)} for path in objects}
+        inner = [path for path in sorted(folder.iterdir(), key=natural_key) if path.is_dir() and list_images(path)]
+        objects = inner or [folder]
+        if inner and (beside := list_images(folder)):
+            self.notice(name, f"{beside[0]} lies beside the folders of the objects: not used")
+        files = {path: _by_stem(path) for path in objects}
+        stems = set(source.stems())
+        self.name_strays(name, [file for at in files.values() for stem, file in at.items() if stem not in stems])
+        read = partial(_joined, notice=partial(self.notice, name))
         found = {}
         for number, stem in zip(source.indices, source.stems(), strict=True):
             if without := [path for path in objects if stem not in files[path]]:
                 self.findings.notice(name, number, f"{without[0]} has no mask of it: not scored")
             else:
-                found[number] = partial(_joined, [files[path][stem] for path in objects])
+                found[number] = partial(read, [files[path][stem] for path in objects])
         return found
 
 
-def _joined(paths: Sequence[Path]) -> NDArray[np.bool_]:
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """The masks of an object by their names without suffix.
+
+    Raises:
+        ValueError: If two differ in their suffix alone.
+    """
+    found: dict[str, Path] = {}
+    for file in list_images(folder):
+        if file.stem in found:
+            raise ValueError(f"{found[file.stem]} and {file} are both masks of one frame: keep one.")
+        found[file.stem] = file
+    return found
+
+
+def _joined(paths: Sequence[Path], notice: Callable[[str], object]) -> NDArray[np.bool_]:
     """The union of masks of equal size, bool (H, W)."""
-    masks = [read_mask(path) for path in paths]
+    masks = [read_mask(path, notice=notice) for path in paths]
     for path, mask in zip(paths, masks, strict=True):
         if mask.shape != masks[0].shape:
             raise ValueError(f"The masks {paths[0]} and {path} differ in size: fetch them again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,7 @@ from experiments.runs.folder import (
     require_whole,
 )
 from experiments.runs.loggers import InpainterArtifact, build_loggers, finish_wandb, new_run_id
-from experiments.runs.precision import BF16, FLOAT32, OPTION, slow_bf16
+from experiments.runs.precision import BF16, CHOSEN, FLOAT32, OPTION, slow_bf16
 from experiments.runs.progress_bar import progress_bar
 from experiments.runs.restore import build_data
 from experiments.runs.settings import RunSettings
@@ -162,6 +163,9 @@ class ExperimentCLI(LightningCLI):
         trainer, given = self.stage_config.trainer, any(word.startswith(OPTION) for word in self.words)
         if trainer.precision != BF16 or given:
             return
+        if not self.first and CHOSEN in os.environ:
+            trainer.precision = os.environ[CHOSEN]
+            return
         begun = (self.folder.config().get("trainer") or {}) if self.folder.config_file.is_file() else {}
         if self.stage_config.ckpt_path is None and begun.get("precision") in (BF16, FLOAT32):
             trainer.precision = begun["precision"]
@@ -171,6 +175,7 @@ class ExperimentCLI(LightningCLI):
                 f"bfloat16 takes {slower:.0f} times as long as float32 on this processor: the training computes in "
                 f"{FLOAT32}; {OPTION} {BF16} computes in bfloat16 all the same."
             )
+        os.environ[CHOSEN] = trainer.precision
 
     def _check_inpainter(self) -> None:
         """Stage 2: the stage-1 checkpoint must exist; its check sum goes into the config."""

@@ -10,6 +10,8 @@ from torch import nn
 
 BF16, FLOAT32 = "bf16-mixed", "32-true"
 OPTION = "--trainer.precision"
+CHOSEN = "BACKDROP_PRECISION"
+"""The variable in which the first of several processes tells its choice to those that it starts: measurements vary."""
 MOST = 1.5
 """How much longer bfloat16 may take than float32; without support for it, it takes some forty times as long."""
 _TIMES = 5

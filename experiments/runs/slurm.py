@@ -39,4 +39,4 @@ def own_environment(devices: object = 1, nodes: object = 1) -> ClusterEnvironmen
 
 def _number(variable: str) -> int:
     value = os.environ.get(variable, "")
-    return int(value) if value.isdigit() else 1
+    return int(value) if value.isdecimal() else 1

@@ -36,7 +36,7 @@ def has_account() -> bool:
     for file in [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]:
         try:
             entries = netrc.netrc(str(file))
-        except (OSError, netrc.NetrcParseError):
+        except (OSError, ValueError, netrc.NetrcParseError):  # ValueError: it is no text
             continue
         if any(entries.authenticators(urlparse(server).netloc) for server in (wandb_server(), FORMER_SERVER)):
             return True

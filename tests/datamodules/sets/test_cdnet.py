@@ -5,6 +5,7 @@ Codes and files are those of changedetection.net's description (Goyette et al. 2
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,37 @@ def test_a_mask_in_colours_of_grey_is_read(tmp_path: Path) -> None:
     path = root / "Board" / "groundtruth" / "gt000050.png"
     Image.open(path).convert("RGB").save(path)
     assert (np.ma.filled(Sbi(root).split_clips("test")[0].masks[50](), False) == (cdnet_codes(0, 0) == 255)).all()
+
+
+def test_a_mask_goes_by_the_number_in_the_name_of_its_frame(tmp_path: Path) -> None:
+    """Also where an image beside the frames has none, so that frames are counted by their places, from 0."""
+    root = write_cdnet(tmp_path, clips=("baseline/highway",))
+    folder = root / "baseline" / "highway" / "input"
+    save(folder / "overview.jpg", np.zeros((*SIZE, 3), np.uint8))
+    (clip,) = Cdnet(root).split_clips("test")
+    assert list(clip.masks) == [2, 3, 4, 5]
+    for frame, mask in clip.masks.items():
+        assert (np.ma.filled(mask(), False) == (cdnet_codes(0, frame) == 255)).all()
+    shutil.copy(folder / "in000004.jpg", folder / "in4.jpg")
+    with pytest.raises(ValueError, match=r"highway/input have the number 4, as in000004 has: keep one"):
+        Cdnet(root).split_clips("test")
+
+
+@pytest.mark.parametrize("content", ["6 3", "100 200"])
+def test_a_list_of_frames_that_scores_none_is_said(tmp_path: Path, content: str) -> None:
+    root = write_cdnet(tmp_path, clips=("baseline/highway",))
+    (root / "baseline" / "highway" / "temporalROI.txt").write_text(content)
+    data_set = Cdnet(root)
+    assert not data_set.split_clips("test")[0].masks
+    (problem,) = data_set.findings.noticed
+    first, last = content.split()
+    assert f"temporalROI.txt scores frames {first} to {last} only, and none of these has one" in problem.reason
+
+
+def test_a_damaged_mask_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    root = write_cdnet(tmp_path, clips=("baseline/highway",))
+    path = root / "baseline" / "highway" / "groundtruth" / "gt000004.png"
+    path.write_bytes(path.read_bytes()[:60])
+    (clip,) = Cdnet(root).split_clips("test")
+    with pytest.raises(ValueError, match=r"^Cannot read the mask \S+gt000004\.png \([^()]*\): replace [a-z ]+ file\.$"):
+        clip.masks[4]()

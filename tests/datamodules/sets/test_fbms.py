@@ -94,8 +94,41 @@ def test_a_mask_belongs_to_the_frame_of_its_name_or_else_of_its_place(tmp_path: 
     data_set = Fbms(root)
     assert list(clips(data_set)["cars10"].masks) == [1, 4]
     said = [(problem.frame, problem.reason) for problem in data_set.findings.noticed]
-    assert [frame for frame, _ in said] == [None, 6]
-    assert "lost.pgm is the mask of no frame" in said[0][1] and "gone.pgm is not there: not scored" in said[1][1]
+    assert [frame for frame, _ in said] == [None, None, 6]
+    assert said[0][1].startswith("masks: images have other names than the definition file has, so it goes by their pl")
+    assert "lost.pgm is the mask of no frame" in said[1][1] and "gone.pgm is not there: not scored" in said[2][1]
+
+
+def test_places_say_nothing_where_a_frame_is_missing(tmp_path: Path) -> None:
+    root = write_fbms(tmp_path)
+    folder = root / "Testset" / "cars10"
+    (folder / "GroundTruth" / "cars10_04.pgm").rename(folder / "GroundTruth" / "other.pgm")
+    labelled = [(3, "other.pgm", "y.ppm")]
+    (folder / "GroundTruth" / "cars10Def.dat").write_text(fbms_definition((0, 85, 170), labelled, 6))
+    assert list(clips(Fbms(root))["cars10"].masks) == [4]
+    (folder / "cars10_01.jpg").unlink()
+    data_set = Fbms(root)
+    assert not clips(data_set)["cars10"].masks
+    (problem,) = data_set.findings.noticed
+    assert "other.pgm is the mask of no frame: not used" in problem.reason
+
+
+def test_two_masks_of_a_frame_and_two_definitions_are_refused(tmp_path: Path) -> None:
+    root = write_fbms(tmp_path)
+    folder = root / "Testset" / "cars10" / "GroundTruth"
+    labelled = [(0, "cars10_01.pgm", "cars10_01.ppm"), (0, "cars10_04.pgm", "cars10_01.ppm")]
+    (folder / "cars10Def.dat").write_text(fbms_definition((0, 85, 170), labelled, 6))
+    with pytest.raises(ValueError, match=r"cars10_01\.pgm and .*cars10_04\.pgm are both masks of frame 1: keep one"):
+        Fbms(root).split_clips("test")
+    (folder / "a.dat").write_text(fbms_definition((0, 255), labelled[:1], 6))
+    with pytest.raises(ValueError, match=r"a\.dat and .*cars10Def\.dat are both definition files of clip 'cars10'"):
+        Fbms(root).split_clips("test")
+
+
+def test_a_background_that_the_clip_has_not_is_refused(tmp_path: Path) -> None:
+    root = write_fbms(tmp_path)
+    with pytest.raises(ValueError, match=r"Clip 'cars10' has regions 0 to 2, and background names none of them"):
+        Fbms(root, background={"cars10": [7]}).split_clips("test")
 
 
 def test_masks_without_a_definition_are_not_used(tmp_path: Path) -> None:

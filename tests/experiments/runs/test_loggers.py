@@ -39,6 +39,12 @@ def test_a_key_means_online(nobody: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert wandb_mode() == "online"
 
 
+def test_a_netrc_that_is_no_text_is_no_account(nobody: Path) -> None:
+    """Python 3.11's netrc raises UnicodeDecodeError at it, which is no NetrcParseError."""
+    (nobody / ".netrc").write_bytes(b"# caf\xe9\nmachine api.wandb.ai login user password x\n")
+    assert not has_account()
+
+
 def test_a_netrc_entry_means_online(nobody: Path) -> None:
     (nobody / ".netrc").write_text("machine elsewhere.org login me password x\n")
     assert wandb_mode() == "offline"

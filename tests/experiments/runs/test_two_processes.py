@@ -61,6 +61,41 @@ def test_both_stages_train_in_two_processes(root: Path, tmp_path: Path, fit_argu
         check_files(StageFolder(tmp_path / stage), 2)
 
 
+PRECISIONS = """
+import os, sys
+from experiments.runs import precision
+from experiments.runs.lightning_cli import ExperimentCLI
+from experiments.cli import main
+
+precision.cost_of_bf16 = lambda: 0.5 if os.environ.get("LOCAL_RANK") == "1" else 40.0
+fit = ExperimentCLI.fit
+
+def said(self, **kwargs):
+    print("computes in", self.trainer.precision, flush=True)
+    fit(self, **kwargs)
+
+ExperimentCLI.fit = said
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_that_measure_differently_compute_in_one_precision(
+    root: Path, tmp_path: Path, fit_arguments: FitArguments
+) -> None:
+    """What a processor takes for bfloat16 is measured, and the two measurements are set apart here."""
+    script, config = tmp_path / "fit.py", tmp_path / "bf16.yaml"
+    script.write_text(PRECISIONS)
+    config.write_text("trainer:\n  precision: bf16-mixed\n")
+    arguments = [*fit_arguments(tmp_path, "inpaint", f"--config={config}"), "--trainer.devices=2"]
+    command = [sys.executable, str(script), *arguments, "--trainer.strategy=ddp"]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    environment = {**kept, "PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("computes in 32-true") == 2
+
+
 @pytest.mark.slow
 def test_background_only_trains_in_two_processes(
     root: Path, trained: Path, tmp_path: Path, fit_arguments: FitArguments
