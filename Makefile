@@ -74,7 +74,7 @@ help: ## print this help
 	@echo "  STEPS=number or EPOCHS=number: how long to train"
 	@echo "  BACKGROUND=inpainting|cues|temporal|static: stage 2 learns from the inpainter's scene (the paper), from targets that"
 	@echo "             motion and colours give (videos, davis), or from the scene that the clip's other frames show"
-	@echo "  SWEEP=fig3|table3|table3_small|table4|table4_s_max|table4_3x3|a7, each (a model for each clip) or a file (fig3)"
+	@echo "  SWEEP=fig3|table1_2|table3|table3_small|table4|table4_s_max|table4_3x3|a7, each (a model for each clip) or a file (fig3)"
 	@echo "  PROCESSES=trials or clips at a time (1), for sweep and davis"
 	@echo "  HELD_OUT=share: of clips that are trained on and evaluated, train on the first part and evaluate the last, e.g. 0.2"
 	@echo "  METHOD=\"mog2 flow ...\": which baselines (baselines: all; sweep and davis: none)"

@@ -28,8 +28,8 @@ def contact_sheet(
 
     What the annotation does not know is outlined in grey.
 
-    Where the data module makes more planes, a row of each follows: of the plates, black where they show nothing, and of
-    the evidence that is found with them; of motion, targets and trust.
+    Where the data module makes more planes, a row of each follows with its name: of the plates, black where they show
+    nothing, and of the evidence that is found with them; of motion, targets and trust.
 
     Args:
         datamodule: A data module after ``setup``; splits that are not set up are left out.
@@ -58,7 +58,9 @@ def contact_sheet(
             _write(strip, clip.name)
             strips.append(strip)
             if len(dataset.planes) > 1:
-                strips += _more_strips([dataset.read(clip_index, position) for position in shown], size)
+                for plane, more in _more_strips([dataset.read(clip_index, position) for position in shown], size):
+                    _write(more, plane)
+                    strips.append(more)
     if not strips:
         raise RuntimeError(f"{type(datamodule).__name__} holds no frames yet: call setup() first.")
     return np.concatenate(strips, axis=0)
@@ -71,15 +73,15 @@ def _ready(datamodule: FramesDataModule, split: Split) -> FrameDataset | None:
         return None
 
 
-def _more_strips(frames: list[dict[str, Pixels]], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    """A strip of every plane of some frames beside the image; coverage has none, it blackens the plate."""
+def _more_strips(frames: list[dict[str, Pixels]], size: tuple[int, int]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Name and strip of every plane of some frames beside the image; coverage has none, it blackens the plate."""
     for name in frames[0]:
         if name not in ("image", "covered"):
             cells = [frame[name] for frame in frames]
             if name == "plate":
                 cells = [np.where(frame["covered"][..., None] > 127, frame[name], 0) for frame in frames]
             strip = np.concatenate([resize(cell, size) for cell in cells], axis=1)
-            yield strip if strip.ndim == 3 else np.repeat(strip[..., None], 3, axis=2)
+            yield name, strip if strip.ndim == 3 else np.repeat(strip[..., None], 3, axis=2)
 
 
 def _frame(dataset: FrameDataset, clip_index: int, position: int, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -101,7 +103,7 @@ def _frame(dataset: FrameDataset, clip_index: int, position: int, size: tuple[in
 
 
 def _write(strip: NDArray[np.uint8], name: str) -> None:
-    """Write a clip's name onto a dark ground in the upper left corner of its row, in place."""
+    """Write the name of a clip or a plane onto a dark ground in the upper left corner of its row, in place."""
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.42
     (width, height), below = cv2.getTextSize(name, font, scale, 1)
     cv2.rectangle(strip, (0, 0), (width + 7, height + below + 5), (0, 0, 0), -1)

@@ -59,7 +59,7 @@ def load(name: str) -> Command:
         UsageError: If there is none of that name; the message names the nearest.
     """
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, 1)
+        near = ["fit"] if name == "train" else difflib.get_close_matches(name, COMMANDS, 1)
         raise UsageError(f"There is no command {name}{f': did you mean {near[0]}?' if near else ''}")
     module, _, function = COMMANDS[name].partition(":")
     found: Command = getattr(importlib.import_module(module), function)
@@ -92,6 +92,7 @@ def _quiet() -> None:
         logging.getLogger(library).setLevel(logging.WARNING)  # device lists, advertisements, "Seed set to …"
     ignore = [
         "LightningCLI's args parameter",  # our main() passes them on purpose, after finding the configs
+        ".*Total length of .* across ranks is zero.*",  # our own message says that nothing validates
         ".*does not have many workers.*",  # the store is fast; the number is the user's choice
         ".*resuming from a checkpoint.*dataloader",  # ours is, which Lightning cannot see
         ".*exists and is not empty.*",  # resuming writes into the folder it was interrupted in

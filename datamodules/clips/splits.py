@@ -112,7 +112,7 @@ class Splits:
             first = f"clip '{shared[0]}'" + (f" and {len(shared) - 1} more" if len(shared) > 1 else "")
             cut = "." if self.held_out else ", or cut it in time with held_out."
             self._findings.say(
-                f"Transductive: {first} both trains, without its masks, and tests; say so beside any figure{cut}"
+                f"Transductive: {first} in the training, without masks, and in the test: say so beside any figure{cut}"
             )
         elif shared := _shared_names(val, test):
             self._findings.say(f"Clip '{shared[0]}' both validates and tests, as the splits were chosen.")

@@ -48,9 +48,9 @@ class Trust:
 
     def sentence(self) -> str:
         """What it means, in words."""
-        share = f"The cues agree with the target in {self.agree:.0%} of {self.frames} frames"
+        share = f"The cues agree with the target in {self.agree:.0%} of {self.frames} training frames"
         if self.agree >= _DOUBTFUL:
-            return f"{share}: the masks should be good."
+            return f"{share}: the masks of these clips should be good."
         if self.agree >= _LITTLE:
             return f"{share}: look at the masks before you use them."
         return f"{share}: the masks are probably wrong; the README lists the footage on which this method fails."

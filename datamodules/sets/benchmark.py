@@ -106,7 +106,7 @@ class Benchmark(ClipDataSet):
     def by_number(self, name: str, source: ImageFrames, files: Iterable[Path]) -> dict[int, Path]:
         """The mask file of each frame, where both have the frame's number last in their names.
 
-        Files of no frame are noticed, and so are all of them where the frames' names do not count the frames.
+        Files of no frame are noticed.
 
         Args:
             name: Name of the clip.
@@ -119,10 +119,6 @@ class Benchmark(ClipDataSet):
         Raises:
             ValueError: If a frame has two files.
         """
-        if [frame_number(stem) for stem in source.stems()] != source.indices:
-            reason = f"not every image in {source.folder} has a number of its own last in its name: no mask is used"
-            self.findings.notice(name, None, reason)
-            return {}
         found: dict[int, Path] = {}
         for file in files:
             number = frame_number(file.stem)

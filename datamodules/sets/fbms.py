@@ -95,7 +95,8 @@ class Fbms(Benchmark):
         values = dict(enumerate(definition.values))
         background = [value for region, value in values.items() if region in regions]
         if not background:
-            raise ValueError(f"Clip '{name}' has regions 0 to {len(values) - 1}, and background names none of them.")
+            known = f"regions 0 to {len(values) - 1}"
+            raise ValueError(f"Clip '{name}' has {known}, and background_regions names none of them.")
         return background, [value for value in values.values() if value not in background]
 
     def _labelled(self, name: str, source: ImageFrames, definition: Definition) -> dict[int, Path]:

@@ -196,7 +196,7 @@ class Videos(ClipDataSet):
         wanted = self.image_size or size
         if stretched(size, wanted):
             self.findings.say(
-                f"Frames of clip '{name}' are shown as {size[1]}x{size[0]} and will be stretched to "
+                f"Frames of clip '{name}' have the shape {size[1]}x{size[0]} and will be stretched to "
                 f"{wanted[1]}x{wanted[0]}: set image_size to their shape."
             )
 

@@ -172,8 +172,8 @@ class ExperimentCLI(LightningCLI):
         elif (slower := slow_bf16(trainer.accelerator)) is not None:
             trainer.precision = FLOAT32
             warn(
-                f"bfloat16 takes {slower:.0f} times as long as float32 on this processor: the training computes in "
-                f"{FLOAT32}; {OPTION} {BF16} computes in bfloat16 all the same."
+                f"bfloat16 takes {slower:.0f} times as long as float32 on this processor: this training computes in "
+                f"float32 ({FLOAT32}); {OPTION} {BF16} forces bfloat16."
             )
         os.environ[CHOSEN] = trainer.precision
 

@@ -96,7 +96,7 @@ def test_the_settings_that_are_not_of_the_training() -> None:
     assert found[Role.MEASUREMENT] == {
         *("image_size", "held_out", "evaluated_part"),
         *("every_nth", "fps", "time_ranges", "val_fraction"),
-        *("resolution", "year", "object_id", "apart", "unsupervised", "background"),
+        *("resolution", "year", "object_id", "apart", "unsupervised"),
         *("preset", "seed", "test_clips", "frames_per_clip", "figures"),
         *("silhouettes", "studies", "whole_skier", "background_regions"),
     }

@@ -114,17 +114,6 @@ def test_other_values_and_strays_are_noticed(tmp_path: Path) -> None:
         Cdnet(root).split_clips("test")
 
 
-def test_masks_are_not_used_where_frames_are_not_counted_by_their_names(tmp_path: Path) -> None:
-    """A stray image makes the frames count from 0, and the masks of in000001 on would sit one frame late."""
-    root = write_cdnet(tmp_path, clips=("baseline/highway",))
-    save(root / "baseline" / "highway" / "input" / "thumbnail.png", np.zeros((*SIZE, 3), np.uint8))
-    data_set = Cdnet(root)
-    (clip,) = data_set.split_clips("test")
-    assert clip.masks == {}
-    (problem,) = data_set.findings.noticed
-    assert problem.reason.endswith("input has a number of its own last in its name: no mask is used")
-
-
 def test_all_clips_train_and_test_or_those_that_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

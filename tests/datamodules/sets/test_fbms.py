@@ -127,8 +127,8 @@ def test_two_masks_of_a_frame_and_two_definitions_are_refused(tmp_path: Path) ->
 
 def test_a_background_that_the_clip_has_not_is_refused(tmp_path: Path) -> None:
     root = write_fbms(tmp_path)
-    with pytest.raises(ValueError, match=r"Clip 'cars10' has regions 0 to 2, and background names none of them"):
-        Fbms(root, background={"cars10": [7]}).split_clips("test")
+    with pytest.raises(ValueError, match=r"has regions 0 to 2, and background_regions names none of them"):
+        Fbms(root, background_regions={"cars10": [7]}).split_clips("test")
 
 
 def test_masks_without_a_definition_are_not_used(tmp_path: Path) -> None:
