@@ -17,4 +17,4 @@ def test_agreement_is_the_share_of_frames_by_clip_and_in_all() -> None:
 )
 def test_the_sentence_says_what_the_number_means(agree: float, words: str) -> None:
     sentence = Trust(50, agree, {}, "none").sentence()
-    assert words in sentence and f"{agree:.0%} of 50 frames" in sentence
+    assert words in sentence and f"{agree:.0%} of 50 training frames" in sentence

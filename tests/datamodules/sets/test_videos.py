@@ -464,7 +464,7 @@ def test_the_shape_that_is_seen_says_whether_frames_are_stretched(
     data_set = Videos(tmp_path, image_size=wanted)
     data_set.split_clips("train")
     found = [line for line in data_set.findings.said if "stretched" in line]
-    assert (stretched is None and not found) or (stretched is not None and f"shown as {stretched} and" in found[0])
+    assert (stretched is None and not found) or (stretched is not None and f"the shape {stretched} and" in found[0])
 
 
 def test_clips_that_are_links_to_nothing_are_listed(tmp_path: Path) -> None:

@@ -244,8 +244,9 @@ def test_plates_and_their_evidence_are_drawn_below_their_frames(
     assert main(["inspect", *configs, *options, f"--output={tmp_path}"]) == 0
     sheet = np.asarray(Image.open(tmp_path / "inspect_davis.png"))
     assert sheet.shape == (3 * 192, 6 * 256, 3)
+    assert len(np.unique(sheet[192:208, :60].reshape(-1, 3), axis=0)) > 2  # the name of the plane
     assert np.array_equal(sheet[:192], np.asarray(Image.open(tmp_path / "without" / "inspect_davis.png")))
     for position in range(6):  # all six frames of the clip are on the sheet
-        cell, found = np.split(sheet[192:, 256 * position : 256 * (position + 1)], 2)
+        cell, found = (part[24:] for part in np.split(sheet[192:, 256 * position : 256 * (position + 1)], 2))  # names
         assert (cell[:, :124] == (40 * position, 0, 200)).all() and (cell[:, 132:] == 0).all()
         assert (found[:, :124] == 255).all() and (found[:, 132:] == 0).all()
