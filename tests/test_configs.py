@@ -24,6 +24,12 @@ BACKGROUNDS = sorted(path.stem for path in (CONFIGS / "background").glob("*.yaml
 ABLATIONS = sorted(str(path.relative_to(CONFIGS)) for path in (CONFIGS / "ablations").rglob("*.yaml"))
 ABLATIONS += ["profiles/small/prior_l2_weighted.yaml"]
 PROFILES = sorted(path.name for path in (CONFIGS / "profiles").iterdir() if path.is_dir())
+BENCHMARKS = ("cdnet", "fbms", "segtrack", "sbi")  # read alike: of these only the small profile is tried each time
+COMPOSITIONS = [
+    pytest.param(data, profile, marks=[pytest.mark.slow] if data in BENCHMARKS and profile == "paper" else [])
+    for data in DATA
+    for profile in PROFILES
+]
 
 
 def test_every_config_belongs_to_a_composition() -> None:
@@ -36,7 +42,7 @@ def test_every_config_belongs_to_a_composition() -> None:
     composed |= {CONFIGS / name for name in ABLATIONS}
     assert set(CONFIGS.rglob("*.yaml")) == composed
     assert {"demo", "davis", "videos", "h36m", "ski", "handheld"} <= set(DATA)
-    assert {"cdnet", "fbms", "segtrack", "sbi"} <= set(DATA)
+    assert set(BENCHMARKS) <= set(DATA)
     assert {"small", "paper"} <= set(PROFILES)
 
 
@@ -132,8 +138,7 @@ def test_an_ablation_trains_two_steps_after_the_papers_profile(
     assert main(fit_arguments(tmp_path, "segment", "--config", config, profile="paper")) == 0
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize(("data", "profile"), COMPOSITIONS)
 def test_a_composition_trains_two_steps_of_both_stages(
     data: str, profile: str, tmp_path: Path, fit_arguments: Callable[..., list[str]]
 ) -> None:
