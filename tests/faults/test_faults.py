@@ -156,9 +156,10 @@ def test_what_cannot_be_written_is_one_sentence_and_harms_no_result(
     run = disk("size=64m") / "run"
     shutil.copytree(trained, run)
     store = {"BACKDROP_CACHE": str(tmp_path / "store")}
+    data = ["--data=davis", f"--data.init_args.root={davis}", "--data.init_args.image_size=[64, 64]"]
     commands = {
         "evaluate": ["evaluate", str(run)],
-        "baselines": ["baselines", str(run), "--method", "mog2", "--data=davis", f"--data.init_args.root={davis}"],
+        "baselines": ["baselines", str(run), "--method", "mog2", *data],
         "predict": ["predict", str(run), str(davis / "JPEGImages" / "480p" / "bear")],
         "report": ["report", str(run)],
         "table": ["table", str(run), f"--output={run}/table.md"],
