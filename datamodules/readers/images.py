@@ -215,7 +215,7 @@ class ImageFrames:
                 with Image.open(self.folder / name) as file:
                     sizes.append((name, _upright_size(file)))
                     oblong = oblong or _oblong(name, file)
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            except Exception:  # what Pillow raises depends on what the file holds
                 continue  # reading the frame says it
         yield from mixed_sizes(sizes)
         if oblong is not None:

@@ -177,5 +177,5 @@ def _first_size(source: ImageFrames) -> tuple[int, int] | None:
     """(height, width) of the first image by its header; None where that cannot be read, which reading it says."""
     try:
         return source.frame_size(source.indices[0])
-    except OSError:
+    except Exception:  # what Pillow raises depends on what the file holds
         return None
