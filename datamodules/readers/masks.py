@@ -128,6 +128,8 @@ def resize_known(
     Returns:
         The mask and where it is known, bool, ``size`` each; False in the mask where it is not.
     """
+    if known.all():
+        return resize_mask(mask, size), np.ones(size, dtype=bool)
     subject, sure = (resize(plane.astype(np.uint8) * 255, size) for plane in (mask & known, known))
     inside = sure >= 128
     return inside & (2 * subject.astype(np.int64) >= sure), inside

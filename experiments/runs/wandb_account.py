@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import ssl
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -63,6 +64,8 @@ def unreachable() -> str | None:
     except HTTPError:  # an answer
         return None
     except URLError as error:
+        if isinstance(error.reason, ssl.SSLError):  # an answer too: W&B may trust a certificate that Python does not
+            return None
         return str(error.reason)
     except (OSError, HTTPException, ValueError) as error:
         return str(error) or type(error).__name__

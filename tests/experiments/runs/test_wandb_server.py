@@ -158,6 +158,14 @@ def test_a_server_that_answers_is_reachable(online: Server) -> None:
     assert unreachable() is None
 
 
+def test_a_server_whose_encryption_python_refuses_is_left_to_wandb(
+    online: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A private certificate, as of a server of one's own, is known to wandb by other settings than to Python."""
+    monkeypatch.setenv("WANDB_BASE_URL", f"https://127.0.0.1:{online.server_port}")  # where no TLS is spoken
+    assert unreachable() is None
+
+
 def test_an_account_on_either_of_wandbs_servers_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Up to wandb 0.30 its server was api.wandb.ai; wandb 0.31.0 writes another name into netrc."""
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
