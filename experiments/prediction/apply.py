@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from backdrop.errors import RunError, warn
 from backdrop.files import write_text
+from backdrop.found import union
 from backdrop.locks import sole
 from backdrop.outputs import BOXES, BOXES_HEADER
 from backdrop.progress import progress
@@ -33,7 +34,7 @@ from experiments.prediction.footage import (
 )
 from experiments.prediction.overlay_video import overlay_video
 from experiments.prediction.overlays import draw
-from experiments.prediction.predictor import Predictor, union
+from experiments.prediction.predictor import Predictor
 from experiments.runs.folder import absent, remove_empty
 from experiments.runs.restore import load_data, load_model, segment_folder
 

@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from backdrop.found import Found, Pixels
 from callbacks.pictures.panels import subject_colour
-from experiments.prediction.predictor import Found, Pixels
 
 EDGE = (255, 255, 255)
 

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from backdrop.boxes import to_corners
+from backdrop.found import Found, Pixels
 from datamodules.readers import resize
-
-Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the model says of one subject of a frame.
-
-    Attributes:
-        mask: Soft mask at the frame's own size, (H, W), in [0, 1].
-        box: (x0, y0, x1, y1) in pixels of the frame, on pixel edges, clipped to the frame.
-        confidence: Probability of the box's cell or, of several subjects, the share of the cells that agree on it, in
-            [0, 1].
-    """
-
-    mask: NDArray[np.float32]
-    box: tuple[float, float, float, float]
-    confidence: float
 
 
 class Predictor:
@@ -89,12 +71,6 @@ class Predictor:
         from datamodules.cues.refine import refine  # loads OR-tools, which nothing else here needs
 
         return replace(found, mask=refine(image, (mask.float() >= self.refine_at).cpu().numpy()).astype(np.float32))
-
-
-def union(found: Sequence[Found]) -> NDArray[np.float32]:
-    """The soft mask of all subjects of a frame, (H, W), in [0, 1]."""
-    joined: NDArray[np.float32] = np.max([subject.mask for subject in found], axis=0)
-    return joined
 
 
 def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int, ...]) -> Found:
