@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from backdrop.bfloat16 import has_bf16
 from datamodules.cues.patches import EVERY, LIGHTNESS, ClipFilters, Features, grid_size
 from datamodules.cues.principal import Basis, learnt
 from datamodules.readers import Pixels
@@ -30,7 +31,7 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet,
 _COMPONENTS = 64  # of each layer
 _CELL, _UNIT, _LEAST_UNITS = 4, 16, 4  # pixels of the network for a cell of the features; sides are multiples of 16
 
-_HALF = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # elsewhere bfloat16 is slower than float32
+_HALF = has_bf16()
 _loading = Lock()  # clips may be looked at in several threads
 
 SETTINGS = f"features {LIGHTNESS} {_COMPONENTS} {_CELL} {_UNIT} {_LEAST_UNITS} {EVERY} {_HALF}"

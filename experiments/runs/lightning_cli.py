@@ -39,7 +39,7 @@ from experiments.runs.folder import (
     require_whole,
 )
 from experiments.runs.loggers import InpainterArtifact, build_loggers, finish_wandb, new_run_id
-from experiments.runs.precision import BF16, CHOSEN, FLOAT32, OPTION, slow_bf16
+from experiments.runs.precision import BF16, CHOSEN, FLOAT32, OPTION, agreed, slow_bf16
 from experiments.runs.progress_bar import progress_bar
 from experiments.runs.restore import build_data
 from experiments.runs.settings import RunSettings
@@ -166,16 +166,22 @@ class ExperimentCLI(LightningCLI):
         if not self.first and CHOSEN in os.environ:
             trainer.precision = os.environ[CHOSEN]
             return
+        trainer.precision = agreed(self._own_precision, trainer.devices, trainer.num_nodes)
+        os.environ[CHOSEN] = trainer.precision
+
+    def _own_precision(self) -> str:
+        """The precision that this process chooses, see :meth:`_choose_precision`."""
+        trainer = self.stage_config.trainer
         begun = (self.folder.config().get("trainer") or {}) if self.folder.config_file.is_file() else {}
         if self.stage_config.ckpt_path is None and begun.get("precision") in (BF16, FLOAT32):
-            trainer.precision = begun["precision"]
-        elif (slower := slow_bf16(trainer.accelerator)) is not None:
-            trainer.precision = FLOAT32
-            warn(
-                f"bfloat16 takes {slower:.0f} times as long as float32 on this processor: this training computes in "
-                f"float32 ({FLOAT32}); {OPTION} {BF16} forces bfloat16."
-            )
-        os.environ[CHOSEN] = trainer.precision
+            return str(begun["precision"])
+        if not slow_bf16(trainer.accelerator):
+            return BF16
+        warn(
+            f"This processor has no bfloat16, which takes some 40 times as long as float32 on it: this training "
+            f"computes in float32 ({FLOAT32}); {OPTION} {BF16} forces bfloat16."
+        )
+        return FLOAT32
 
     def _check_inpainter(self) -> None:
         """Stage 2: the stage-1 checkpoint must exist; its check sum goes into the config."""
@@ -230,9 +236,8 @@ class ExperimentCLI(LightningCLI):
         if progress is None:
             config.run.id = config.run.id or new_run_id()
             return
-        self.folder.require_this_version()
+        old = self.folder.require_this_version()
         new = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
-        old = self.folder.config()
         changed = differences(old, new)
         if changed == [INPAINTER_CHANGED]:
             raise RunError(

@@ -2,52 +2,67 @@
 
 from __future__ import annotations
 
-from functools import cache
-from time import process_time
+from collections.abc import Callable
+from datetime import timedelta
 
 import torch
-from torch import nn
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from torch.distributed.rendezvous import rendezvous
+
+from backdrop.bfloat16 import has_bf16
+from experiments.runs.slurm import own_environment, tasks_started
 
 BF16, FLOAT32 = "bf16-mixed", "32-true"
 OPTION = "--trainer.precision"
 CHOSEN = "BACKDROP_PRECISION"
-"""The variable in which the first of several processes tells its choice to those that it starts: measurements vary."""
-MOST = 1.5
-"""How much longer bfloat16 may take than float32; without support for it, it takes some forty times as long."""
-_TIMES = 5
+"""The variable in which the first of several processes tells its choice to those that it starts."""
+
+_WAIT = timedelta(minutes=5)
+_KEY = "backdrop/precision"
+_stores: list[object] = []  # the first process serves the others as long as its store lives
 
 
-def slow_bf16(accelerator: object) -> float | None:
-    """Whether a training in bfloat16 would be slow here, found by a measurement of some hundredths of a second.
+def slow_bf16(accelerator: object) -> bool:
+    """Whether a training in bfloat16 would be slow here, as it runs on a processor that has none.
 
     Args:
         accelerator: The trainer's setting of that name.
-
-    Returns:
-        How many times as long as in float32 a convolution takes in bfloat16, where that is more than :data:`MOST`; None
-        where it is not, or where the training does not run on the processor.
     """
     on_processor = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if not on_processor:
+    return on_processor and not has_bf16()
+
+
+def agreed(choose: Callable[[], str], devices: object = 1, nodes: object = 1) -> str:
+    """What the first of the processes chooses that ``torchrun`` or ``srun`` has started; the others wait for its word.
+
+    Their machines may differ.
+
+    Args:
+        choose: Makes the choice.
+        devices: How many devices the trainer takes in a node.
+        nodes: How many nodes it takes.
+
+    Returns:
+        The same in all of them; where nothing has started several, what this process chooses.
+    """
+    environment = _launched(devices, nodes)
+    if environment is None or environment.world_size() == 1:
+        return choose()
+    rank, size = environment.global_rank(), environment.world_size()
+    address = f"tcp://{environment.main_address}:{environment.main_port}?rank={rank}&world_size={size}"
+    store, _, _ = next(rendezvous(address, timeout=_WAIT))
+    _stores.append(store)
+    if rank == 0:
+        store.set(_KEY, choose())
+    return str(store.get(_KEY).decode())
+
+
+def _launched(devices: object, nodes: object) -> ClusterEnvironment | None:
+    """What has started this process as one of several, in the order in which Lightning seeks it; None for nothing."""
+    if own_environment(devices, nodes) is not None:
         return None
-    ratio = cost_of_bf16()
-    return ratio if ratio > MOST else None
-
-
-@cache
-def cost_of_bf16() -> float:
-    """The processor time of a convolution, forwards and backwards, in bfloat16 over that in float32."""
-    return _seconds(torch.bfloat16) / _seconds(torch.float32)
-
-
-def _seconds(dtype: torch.dtype) -> float:
-    """The least processor time of several tries, on tensors of its own: no random number is drawn."""
-    with torch.random.fork_rng(devices=[]):
-        layer = nn.Conv2d(32, 32, 3, padding=1, dtype=dtype)
-    frames = torch.ones(2, 32, 32, 32, dtype=dtype)
-    tries = []
-    for _ in range(_TIMES):
-        begin = process_time()
-        layer(frames).sum().backward()
-        tries.append(process_time() - begin)
-    return min(tries)
+    if tasks_started() > 1 and SLURMEnvironment.detect():
+        return SLURMEnvironment()
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else None

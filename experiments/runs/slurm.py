@@ -28,13 +28,18 @@ def own_environment(devices: object = 1, nodes: object = 1) -> ClusterEnvironmen
     """
     if str(devices) != "1" or str(nodes) != "1":
         return None
-    started = _number("SLURM_STEP_NUM_TASKS")
+    started = tasks_started()
     if started > 1:
         raise RunError(
             f"srun has started {started} tasks of a command that uses one device, and each would do the same: call it "
             f"with srun --ntasks=1, or train on several with --trainer.devices {started} --trainer.strategy ddp."
         )
     return LightningEnvironment() if _number("SLURM_NTASKS") > 1 else None
+
+
+def tasks_started() -> int:
+    """How many processes ``srun`` has started together with this one; 1 where it has started none."""
+    return _number("SLURM_STEP_NUM_TASKS")
 
 
 def _number(variable: str) -> int:

@@ -248,7 +248,9 @@ VideosDataModule(sys.argv[1], image_size=(48, 64), num_workers=0, store_dir=sys.
 """
 
 
-@pytest.mark.parametrize("moment", ["frame", "index", "rename"])
+@pytest.mark.parametrize(
+    "moment", ["frame", pytest.param("index", marks=pytest.mark.slow), pytest.param("rename", marks=pytest.mark.slow)]
+)
 def test_a_kill_at_any_moment_changes_nothing_in_the_end(tmp_path: Path, moment: str) -> None:
     for number in range(3):
         write_video(tmp_path / "clips" / f"run{number}.mp4", number)
@@ -542,6 +544,7 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(
     assert len(entries(tmp_path / "store")) == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_for_real(tmp_path: Path) -> None:
     """The kernel refuses the write, in the middle of a frame."""
     write_images(tmp_path / "run", frames=3)
