@@ -74,7 +74,7 @@ class Model:
         self.engine, self.threshold, self._reader = engine, threshold, reader
 
     @overload
-    def __call__(self, image: Picture) -> Result: ...
+    def __call__(self, image: Picture) -> Result: ...  # type: ignore[overload-overlap]  # a path is no list
 
     @overload
     def __call__(self, image: Sequence[Picture]) -> list[Result]: ...
