@@ -7,7 +7,7 @@ and progress. Importing it costs nothing: torch is imported by the modules that 
 from importlib.metadata import PackageNotFoundError, version
 
 try:
-    __version__ = version("backdrop")
+    __version__ = version("backdrop-seg")  # the distribution; `backdrop` on PyPI is another project
 except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0+unknown"
 

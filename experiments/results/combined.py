@@ -12,6 +12,7 @@ import torch
 from backdrop.documents import require_whole_archive
 from backdrop.errors import RunError, one_line
 from backdrop.files import whole_file
+from backdrop.program import program
 from callbacks import MaskMetrics
 from experiments.results.record import RESULTS, MadeBy, Results
 from experiments.runs import provenance
@@ -71,7 +72,7 @@ def _frame_state(run: Path) -> dict[str, Any]:
     Raises:
         RunError: If it is not there, or damaged.
     """
-    file, remedy = run / FRAME_STATE, f"python -m experiments evaluate {run} makes it anew"
+    file, remedy = run / FRAME_STATE, f"{program()} evaluate {run} makes it anew"
     if not file.is_file():
         raise RunError(f"{file} is missing: {remedy}.")
     try:

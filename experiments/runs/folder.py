@@ -197,7 +197,7 @@ class StageFolder:
             if unknown or missing:
                 what = f"this one does not know {unknown[0]}" if unknown else f"it does not say {missing[0]}"
                 raise RunError(
-                    f"{self.config_file} is of another version, or damaged ({what}): train again in another RUN, or "
+                    f"{self.config_file} is of another version, or damaged ({what}): train again in another folder, or "
                     "take the version that trained it."
                 )
 
