@@ -121,8 +121,9 @@ def understand(
         words, filled[Filled.SETTINGS] = _without_settings(name, parser, words)
     if Filled.DATA in marks:
         from experiments.runs.composition import compose
+        from experiments.runs.given_videos import as_options
 
-        words = compose(words)
+        words = compose(as_options(words))
     return parser, parser.parse_args(list(words)), filled
 
 

@@ -219,6 +219,21 @@ class StageFolder:
         return Progress(int(checkpoint["global_step"]), int(epochs), validation["started"] > validation["processed"])
 
 
+    def unfinished(self) -> str | None:
+        """How far the training is where it has not come to its end, in words; None where it has, or knows no end.
+
+        Raises:
+            RunError: If its checkpoint or its config cannot be read.
+        """
+        progress, limits = self.progress(), self.config().get("trainer") or {}
+        if progress is None or limits.get("max_time") or progress.reached(limits):
+            return None
+        steps, epochs = (limits.get(name) or -1 for name in LIMITS)
+        if steps > 0:
+            return f"step {progress.step} of {steps}"
+        return f"epoch {progress.epoch} of {epochs}" if epochs > 0 else None
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running any code from it.
 

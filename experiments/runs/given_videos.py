@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from backdrop.errors import RunError, UsageError
@@ -50,6 +51,28 @@ def root_of(videos: Sequence[Path], run: Path) -> Path:
         (part / name).symlink_to(path)
     os.replace(part, folder)
     return folder
+
+
+def as_options(words: Sequence[str]) -> list[str]:
+    """Options of the data in place of a video or a folder that is named first.
+
+    Args:
+        words: What follows the name of a command that shows or prepares data.
+
+    Returns:
+        The same where no video is named; else options of ``fit`` for it, as ``train`` has them, then the others.
+
+    Raises:
+        UsageError: If several are named.
+    """
+    named = list(takewhile(lambda word: not word.startswith("-"), words))
+    if not named:
+        return list(words)
+    if len(named) > 1:
+        raise UsageError(f"{named[0]} and {named[1]}: name one video, or the folder that they are in")
+    profile = [] if any(word.startswith("--profile") for word in words) else ["--profile=small"]
+    options = ["--data=videos", *profile, f"--data.init_args.root={named[0]}", "--data.init_args.val_fraction=0"]
+    return [*options, *words[1:]]
 
 
 def run_name(videos: Sequence[Path], data: str) -> str:

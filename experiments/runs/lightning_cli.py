@@ -144,7 +144,7 @@ class ExperimentCLI(LightningCLI):
         assert kind is not None and issubclass(kind, pl.LightningModule)
         scene = getattr(try_out(kind, config["model"].get("init_args") or {}), "scene", None)
         self.asks_inpainter = bool(getattr(scene, "asks_inpainter", True))
-        brings = getattr(self.described, "brings", frozenset)()
+        brings: frozenset[str] = getattr(self.described, "brings", frozenset)()
         lacks = [name for name in getattr(scene, "needs", ()) if name not in brings]
         if self.subcommand == "fit" and lacks:
             what, names = ("targets", CUES) if "target" in lacks else ("background plates", "static or temporal")
@@ -208,8 +208,7 @@ class ExperimentCLI(LightningCLI):
             config.run.inpainter_command = made_by.get("command")
             progress = stage1.progress()
             config.run.inpainter_steps = progress.step if progress else None
-            limits = trained.get("trainer") or {}
-            if path == stage1.last and progress and not progress.reached(limits) and not limits.get("max_time"):
+            if path == stage1.last and progress and stage1.unfinished():
                 again = suggested(["inpaint"], trained, made.path.parent)
                 warn(
                     f"the inpainter {path} stopped at step {progress.step}, before its end; "

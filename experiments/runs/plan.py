@@ -64,7 +64,8 @@ class Plan:
             frames = sum(map(len, clips))
             sizes = list(dict.fromkeys(clip.source.original_size() for clip in clips))
             shown = " and ".join(f"{width}x{height}" for height, width in sizes[:2])
-            aside = "none is set aside" if whole and not data.held_out else "the others validate and test"
+            aside = "none is set aside" if whole else "the others validate and test"
+            aside = f"{data.held_out:.0%} of each, at its end, is set aside" if whole and data.held_out else aside
             more = f" and {len(sizes) - 2} more sizes" if len(sizes) > 2 else ""
             yield f"videos: {counted(len(clips), 'clip')} to train on, about {frames} frames of {shown}{more}; {aside}"
             height, width = data.working_size

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from jsonargparse import ArgumentError, ArgumentParser
 
-from backdrop.errors import RunError, in_words
+from backdrop.errors import RunError, in_words, warn
 from backdrop.outputs import CONFIG
 from backdrop.settings import import_class
 from datamodules import load_all
@@ -60,7 +60,8 @@ def load_model(
         subjects: Most subjects that it is to find in a frame.
 
     Returns:
-        The model, complete without the files that its training began from.
+        The model, complete without the files that its training began from. A warning says so where the training has
+        not come to its end.
 
     Raises:
         RunError: If the checkpoint is missing or damaged, or the number of subjects is out of range.
@@ -79,6 +80,8 @@ def load_model(
         model.subjects = subjects
     elif subjects > 1:
         raise RunError(f"{model_class.__name__} finds one subject in a frame: leave --subjects out.")
+    if at := folder.unfinished():
+        warn(f"the training in {folder.path} is not finished ({at}): the command that began it goes on with it.")
     return model.eval()
 
 

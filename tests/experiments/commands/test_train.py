@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from backdrop.errors import UsageError
-from experiments.cli import main
+from experiments.cli import load, main
 from experiments.runs.folder import StageFolder
-from experiments.runs.given_videos import root_of, run_name
+from experiments.runs.given_videos import as_options, root_of, run_name
 from experiments.runs.plan import minutes
+from experiments.signatures import understand
 from tests import fake_data
 
 TINY = ["--", "--config=debug.yaml", "--data.init_args.target_features=none", "--trainer.limit_val_batches=0"]
@@ -51,7 +52,7 @@ def test_it_says_what_it_will_do(clips: Path, tmp_path: Path, capsys: pytest.Cap
 def test_what_is_held_out_is_said(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [clips, "--run", tmp_path, "--dry-run", "--steps", 7, "--held-out", 0.34]
     assert train(*words) == 0
-    assert "about 12 frames of 64x64; the others validate and test" in capsys.readouterr().out
+    assert "about 9 frames of 64x64; 34% of each, at its end, is set aside" in capsys.readouterr().out
     assert train(*words, "--background", "temporal") == 0
     assert "stage 1: left out" in capsys.readouterr().out
     assert train(*words, "--background", "inpainting") == 0
@@ -85,6 +86,16 @@ def test_two_of_the_same_name_are_refused(clips: Path, tmp_path: Path) -> None:
     fake_data.save(tmp_path / "a" / "000.png", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(UsageError, match="have the same name: rename one"):
         root_of([clips / "a", tmp_path / "a"], tmp_path / "run")
+
+
+def test_other_commands_take_a_folder_of_videos_too(clips: Path) -> None:
+    words = as_options([str(clips), "--output=x"])
+    assert words[-1] == "--output=x"
+    data = understand("prepare", load("prepare"), words)[1].data
+    assert (data.init_args.root, data.init_args.targets) == (str(clips), True)
+    assert as_options(["--data=demo", "x"]) == ["--data=demo", "x"]
+    with pytest.raises(UsageError, match="name one video"):
+        as_options(["a.mp4", "b.mp4"])
 
 
 def test_the_run_is_named_after_the_footage(clips: Path) -> None:
