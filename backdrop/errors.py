@@ -9,8 +9,7 @@ import os
 import re
 import sys
 import traceback
-
-from jsonargparse import ArgumentError
+from argparse import ArgumentError  # jsonargparse's too
 
 from backdrop.settings import argument_types, class_in, import_class
 
