@@ -11,7 +11,7 @@ from experiments.labels.frame import LabelledFrame, Subject
 from experiments.labels.seams import joined
 from experiments.labels.writer import Writer
 
-FILE = "annotations/instances.json"
+FILE = "annotations/instances_train.json"
 
 
 class Coco(Writer):
@@ -19,7 +19,7 @@ class Coco(Writer):
 
     ::
 
-        coco/annotations/instances.json
+        coco/annotations/instances_train.json
              images/CLIP_000000.jpg
     """
 

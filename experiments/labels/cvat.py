@@ -37,10 +37,10 @@ class Cvat(Writer):
         for name in ("label", "labels", "task", "meta"):
             self._xml.endElement(name)
 
-    def _open(self, name: str, **attributes: str) -> None:
+    def _open(self, tag: str, /, **attributes: str) -> None:
         """Begin an element, on a line of its own."""
         self._xml.ignorableWhitespace("\n")
-        self._xml.startElement(name, attributes)  # type: ignore[arg-type]  # a mapping does
+        self._xml.startElement(tag, attributes)  # type: ignore[arg-type]  # a mapping does
 
     def _text(self, name: str, text: str) -> None:
         """An element that holds only text."""

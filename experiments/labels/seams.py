@@ -1,7 +1,7 @@
 """Several rings as one closed line, for formats that have one polygon for one subject.
 
-From each further ring a seam leads to the nearest one and back. A seam has no width, so that holes stay holes, under the
-even-odd rule and under the non-zero rule.
+From each further ring a seam leads to the nearest one and back. A seam has no width, so that holes stay holes, under
+the even-odd rule and under the non-zero rule.
 """
 
 from __future__ import annotations
@@ -81,4 +81,5 @@ def without_straight(ring: Ring) -> Ring:
     before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
     crossed = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
     turns = (crossed != 0) | ((before * after).sum(axis=1) <= 0)
-    return ring[turns]
+    kept: Ring = ring[turns]
+    return kept

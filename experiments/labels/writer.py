@@ -32,5 +32,5 @@ class Writer(ABC):
             frame: The next one.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # some have nothing left to do
         """Write what can be written only when all frames are known."""

@@ -29,8 +29,8 @@ class Yolo(Writer):
                  images/train/CLIP_000000.jpg
                  labels/train/CLIP_000000.txt
 
-    Several pieces are joined by seams, as Ultralytics does when it reads COCO. A seam between pieces is one pixel wide where
-    a reader draws the border of a polygon too.
+    Several pieces are joined by seams, as Ultralytics does when it reads COCO. A seam between pieces is one pixel wide
+    where a reader draws the border of a polygon too.
     """
 
     pictures = "images/train"
