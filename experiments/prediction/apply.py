@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from backdrop.drawing import draw
 from backdrop.errors import RunError, warn
-from backdrop.files import write_text
+from backdrop.files import absent, remove_empty, write_text
 from backdrop.found import union
 from backdrop.locks import sole
 from backdrop.outputs import BOXES, BOXES_HEADER
@@ -34,7 +34,6 @@ from experiments.prediction.footage import (
 )
 from experiments.prediction.overlay_video import overlay_video
 from experiments.prediction.predictor import Predictor, load_predictor
-from experiments.runs.folder import absent, remove_empty
 
 BATCH = 16
 PARTS = ("overlays", "overlay.mp4", "masks", "subjects", BOXES)
