@@ -73,9 +73,7 @@ def _eroded(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
     return kept
 
 
-def _frame(
-    image: Pixels, box: tuple[float, float, float, float], colour: tuple[int, int, int], thickness: int
-) -> None:
+def _frame(image: Pixels, box: tuple[float, float, float, float], colour: tuple[int, int, int], thickness: int) -> None:
     """Draw a box, inside of its edges."""
     x0, y0, x1, y1 = (round(value) for value in box)
     for rows, columns in (

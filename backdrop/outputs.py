@@ -11,7 +11,9 @@ STAGES = ("inpaint", "segment")
 BOXES = "boxes.csv"
 """The table of a prediction."""
 BOXES_HEADER = ("frame", "x0", "y0", "x1", "y1", "confidence", "file")
-"""Its columns."""
+"""Its first columns, by which it is known."""
+BOXES_MORE = ("time", "score", "found", "area", "share")
+"""The columns after these."""
 SHEET = "inspect_{}.png"
 """The contact sheet of a data set."""
 
