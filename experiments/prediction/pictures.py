@@ -8,14 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 
-from backdrop.files import whole_file
 from backdrop.found import Pixels
 
 _FORMATS = {1: "gray", 3: "rgb24", 4: "rgba"}
 
 
 def save_png(path: Path, pixels: Pixels) -> None:
-    """Write a PNG whole or not at all.
+    """Write a PNG into a folder that nobody reads yet.
 
     Args:
         path: The file; its folder is made.
@@ -28,5 +27,9 @@ def save_png(path: Path, pixels: Pixels) -> None:
     encoder.pix_fmt, encoder.time_base = kind, Fraction(1)
     encoder.options = {"compression_level": "1", "pred": "up"}
     packets = encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind))
-    with whole_file(path) as part:
-        part.write_bytes(b"".join(bytes(packet) for packet in [*packets, *encoder.encode(None)]))
+    content = b"".join(bytes(packet) for packet in [*packets, *encoder.encode(None)])
+    try:
+        path.write_bytes(content)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)

@@ -45,7 +45,7 @@ class Kind:
 
 
 # With B-frames an mp4 of a variable rate would end before its last frame: it lasts as long as decoding does.
-OVERLAY = Kind("mp4", "libx264", {"crf": "20", "preset": "superfast", "bf": "0"}, "rgb24", "yuv420p")
+OVERLAY = Kind("mp4", "libx264", {"crf": "20", "preset": "ultrafast", "bf": "0"}, "rgb24", "yuv420p")
 CUTOUT = Kind("mov", "prores_aw", {}, "rgba", "yuva444p10le")
 """ProRes 4444, whose alpha editors and FFmpeg read without being told."""
 
