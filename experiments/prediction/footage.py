@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from backdrop.errors import RunError, warn
 from backdrop.outputs import is_output
 from datamodules.clips.problems import counted
-from datamodules.readers import Broken, is_image, is_video, list_images, missing, natural_key
+from datamodules.readers import Broken, is_image, is_video, list_images, missing, natural_key, open_frames
 from datamodules.readers.videos import TimedFrame, VideoFrames
 
 if TYPE_CHECKING:
@@ -41,15 +41,32 @@ class Footage:
         Raises:
             RunError: If there is nothing, or nothing readable.
         """
-        from datamodules.readers.images import ImageFrames
+        if self.images is None:
+            return open_input(self.path)
+        return open_input(self.path if self.path.is_dir() else self.path.parent, self.images)
 
-        try:
-            if self.images is not None:
-                folder = self.path if self.path.is_dir() else self.path.parent
-                return ImageFrames(folder, self.images)
-            return ImageFrames(self.path) if self.path.is_dir() else VideoFrames(self.path)
-        except (FileNotFoundError, ValueError) as error:
-            raise RunError(f"Cannot read the input: {error}") from error
+
+def open_input(path: Path, images: Sequence[str] | None = None) -> ImageFrames | VideoFrames:
+    """Open an image, a folder of images or a video.
+
+    Args:
+        path: The input.
+        images: Names of the images in a folder; None takes all of it.
+
+    Returns:
+        Its frames.
+
+    Raises:
+        RunError: If there is nothing, or nothing readable.
+    """
+    from datamodules.readers.images import ImageFrames
+
+    try:
+        if path.is_file() and is_image(path):
+            return ImageFrames(path.parent, [path.name])
+        return open_frames(path) if images is None else ImageFrames(path, images)
+    except (FileNotFoundError, ValueError) as error:
+        raise RunError(f"Cannot read the input: {error}") from error
 
 
 def find_footage(inputs: Sequence[Path]) -> list[Footage]:

@@ -68,27 +68,24 @@ class Predictor:
         small = np.stack([resize(image, self.working_size) for image in images])
         batch = torch.from_numpy(small).to(self.device).permute(0, 3, 1, 2).float() / 255  # (B, 3, h, w)
         output: dict[str, Any] = self.model.predict_step({"image": batch}, 0)
-        several = "subject_mask" in output
-        names = [f"subject_{name}" if several else name for name in ("mask", "box", "confidence", "score")]
-        masks, boxes, confidences, scores = (output[name].float().cpu() if name in output else None for name in names)
-        assert masks is not None and boxes is not None and confidences is not None  # a step output has these
-        if not several:
-            boxes, confidences = boxes[:, None], confidences[:, None]
-            scores = None if scores is None else scores[:, None]
+        if "subject_mask" in output:
+            masks, boxes, confidences = (output[f"subject_{name}"] for name in ("mask", "box", "confidence"))
+        else:
+            masks, boxes, confidences = output["mask"], output["box"][:, None], output["confidence"][:, None]
+        scores = output["score"].tolist() if "score" in output else [None] * len(images)
+        masks, boxes, confidences = masks.float().cpu(), boxes.cpu(), confidences.float().cpu()
         return [
             [
-                _at_full_size(
-                    masks[i, n], boxes[i, n], confidences[i, n], None if scores is None else scores[i, n], image.shape
-                )
+                _at_full_size(masks[i, n], boxes[i, n], float(confidences[i, n]), scores[i], image.shape)
                 for n in confidences[i].nonzero().flatten().tolist()
             ]
             for i, image in enumerate(images)
         ]
 
 
-def _at_full_size(mask: Tensor, box: Tensor, confidence: Tensor, score: Tensor | None, size: tuple[int, ...]) -> Found:
+def _at_full_size(mask: Tensor, box: Tensor, confidence: float, score: float | None, size: tuple[int, ...]) -> Found:
     """Scale a mask (h, w) and a box (4,) to a frame of ``size`` (H, W, ...)."""
     height, width = size[:2]
     large = cv2.resize(mask.clamp(0, 1).numpy(), (width, height), interpolation=cv2.INTER_LINEAR)  # half-pixel centres
     x0, y0, x1, y1 = to_corners(box[None], (height, width))[0].tolist()
-    return Found(large, (x0, y0, x1, y1), float(confidence), None if score is None else float(score))
+    return Found(large, (x0, y0, x1, y1), confidence, score)
