@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import traceback
+from argparse import ArgumentError  # jsonargparse's too
 
 from backdrop.program import program
 from backdrop.settings import argument_types, class_in, import_class
@@ -52,9 +53,8 @@ class NothingToDo(Exception):
 
 
 def is_usage(error: BaseException) -> bool:
-    """Whether an error is of the command line: ours, or that of jsonargparse, which costs time to import."""
-    arguments = getattr(sys.modules.get("jsonargparse"), "ArgumentError", UsageError)
-    return isinstance(error, UsageError | arguments)
+    """Whether an error is of the command line: ours, or that of jsonargparse."""
+    return isinstance(error, UsageError | ArgumentError)
 
 
 def one_line(error: BaseException) -> str:

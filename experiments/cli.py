@@ -41,6 +41,7 @@ COMMANDS = {
     "trial": "experiments.commands.trial:trial",
     "table": "experiments.commands.table:table",
     "predict": "experiments.commands.predict:predict",
+    "label": "experiments.commands.label:label",
     "report": "experiments.commands.report:report",
     "dashboard": "experiments.commands.dashboard:dashboard",
     "estimators": "experiments.benchmarks.estimators:estimators",

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from backdrop.drawing import draw
 from backdrop.errors import RunError, warn
 from backdrop.files import write_text
 from backdrop.found import union
@@ -33,10 +33,8 @@ from experiments.prediction.footage import (
     timed,
 )
 from experiments.prediction.overlay_video import overlay_video
-from experiments.prediction.overlays import draw
-from experiments.prediction.predictor import Predictor
+from experiments.prediction.predictor import Predictor, load_predictor
 from experiments.runs.folder import absent, remove_empty
-from experiments.runs.restore import load_data, load_model, segment_folder
 
 BATCH = 16
 PARTS = ("overlays", "overlay.mp4", "masks", "subjects", BOXES)
@@ -76,11 +74,8 @@ def apply(
         raise RunError(f"The threshold is {threshold}, expected a number between 0 and 1.")
     if refine and soft:
         raise RunError("A refined mask has no grey values: give --refine or --soft, not both.")
-    folder = segment_folder(run)
     frames = open_input(source)
-    size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    predictor = Predictor(load_model(folder, checkpoint, subjects), size, device, threshold if refine else None)
+    predictor = load_predictor(run, subjects, checkpoint, threshold if refine else None)
     say_remarks(frames)
     left_out: dict[int, str] = {}
     with replacing(output) as part:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,8 +14,37 @@ from torch import Tensor
 from torch.nn import functional
 
 from backdrop.boxes import to_corners
+from backdrop.errors import RunError
 from backdrop.found import Found, Pixels
 from datamodules.readers import resize
+from experiments.runs.folder import StageFolder
+from experiments.runs.restore import load_data, load_model, segment_folder
+
+
+def load_predictor(
+    path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last", refine_at: float | None = None
+) -> Predictor:
+    """Load a trained run, on the GPU where there is one.
+
+    Args:
+        path: The run folder, or a checkpoint file inside of one.
+        subjects: Most subjects to find in a frame.
+        checkpoint: Which of the run's checkpoints.
+        refine_at: See :class:`Predictor`.
+
+    Raises:
+        RunError: If the run or its checkpoint is missing or damaged, or the number of subjects is out of range.
+    """
+    if path.is_file():
+        folder, name = StageFolder(path.resolve().parent.parent), path.stem
+        if path.suffix != ".ckpt" or not folder.config_file.is_file():
+            raise RunError(f"{path} is no run folder, no checkpoint inside of one, and no .onnx file.")
+        folder.require_this_version()
+    else:
+        folder, name = segment_folder(path), checkpoint
+    size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Predictor(load_model(folder, name, subjects), size, device, refine_at)
 
 
 class Predictor:

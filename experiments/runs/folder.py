@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -327,24 +327,6 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
-
-
-def absent(folder: Path) -> list[Path]:
-    """A folder and those above it, as far as they are not there yet, the deepest first."""
-    return [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def remove_empty(folders: Sequence[Path]) -> None:
-    """Remove folders in which nothing is, or only folders in which nothing is; a failed call has made them in vain.
-
-    Args:
-        folders: What :func:`absent` has listed before the call.
-    """
-    for top in folders:
-        inside = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)  # the deepest first
-        for folder in (*inside, top):
-            with suppress(OSError):  # something is in it, or it was never made
-                folder.rmdir()
 
 
 def _saved(file: Path, take: Callable[[Any], Saved], remedy: str) -> Saved | None:

@@ -23,7 +23,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import lightning_modules  # noqa: F401
 from backdrop.errors import NothingToDo, RunError, Terminated, warn
-from backdrop.files import sha256, write_text
+from backdrop.files import absent, remove_empty, sha256, write_text
 from backdrop.locks import sole
 from backdrop.program import program
 from backdrop.settings import import_class
@@ -34,9 +34,7 @@ from experiments.runs.folder import (
     INPAINTER_CHANGED,
     Progress,
     StageFolder,
-    absent,
     differences,
-    remove_empty,
     require_whole,
 )
 from experiments.runs.loggers import InpainterArtifact, build_loggers, finish_wandb, new_run_id

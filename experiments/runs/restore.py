@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse import ArgumentError, ArgumentParser
@@ -50,13 +50,13 @@ def segment_folder(run: Path) -> StageFolder:
 
 
 def load_model(
-    folder: StageFolder, checkpoint: Literal["last", "best"] = "last", subjects: int = 1
+    folder: StageFolder, checkpoint: str = "last", subjects: int = 1
 ) -> pl.LightningModule:
     """Load the segmentation model, in eval mode, on the CPU.
 
     Args:
         folder: The stage's folder.
-        checkpoint: Which of its checkpoints.
+        checkpoint: Name of one of its checkpoints: last, best.
         subjects: Most subjects that it is to find in a frame.
 
     Returns:
