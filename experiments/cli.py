@@ -34,6 +34,7 @@ COMMANDS = {
     "test": "experiments.commands.fit:test",
     "prepare": "experiments.commands.prepare:prepare",
     "inspect": "experiments.commands.inspect:inspect",
+    "calibrate": "experiments.commands.calibrate:calibrate",
     "evaluate": "experiments.commands.evaluate:evaluate",
     "targets": "experiments.commands.targets:targets",
     "baselines": "experiments.commands.baselines:baselines",

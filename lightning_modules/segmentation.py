@@ -18,6 +18,7 @@ from lightning_modules.networks import CodeSegmenter, Detector, DetectorSettings
 from lightning_modules.objectives import Draw, Segmented
 from lightning_modules.scene import Inpainting, Scene, View
 from lightning_modules.schedule import ScheduleName, require_learning, scheduled
+from lightning_modules.score import Observed, Score, observed
 from lightning_modules.subjects import best_subject, shape_of
 
 Stage = Literal["train", "val", "test"]
@@ -32,6 +33,7 @@ class SegmentationModule(pl.LightningModule):
     Attributes:
         subjects: Most subjects that testing and prediction report; 1, unless it is set after loading. It has no part
             in training.
+        score: How sure it is of what it finds; None until it is calibrated, which a training is followed by.
 
     Args:
         inpainter_ckpt: Stage-1 checkpoint; needed to train where the scene asks the inpainter, not to load a trained
@@ -63,6 +65,7 @@ class SegmentationModule(pl.LightningModule):
     """
 
     inpainter_ready: Tensor
+    score: Score | None
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class SegmentationModule(pl.LightningModule):
         self.terms = {name: term for name, term in terms.items() if term is not None}  # summed in this order
         self.rates, self.lr_schedule = (learning_rate, decoder_learning_rate), lr_schedule
         self.subjects, self.box_from_mask = 1, box_from_mask
+        self.register_module("score", None)
 
     def train(self, mode: bool = True) -> Self:
         """Everything but the inpainter, whose batch-norm statistics must not drift."""
@@ -124,12 +128,27 @@ class SegmentationModule(pl.LightningModule):
         """Find and segment the subject, or several; (B, 3, H, W) in [0, 1] -> what :class:`StepOutput` has of them."""
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
-        return best_subject(image, proposals, self.segmenter, self.box_from_mask, self.subjects)[0]
+        return best_subject(image, proposals, self.segmenter, self.box_from_mask, self.subjects, self.score)[0]
+
+    def observe(self, image: Tensor) -> tuple[Observed, Tensor]:
+        """What the score looks at, and the mask (B, 1, H, W) that it judges; image (B, 3, H, W) in [0, 1]."""
+        image = image.contiguous(memory_format=torch.channels_last)
+        proposals = self.detector(image)
+        box, _ = proposals.best()
+        mask, _, window_mask = self.segmenter(image, box)
+        return observed(proposals, box, window_mask), mask
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make room for the score, where the checkpoint has one."""
+        state = checkpoint["state_dict"]
+        names = {name.removeprefix("score."): name for name in state if name.startswith("score.")}
+        self.score = Score.shaped({own: state[name] for own, name in names.items()}) if names else None
 
     def on_fit_start(self) -> None:
-        """Refuse to train over a random inpainter."""
+        """Refuse to train over a random inpainter; forget the score, which is of other weights."""
         if self.inpainter is not None:
             require_trained(self.inpainter_ready)
+        self.score = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """O, G and the priors on drawn proposals, in one forward and backward pass."""
@@ -181,7 +200,7 @@ class SegmentationModule(pl.LightningModule):
         view, image = self._view(batch), batch["image"].contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         count = self.subjects if stage == "test" else 1
-        found = best_subject(image, proposals, self.segmenter, self.box_from_mask, count)
+        found = best_subject(image, proposals, self.segmenter, self.box_from_mask, count, self.score)
         output, box, mask, foreground = found
         if view is None:
             self._log(shape_of(output), output, stage)

@@ -85,9 +85,10 @@ class Predictor:
             masks, boxes, confidences = (output[f"subject_{name}"] for name in ("mask", "box", "confidence"))
         else:
             masks, boxes, confidences = output["mask"], output["box"][:, None], output["confidence"][:, None]
+        scores = output["score"].tolist() if "score" in output else [None] * len(images)
         return [
             [
-                self._found(masks[i, n], boxes[i, n], float(confidences[i, n]), image)
+                replace(self._found(masks[i, n], boxes[i, n], float(confidences[i, n]), image), score=scores[i])
                 for n in confidences[i].nonzero().flatten().tolist()
             ]
             for i, image in enumerate(images)

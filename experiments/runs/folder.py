@@ -73,6 +73,7 @@ class StageFolder:
                     images/                      picture sheets
                     clips.json                   the clips of each split, which later commands use too
                     trust.json                   how far the targets are to be trusted, where it has learnt from targets
+                    score.json                   what the score is worth, where it could be calibrated
 
     Attributes:
         path: The folder.
@@ -121,6 +122,11 @@ class StageFolder:
             _trust,
             "delete it; only the trust in the masks is lost",
         )
+
+    @property
+    def score_file(self) -> Path:
+        """What the score of its checkpoints is worth, see :mod:`experiments.calibration`."""
+        return self.path / "score.json"
 
     @property
     def checkpoints(self) -> Path:

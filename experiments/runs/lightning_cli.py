@@ -22,12 +22,13 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import lightning_modules  # noqa: F401
-from backdrop.errors import NothingToDo, RunError, Terminated, warn
+from backdrop.errors import NothingToDo, RunError, Terminated, one_line, warn
 from backdrop.files import absent, remove_empty, sha256, write_text
 from backdrop.locks import sole
 from backdrop.program import program
 from backdrop.settings import import_class
 from datamodules import FramesDataModule, load_all
+from experiments.calibration.calibrate import NotCalibrated, calibrate
 from experiments.runs import provenance
 from experiments.runs.composition import CUES, HELP, compose
 from experiments.runs.folder import (
@@ -45,6 +46,7 @@ from experiments.runs.settings import RunSettings
 from experiments.runs.slurm import own_environment
 from experiments.runs.splits_record import SplitsRecord
 from experiments.runs.suggestions import suggested
+from lightning_modules import SegmentationModule
 from lightning_modules.building import try_out
 
 load_all()  # for the short class names
@@ -319,6 +321,17 @@ class ExperimentCLI(LightningCLI):
             finish_wandb()
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
         self._say_trust()
+        self._calibrate()
+
+    def _calibrate(self) -> None:
+        """Give stage 2 its score, and say what that is worth, or why there is none."""
+        finished = self.trainer.is_global_zero and self.folder.last.is_file() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
+        if finished and isinstance(self.model, SegmentationModule) and isinstance(self.datamodule, FramesDataModule):
+            try:
+                line = calibrate(self.folder, self.datamodule).sentence()
+            except NotCalibrated as reason:
+                line = one_line(reason)
+            self._say(f"{self.stage_config.run.stage}: {line}")
 
     def _say_trust(self) -> None:
         """Write down and say how far the targets of stage 2 are to be trusted, where it has learnt from targets."""
