@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backdrop.result import Result
 
 try:
-    __version__ = version("backdrop")
+    __version__ = version("backdrop-seg")  # the distribution; `backdrop` on PyPI is another project
 except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0+unknown"
 

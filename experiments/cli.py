@@ -1,4 +1,7 @@
-"""The command line: ``python -m experiments COMMAND ...``; a command is imported when it is called."""
+"""The command line: ``backdrop COMMAND ...``, or ``python -m experiments COMMAND ...``.
+
+A command is imported when it is called, and so is what parses its words: the help of the whole costs no library.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentError
-
-from backdrop.errors import NothingToDo, Terminated, UsageError, one_line, print_error, was_terminated
+from backdrop import __version__
+from backdrop.errors import NothingToDo, Terminated, UsageError, is_usage, one_line, print_error, was_terminated
+from backdrop.program import program
 from backdrop.trusted import ROOMS
-from experiments.signatures import PROGRAM, Command, call
+
+if TYPE_CHECKING:
+    from experiments.signatures import Command
 
 COMMANDS = {
+    "train": "experiments.commands.train:train",
     "fit": "experiments.commands.fit:fit",
     "validate": "experiments.commands.fit:validate",
     "test": "experiments.commands.fit:test",
     "prepare": "experiments.commands.prepare:prepare",
     "inspect": "experiments.commands.inspect:inspect",
+    "calibrate": "experiments.commands.calibrate:calibrate",
     "evaluate": "experiments.commands.evaluate:evaluate",
     "targets": "experiments.commands.targets:targets",
     "baselines": "experiments.commands.baselines:baselines",
@@ -34,6 +42,7 @@ COMMANDS = {
     "trial": "experiments.commands.trial:trial",
     "table": "experiments.commands.table:table",
     "predict": "experiments.commands.predict:predict",
+    "label": "experiments.commands.label:label",
     "export": "experiments.commands.export:export",
     "report": "experiments.commands.report:report",
     "dashboard": "experiments.commands.dashboard:dashboard",
@@ -45,6 +54,9 @@ COMMANDS = {
     "gpu-proof": "experiments.benchmarks.gpu_proof:gpu_proof",
 }
 """Each command's function, ``module:name``."""
+
+FIRST = ("train", "predict", "label", "export", "serve", "inspect", "evaluate", "report")
+"""The commands that the help names first: from videos to a model in use."""
 
 SOURCE = Path(__file__).resolve().parent.parent
 _format_of_libraries = warnings.formatwarning
@@ -60,7 +72,7 @@ def load(name: str) -> Command:
         UsageError: If there is none of that name; the message names the nearest.
     """
     if name not in COMMANDS:
-        near = ["fit"] if name == "train" else difflib.get_close_matches(name, COMMANDS, 1)
+        near = difflib.get_close_matches(name, COMMANDS, 1)
         raise UsageError(f"There is no command {name}{f': did you mean {near[0]}?' if near else ''}")
     module, _, function = COMMANDS[name].partition(":")
     found: Command = getattr(importlib.import_module(module), function)
@@ -69,9 +81,22 @@ def load(name: str) -> Command:
 
 def usage() -> str:
     """The commands, each with the first line of its docstring; nothing is imported for that."""
-    lines = [f"  {name:<13}{_summary(*target.split(':'))}" for name, target in COMMANDS.items()]
-    more = "Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."
-    return "\n".join([f"usage: {PROGRAM} COMMAND ...", "", *lines, "", more])
+    first = [name for name in FIRST if name in COMMANDS]
+    return "\n".join(
+        [
+            f"usage: {program()} COMMAND ...     {program()} COMMAND --help says more, --version the version",
+            "",
+            "From your videos to masks and a model:",
+            *map(_line, first),
+            "",
+            "For research (configs are sought in the working directory, then in experiments/configs):",
+            *(_line(name) for name in COMMANDS if name not in first),
+        ]
+    )
+
+
+def _line(name: str) -> str:
+    return f"  {name:<13}{_summary(*COMMANDS[name].split(':'))}"
 
 
 def _summary(module: str, function: str) -> str:
@@ -144,13 +169,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted, 143 terminated.
     """
     name, *words = (sys.argv[1:] if arguments is None else arguments) or [""]
-    if name in ("", "-h", "--help"):
-        print(usage())
+    if name in ("", "-h", "--help", "-V", "--version"):
+        print(f"backdrop {__version__}" if name in ("-V", "--version") else usage())
         return 0 if name else 2
     _quiet()
     try:
+        command = load(name)
+        from experiments.signatures import call
+
         with _terminable():
-            return call(name, load(name), words)
+            return call(name, command, words)
     except NothingToDo as done:
         print(one_line(done), flush=True)
     except KeyboardInterrupt as interruption:
@@ -161,10 +189,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print("interrupted.", file=sys.stderr)  # Lightning turns the interruption of a test loop into an exit
         return 143 if isinstance(left.__context__, Terminated) else 130
-    except (ArgumentError, UsageError) as error:
-        print_error(error, name if name in COMMANDS else "")
-        return 2
+    except BrokenPipeError:
+        raise
     except Exception as error:
+        if is_usage(error):
+            print_error(error, name if name in COMMANDS else "")
+            return 2
         if was_terminated(error):  # its loader before this process itself
             print("interrupted.", file=sys.stderr)
             return 143

@@ -26,6 +26,8 @@ def forbidden(module: str) -> tuple[str, ...]:
         strangers = tuple(f"lightning_modules.{name}" for name in INNER if name not in allowed)
         upstairs = ("lightning_modules",)  # the modules themselves; exceptions are cut out in `wrong`
         return ("datamodules", "callbacks", "experiments", "tests", *LIGHTNING, *strangers, *upstairs)
+    if module == "backdrop.__main__":
+        return (*(name for name in PACKAGES if name not in (room, "experiments")), *LIGHTNING, "tests")
     if room == "backdrop":
         return (*(name for name in PACKAGES if name != room), *LIGHTNING, "tests")
     if room in ("lightning_modules", "datamodules", "callbacks"):
@@ -102,6 +104,8 @@ def test_the_packages_are_the_top_level(root: Path) -> None:
     [
         ("backdrop.contracts", "from datamodules import base"),
         ("backdrop.contracts", "import pytorch_lightning"),
+        ("backdrop.found", "import experiments.cli"),
+        ("backdrop.__main__", "import datamodules"),
         ("backdrop.loading", "from experiments.runs import restore"),
         ("backdrop.model", "from datamodules.readers import VideoFrames"),
         ("callbacks.scores", "import lightning_modules"),

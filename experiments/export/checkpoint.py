@@ -69,6 +69,7 @@ def read_checkpoint(path: Path) -> tuple[pl.LightningModule, tuple[int, int]] | 
     try:
         kind: Any = import_class(described["class_path"])
         model: pl.LightningModule = build(kind, saved["hyper_parameters"])
+        model.on_load_checkpoint(saved)  # makes room for the score
         absent, unknown = model.load_state_dict(saved["state_dict"], strict=False)
         height, width = described["size"]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:

@@ -73,6 +73,7 @@ class StageFolder:
                     images/                      picture sheets
                     clips.json                   the clips of each split, which later commands use too
                     trust.json                   how far the targets are to be trusted, where it has learnt from targets
+                    score.json                   what the score is worth, where it could be calibrated
 
     Attributes:
         path: The folder.
@@ -121,6 +122,11 @@ class StageFolder:
             _trust,
             "delete it; only the trust in the masks is lost",
         )
+
+    @property
+    def score_file(self) -> Path:
+        """What the score of its checkpoints is worth, see :mod:`experiments.calibration`."""
+        return self.path / "score.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -197,7 +203,7 @@ class StageFolder:
             if unknown or missing:
                 what = f"this one does not know {unknown[0]}" if unknown else f"it does not say {missing[0]}"
                 raise RunError(
-                    f"{self.config_file} is of another version, or damaged ({what}): train again in another RUN, or "
+                    f"{self.config_file} is of another version, or damaged ({what}): train again in another folder, or "
                     "take the version that trained it."
                 )
 
@@ -217,6 +223,21 @@ class StageFolder:
         except KeyError:
             return Progress(int(checkpoint["global_step"]), int(checkpoint.get("epoch", 0)))
         return Progress(int(checkpoint["global_step"]), int(epochs), validation["started"] > validation["processed"])
+
+
+    def unfinished(self) -> str | None:
+        """How far the training is where it has not come to its end, in words; None where it has, or knows no end.
+
+        Raises:
+            RunError: If its checkpoint or its config cannot be read.
+        """
+        progress, limits = self.progress(), self.config().get("trainer") or {}
+        if progress is None or limits.get("max_time") or progress.reached(limits):
+            return None
+        steps, epochs = (limits.get(name) or -1 for name in LIMITS)
+        if steps > 0:
+            return f"step {progress.step} of {steps}"
+        return f"epoch {progress.epoch} of {epochs}" if epochs > 0 else None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

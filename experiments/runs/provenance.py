@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
-    *("torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "albumentations", "numpy"),
+    *("backdrop-seg", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "albumentations", "numpy"),
     *("scipy", "opencv-python-headless", "opencv-python", "opencv-contrib-python", "av", "pillow", "h5py", "ortools"),
 )
-"""All that touch pixels, weights or scores, as they are installed by name; OpenCV comes under several."""
+"""This package, whose wheel knows no commit, and all that touch pixels, weights or scores, as they are installed by
+name; OpenCV comes under several."""
 
 
 def commit() -> dict[str, Any]:

@@ -9,12 +9,13 @@ from typing import Any
 import pytorch_lightning as pl
 from jsonargparse import ArgumentError, ArgumentParser
 
-from backdrop.errors import RunError, in_words
+from backdrop.errors import RunError, in_words, warn
 from backdrop.outputs import CONFIG
 from backdrop.settings import import_class
 from datamodules import load_all
+from experiments.runs.composition import Stage
 from experiments.runs.folder import StageFolder, require_whole
-from experiments.runs.suggestions import make_command
+from experiments.runs.suggestions import suggested
 from lightning_modules import SegmentationModule
 from lightning_modules.building import without_files
 
@@ -42,10 +43,10 @@ def segment_folder(run: Path) -> StageFolder:
     known = next((stage for stage in (stage1, folder) if stage.config_file.is_file()), None)
     if known is None:
         what = f"{run} holds no trained stage" if run.is_dir() else f"There is no run at {run}"
-        anew = make_command("train-inpaint train-seg", {"run": {"data": "demo", "profile": "small"}}, run)
-        raise RunError(f"{what}: train one with {anew}, or on your own footage with DATA=videos and ROOT=its folder.")
-    targets = "train-seg" if stage1.last.is_file() else "train-inpaint train-seg"
-    raise RunError(f"{run} has no trained stage 2: make it with {make_command(targets, known.config(), run)}.")
+        yours = {"run": {"data": "videos", "profile": "small"}, "data": {"init_args": {"root": "VIDEOS"}}}
+        raise RunError(f"{what}: train one on your own videos with {suggested(['inpaint', 'segment'], yours, run)}.")
+    stages: list[Stage] = ["segment"] if stage1.last.is_file() else ["inpaint", "segment"]
+    raise RunError(f"{run} has no trained stage 2: make it with {suggested(stages, known.config(), run)}.")
 
 
 def load_model(
@@ -59,7 +60,8 @@ def load_model(
         subjects: Most subjects that it is to find in a frame.
 
     Returns:
-        The model, complete without the files that its training began from.
+        The model, complete without the files that its training began from. A warning says so where the training has
+        not come to its end.
 
     Raises:
         RunError: If the checkpoint is missing or damaged, or the number of subjects is out of range.
@@ -72,6 +74,8 @@ def load_model(
     kept = without_files(model_class, parameters)  # they begin a training, and may be gone
     changed = {name: value for name, value in kept.items() if value != parameters[name]}
     model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **changed)
+    if at := folder.unfinished():
+        warn(f"the training in {folder.path} is not finished ({at}): the command that began it goes on with it.")
     return seeking(model.eval(), subjects)
 
 

@@ -23,12 +23,14 @@ class Proposals:
         box: (B, C, 4), see :mod:`lightning_modules.geometry.boxes`.
         grid: (h, w).
         live: Which cells may be chosen, (C,), bool.
+        features: What the trunk sees at each cell, (B, F, h, w).
     """
 
     probability: Tensor
     box: Tensor
     grid: tuple[int, int]
     live: Tensor
+    features: Tensor
 
     def at(self, cell: Tensor) -> Tensor:
         """The boxes of chosen cells; cell (B,) or (B, K) -> (B, 4) or (B, K, 4)."""
@@ -128,7 +130,7 @@ class Detector(nn.Module):
             box = decode_boxes(raw[:, :4], settings.s_min, settings.s_max, max_offset)
             if settings.direct:
                 one = raw.new_ones(raw.shape[0], 1)
-                return Proposals(one, box, grid, one[0].bool())
+                return Proposals(one, box, grid, one[0].bool(), features)
             live = live_cells(grid, raw.device)
             logit = raw[:, 4].flatten(1).masked_fill(~live, float("-inf"))
-            return Proposals(logit.softmax(dim=1), box, grid, live)
+            return Proposals(logit.softmax(dim=1), box, grid, live, features)
