@@ -49,6 +49,7 @@ COMMANDS = {
     "estimators": "experiments.benchmarks.estimators:estimators",
     "flops": "experiments.benchmarks.flops:flops",
     "benchmark": "experiments.benchmarks.benchmark:benchmark",
+    "export-check": "experiments.benchmarks.export_check:export_check",
     "target-cost": "experiments.benchmarks.target_cost:target_cost",
     "gpu-check": "experiments.benchmarks.gpu_check:gpu_check",
     "gpu-proof": "experiments.benchmarks.gpu_proof:gpu_proof",

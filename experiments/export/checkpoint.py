@@ -76,4 +76,6 @@ def read_checkpoint(path: Path) -> tuple[pl.LightningModule, tuple[int, int]] | 
         raise RunError(f"{path} is of another version of Backdrop, or damaged: export it again.") from error
     if unknown or any(not name.startswith(_LEFT_OUT) for name in absent):
         raise RunError(f"{path} does not hold the weights of its model: export it again.")
+    if hasattr(model, "inpainter"):
+        model.inpainter = None  # else it would be a random one
     return model.eval(), (int(height), int(width))
