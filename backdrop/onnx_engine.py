@@ -20,8 +20,8 @@ FORMAT = "backdrop-1"
 class OnnxEngine:
     """An exported model that finds the subject of each frame, on the processor.
 
-    Each frame is a call of its own, and several are spread over the threads: that is faster than batches, whose large
-    arrays leave the processor's caches, and frames may be of any sizes.
+    Each frame is a call of its own, and several are spread over the threads. Batches are not faster on a processor, and
+    frames may then be of any sizes.
 
     Args:
         path: The file that ``backdrop export`` has written.
