@@ -13,8 +13,9 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -76,6 +77,17 @@ def load(name: str) -> Command:
     module, _, function = COMMANDS[name].partition(":")
     found: Command = getattr(importlib.import_module(module), function)
     return found
+
+
+def _caller() -> Callable[[str, Command, Sequence[str]], int]:
+    """What parses a command's words and runs it; Python alone where jsonargparse is not installed."""
+    if find_spec("jsonargparse") is None:
+        from experiments import plain_signatures
+
+        return plain_signatures.call
+    from experiments.signatures import call
+
+    return call
 
 
 def usage() -> str:
@@ -173,9 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if name else 2
     _quiet()
     try:
-        command = load(name)
-        from experiments.signatures import call
-
+        command, call = load(name), _caller()
         with _terminable():
             return call(name, command, words)
     except NothingToDo as done:
