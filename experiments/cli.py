@@ -43,6 +43,7 @@ COMMANDS = {
     "table": "experiments.commands.table:table",
     "predict": "experiments.commands.predict:predict",
     "label": "experiments.commands.label:label",
+    "serve": "experiments.commands.serve:serve",
     "report": "experiments.commands.report:report",
     "dashboard": "experiments.commands.dashboard:dashboard",
     "estimators": "experiments.benchmarks.estimators:estimators",
