@@ -45,6 +45,7 @@ COMMANDS = {
     "predict": "experiments.commands.predict:predict",
     "label": "experiments.commands.label:label",
     "export": "experiments.commands.export:export",
+    "serve": "experiments.commands.serve:serve",
     "report": "experiments.commands.report:report",
     "dashboard": "experiments.commands.dashboard:dashboard",
     "estimators": "experiments.benchmarks.estimators:estimators",
