@@ -38,6 +38,7 @@ COMMANDS = {
     "report": "experiments.commands.report:report",
     "dashboard": "experiments.commands.dashboard:dashboard",
     "estimators": "experiments.benchmarks.estimators:estimators",
+    "score-check": "experiments.benchmarks.score_check:score_check",
     "flops": "experiments.benchmarks.flops:flops",
     "benchmark": "experiments.benchmarks.benchmark:benchmark",
     "target-cost": "experiments.benchmarks.target_cost:target_cost",
