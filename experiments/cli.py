@@ -49,6 +49,7 @@ COMMANDS = {
     "report": "experiments.commands.report:report",
     "dashboard": "experiments.commands.dashboard:dashboard",
     "estimators": "experiments.benchmarks.estimators:estimators",
+    "score-check": "experiments.benchmarks.score_check:score_check",
     "flops": "experiments.benchmarks.flops:flops",
     "benchmark": "experiments.benchmarks.benchmark:benchmark",
     "export-check": "experiments.benchmarks.export_check:export_check",
