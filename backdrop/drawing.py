@@ -57,10 +57,8 @@ def _tint(
     if (where := span(inside)) is None:
         return
     part, inside = image[where], inside[where]
-    strength = (mask[where] * inside * (256 * _STRENGTH)).astype(np.int16)  # 256 is all of the colour
-    for channel, value in enumerate(colour):
-        plane = part[..., channel].astype(np.int16)
-        part[..., channel] = plane + (((value - plane) * strength.astype(np.int32) + 128) >> 8)
+    strength = (mask[where] * inside * (256 * _STRENGTH)).astype(np.int16)[..., None]  # 128 at most: 16 bits hold all
+    part += ((np.asarray(colour, np.int16) - part) * strength + 127 >> 8).astype(np.uint8)  # wraps to the sum
     part[inside & ~_eroded(inside, thickness)] = _EDGE
 
 
@@ -73,9 +71,7 @@ def _eroded(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
     return kept
 
 
-def _frame(
-    image: Pixels, box: tuple[float, float, float, float], colour: tuple[int, int, int], thickness: int
-) -> None:
+def _frame(image: Pixels, box: tuple[float, float, float, float], colour: tuple[int, int, int], thickness: int) -> None:
     """Draw a box, inside of its edges."""
     x0, y0, x1, y1 = (round(value) for value in box)
     for rows, columns in (

@@ -12,7 +12,9 @@ STAGES = ("inpaint", "segment")
 BOXES = "boxes.csv"
 """The table of a prediction."""
 BOXES_HEADER = ("frame", "x0", "y0", "x1", "y1", "confidence", "file")
-"""Its columns."""
+"""Its first columns, by which it is known."""
+BOXES_MORE = ("time", "score", "found", "area", "share")
+"""The columns after these."""
 LABELS = "labels.csv"
 """The table of a folder of labels."""
 LABELS_HEADER = ("picture", "input", "frame", "time", "subject", "score", "area", "x0", "y0", "x1", "y1")

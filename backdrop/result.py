@@ -73,7 +73,10 @@ class Result:
     @cached_property
     def mask(self) -> NDArray[np.float32]:
         """The soft mask of all subjects, (H, W), in [0, 1]; all 0 where there is none."""
-        return union(self.kept) if self.found else np.zeros(self.image.shape[:2], dtype=np.float32)
+        kept = self.kept
+        if len(kept) == 1:
+            return kept[0].mask
+        return union(kept) if kept else np.zeros(self.image.shape[:2], dtype=np.float32)
 
     @cached_property
     def binary(self) -> NDArray[np.bool_]:
@@ -95,6 +98,8 @@ class Result:
 
     def apart(self) -> list[Result]:
         """A result for each subject that is one, of the same frame: none where nothing was found."""
+        if len(self.subjects) == 1:  # whose masks need not be computed again
+            return [self] if self.found else []
         tracks = [None] * len(self.subjects) if self.tracks is None else [(track,) for track in self.tracks]
         return [
             Result(self.image, (subject,), self.name, self.number, self.time, track, self.threshold)
@@ -107,9 +112,14 @@ class Result:
         colours = None if self.tracks is None else [track - 1 for track in self.tracks]
         return draw(self.image, self.subjects, self.threshold, colours)
 
+    @cached_property
+    def alpha(self) -> Pixels:
+        """The soft mask in bytes, uint8, (H, W), 0 to 255."""
+        return (self.mask * 255).round().astype(np.uint8)
+
     def rgba(self) -> Pixels:
-        """The frame with the soft mask as its alpha: uint8, (H, W, 4); transparent where there is no subject."""
-        return np.dstack([self.image, (self.mask * 255).round().astype(np.uint8)])
+        """The frame with the soft mask as its alpha: uint8, (H, W, 4); black where nothing of the subject is."""
+        return np.dstack([self.image * (self.alpha > 0)[..., None], self.alpha])
 
     def plot(self) -> Image:
         """The overlay as a PIL image, RGB.

@@ -16,7 +16,7 @@ import torch
 from backdrop.errors import RunError
 from backdrop.locks import sole
 from experiments.cli import main
-from experiments.prediction.apply import replacing
+from experiments.prediction.folder import replacing
 from experiments.runs.checkpoints import WholeCheckpoints
 from experiments.runs.csv_log import ResumedCSVLogger
 
