@@ -225,30 +225,15 @@ class StageFolder:
         return Progress(int(checkpoint["global_step"]), int(epochs), validation["started"] > validation["processed"])
 
     def unfinished(self) -> str | None:
-        """How far a training has come that has not reached its end, in words; None where it has, or has no known end.
-
-        Raises:
-            RunError: If the config or the checkpoint cannot be read.
-        """
-        limits = self.config().get("trainer") or {}
-        steps, epochs = (limits.get(name) or -1 for name in LIMITS)
-        progress = self.progress()
-        if progress is None:
-            return "it has no checkpoint"
-        if progress.reached(limits) or limits.get("max_time") or max(steps, epochs) < 0:
-            return None
-        done = f"{progress.step} of {steps} steps" if steps > 0 else f"{progress.epoch} of {epochs} epochs"
-        return f"it stopped after {done}, and the command of its training goes on with it"
-
-
-    def unfinished(self) -> str | None:
         """How far the training is where it has not come to its end, in words; None where it has, or knows no end.
 
         Raises:
             RunError: If its checkpoint or its config cannot be read.
         """
         progress, limits = self.progress(), self.config().get("trainer") or {}
-        if progress is None or limits.get("max_time") or progress.reached(limits):
+        if progress is None:
+            return "it has no checkpoint"
+        if limits.get("max_time") or progress.reached(limits):
             return None
         steps, epochs = (limits.get(name) or -1 for name in LIMITS)
         if steps > 0:

@@ -39,8 +39,6 @@ def segment_folder(run: Path) -> StageFolder:
     folder, stage1 = StageFolder(run / "segment"), StageFolder(run / "inpaint")
     if folder.config_file.is_file() and folder.checkpoints.is_dir():
         folder.require_this_version()
-        if folder.last.is_file() and (state := folder.unfinished()) is not None:
-            warn(f"{folder.path} is not finished: {state}. What follows is of the model as it is now.")
         return folder
     known = next((stage for stage in (stage1, folder) if stage.config_file.is_file()), None)
     if known is None:
