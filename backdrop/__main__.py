@@ -6,7 +6,7 @@ import os
 import sys
 
 from backdrop.errors import RunError, print_error
-from backdrop.rooms import require_own_rooms
+from backdrop.rooms import require_rooms
 
 
 def run() -> int:
@@ -16,7 +16,7 @@ def run() -> int:
         Exit code, see :func:`experiments.cli.main`.
     """
     try:
-        require_own_rooms()
+        require_rooms("this command cannot run")
         from experiments.cli import main
 
         code = main()

@@ -6,22 +6,18 @@ read as those of a training are.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import backdrop
 from backdrop.errors import RunError
 from backdrop.found import Engine, Pixels
 from backdrop.model import Frame, Model, Reader
+from backdrop.rooms import require_rooms
 
 EXPORTED = ".onnx"
 """How the name of an exported model ends."""
-
-_ROOMS = ("datamodules", "callbacks", "lightning_modules", "experiments")
-_HOME = Path(backdrop.__file__).resolve().parent.parent
 
 
 def load(
@@ -80,7 +76,7 @@ def load_engine(
         from backdrop.onnx_engine import OnnxEngine
 
         return OnnxEngine(path)
-    _require_rooms(f"{path} cannot be loaded")
+    require_rooms(f"{path} cannot be loaded")
     from experiments.prediction.predictor import load_predictor
 
     return load_predictor(path, subjects, checkpoint, refine_at)
@@ -88,7 +84,7 @@ def load_engine(
 
 def _read_image(path: Path) -> Pixels:
     """Read an image as those of a training are."""
-    _require_rooms(f"{path} cannot be read", "datamodules")
+    require_rooms(f"{path} cannot be read", ["datamodules"], "give arrays instead")
     from datamodules.readers import read_image
 
     return read_image(path)
@@ -96,34 +92,7 @@ def _read_image(path: Path) -> Pixels:
 
 def _read_video(path: Path, stride: int, broken: Callable[[int, str], object]) -> Iterator[Frame]:
     """Read each frame that a stride takes of a video as those of a training are."""
-    _require_rooms(f"{path} cannot be read", "datamodules")
+    require_rooms(f"{path} cannot be read", ["datamodules"], "give arrays instead")
     from datamodules.readers import VideoFrames
 
     return VideoFrames(path).timed_frames(broken, lambda position, _: position % stride == 0)
-
-
-def _require_rooms(what: str, *rooms: str) -> None:
-    """Refuse packages of somebody else under the names of ours.
-
-    Args:
-        what: What cannot be done then.
-        *rooms: Those that are needed; all by default.
-
-    Raises:
-        RunError: If one is found first.
-    """
-    for room in rooms or _ROOMS:
-        place = _place(room)
-        if place is not None and place.resolve() != _HOME / room:
-            way = "give arrays instead" if rooms else "load the exported model, which needs no such package"
-            how = "" if rooms else " (backdrop export RUN -o MODEL.onnx, called in another folder)"
-            raise RunError(f"{what}: Python finds {place} under the name {room}, a package of Backdrop: {way}{how}.")
-
-
-def _place(room: str) -> Path | None:
-    """The folder of the package that Python finds under a name; None where there is none."""
-    found: Any = importlib.util.find_spec(room)
-    places = list(getattr(found, "submodule_search_locations", None) or [])
-    if found is not None and not places:  # a file, such as experiments.py
-        places = [found.origin or ""]
-    return Path(places[0]) if places else None

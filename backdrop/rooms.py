@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,25 +11,33 @@ from backdrop.trusted import ROOMS
 
 HOME = Path(__file__).resolve().parent.parent
 """Where all rooms lie."""
+WAY_OUT = (
+    "load the exported model in Python, which needs no such package (backdrop export RUN -o MODEL.onnx, called where "
+    'that folder is not on the path; then backdrop.load("MODEL.onnx"))'
+)
 
 
-def require_own_rooms() -> None:
-    """Refuse to go on where another package would be imported in the place of a room.
+def require_rooms(what: str, rooms: Sequence[str] = ROOMS, way: str = WAY_OUT) -> None:
+    """Refuse packages of somebody else under the names of ours.
+
+    Args:
+        what: What cannot be done then.
+        rooms: Those that are needed.
+        way: What to do instead.
 
     Raises:
-        RunError: If there is one; the message names its folder and the way out.
+        RunError: If Python finds another one first.
     """
-    for room in ROOMS:
-        if (found := _place(room)) != HOME / room:
-            raise RunError(
-                f"{found} stands in the place of Backdrop's own package {room}: start Python where that folder is not "
-                "on its path, or use the exported model, which needs none of these packages: backdrop export RUN -o "
-                'model.onnx, then backdrop predict model.onnx ..., or backdrop.load("model.onnx") in Python.'
-            )
+    for room in rooms:
+        place = _place(room)
+        if place is not None and place.resolve() != HOME / room:
+            raise RunError(f"{what}: Python finds {place} under the name {room}, a package of Backdrop: {way}.")
 
 
 def _place(room: str) -> Path | None:
-    """The folder of a room as Python finds it now; None where it finds none."""
-    module = sys.modules.get(room)
-    origin = getattr(module, "__file__", None) if module else getattr(find_spec(room), "origin", None)
-    return Path(origin).resolve().parent if origin else None
+    """The folder, or the file, of the package that Python finds under a name; None where there is none."""
+    found = find_spec(room)
+    if found is None:
+        return None
+    places = [*(found.submodule_search_locations or ()), *filter(None, [found.origin])]  # none of a file experiments.py
+    return Path(places[0]) if places else None

@@ -109,12 +109,12 @@ def _outcome(run: Path, videos: Sequence[Path]) -> list[str]:
     """What has come of it, and what to do next."""
     folder = StageFolder(run / "segment")
     lines = []
-    if folder.trust() is None:
+    if folder.trust() is None and not folder.score_file.is_file():
         lines.append(
-            "No number tells how good the masks are, as this background has no cues to compare them with: look at "
-            f"{folder.images}."
+            "No number tells how good the masks are: this background has no cues to compare them with, and the model "
+            f"has no score. Look at {folder.images}."
         )
-    else:
+    elif folder.trust() is not None:
         shares: dict[str, float] = read_json(folder.trust_file).get("clips") or {}
         doubtful = sorted((share, name) for name, share in shares.items() if share < DOUBTFUL)
         if doubtful and len(shares) > 1:

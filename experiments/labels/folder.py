@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backdrop.errors import RunError
+from backdrop.files import absent, remove_empty
 from backdrop.locks import sole
 from backdrop.outputs import LABELS, is_labels
 from experiments.labels.formats import FORMATS
-from experiments.runs.folder import absent, remove_empty
 
 LEFT_OUT = "left_out.csv"
 

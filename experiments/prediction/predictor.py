@@ -17,8 +17,9 @@ from backdrop.boxes import to_corners
 from backdrop.errors import RunError
 from backdrop.found import Found, Pixels
 from datamodules.readers import resize
+from experiments.export.checkpoint import SUFFIXES, read_checkpoint
 from experiments.runs.folder import StageFolder
-from experiments.runs.restore import load_data, load_model, segment_folder
+from experiments.runs.restore import load_data, load_model, seeking, segment_folder
 
 
 def load_predictor(
@@ -27,7 +28,7 @@ def load_predictor(
     """Load a trained run, on the GPU where there is one.
 
     Args:
-        path: The run folder, or a checkpoint file inside of one.
+        path: The run folder, a checkpoint file inside of one, or one that ``backdrop export`` has written.
         subjects: Most subjects to find in a frame.
         checkpoint: Which of the run's checkpoints.
         refine_at: See :class:`Predictor`.
@@ -35,7 +36,11 @@ def load_predictor(
     Raises:
         RunError: If the run or its checkpoint is missing or damaged, or the number of subjects is out of range.
     """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if path.is_file():
+        if path.suffix in SUFFIXES and (exported := read_checkpoint(path)) is not None:
+            model, size = exported
+            return Predictor(seeking(model, subjects), size, device, refine_at)
         folder, name = StageFolder(path.resolve().parent.parent), path.stem
         if path.suffix != ".ckpt" or not folder.config_file.is_file():
             raise RunError(f"{path} is no run folder, no checkpoint inside of one, and no .onnx file.")
@@ -43,7 +48,6 @@ def load_predictor(
     else:
         folder, name = segment_folder(path), checkpoint
     size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Predictor(load_model(folder, name, subjects), size, device, refine_at)
 
 

@@ -18,6 +18,7 @@ from experiments.results.chosen import FRAMES
 from experiments.results.record import RESULTS, Part, Results
 from experiments.runs.csv_log import read_rows
 from experiments.runs.folder import StageFolder
+from experiments.signatures import PROGRAM
 
 STAGES = ("inpaint", "segment")
 NOT_ENTERED = ("wandb", "checkpoints", "images", "csv", "predictions")
@@ -50,6 +51,9 @@ class Run:
         stages: Its stages by name.
         results: What ``evaluate`` wrote, by the part that was evaluated.
         frames: J, or the overlap of the boxes, of every test frame, in no order.
+        scored: Score and J of the test frames that have both.
+        agree: Share of the frames trained on whose cues agree; None where it has not learnt from targets.
+        unfinished: What is still to be done, one sentence each.
         problems: What could not be read, one sentence each.
     """
 
@@ -58,6 +62,9 @@ class Run:
     stages: dict[str, Stage] = field(default_factory=dict)
     results: dict[Part, Results] = field(default_factory=dict)
     frames: list[float] = field(default_factory=list)
+    scored: list[tuple[float, float]] = field(default_factory=list)
+    agree: float | None = None
+    unfinished: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -135,7 +142,17 @@ def _read_run(folder: Path, name: str) -> Run:
     for part, file in RESULTS.items():
         if (results := attempt(folder / file, Results.load, None)) is not None:
             run.results[part] = results
-    run.frames = attempt(folder / FRAMES["held_out"], read_frames, [])
+    run.frames, run.scored = attempt(folder / FRAMES["held_out"], read_frames, ([], []))
+    segment = StageFolder(folder / "segment")
+    run.agree = attempt(segment.trust_file, lambda _: (segment.trust() or (None,))[0], None)
+    for stage in (name for name, found in run.stages.items() if found.config):
+        at = StageFolder(folder / stage)
+        state = attempt(at.path, lambda _, at=at: at.unfinished(), None)  # type: ignore[misc]
+        run.unfinished += [f"Stage {stage} is not finished: {state}."] if state else []
+    if run.stages and "segment" not in run.stages:
+        run.unfinished.append("Stage segment is not trained yet.")
+    elif run.stages and not run.results:
+        run.unfinished.append(f"It is not evaluated: {PROGRAM} evaluate {folder} does it.")
     return run
 
 
@@ -159,14 +176,15 @@ def read_curves(path: Path) -> dict[str, Points]:
     return curves
 
 
-def read_frames(path: Path) -> list[float]:
+def read_frames(path: Path) -> tuple[list[float], list[tuple[float, float]]]:
     """Read the measure of each test frame.
 
     Args:
         path: ``frames.csv``.
 
     Returns:
-        J of the frames; where no frame has a mask, the overlap of the boxes.
+        J of the frames, or where no frame has a mask, the overlap of the boxes; and score and J of those that have
+        both.
 
     Raises:
         ValueError: If the table is another one.
@@ -175,6 +193,7 @@ def read_frames(path: Path) -> list[float]:
     if not {"j", "box_iou"} <= set(heads):
         raise ValueError("it has no columns j and box_iou")
     found = [[float(row[name]) for _, row in rows if row[name]] for name in ("j", "box_iou")]
-    if not all(0 <= value <= 1 for values in found for value in values):
+    scored = [(float(row["score"]), float(row["j"])) for _, row in rows if row.get("score") and row["j"]]
+    if not all(0 <= value <= 1 for values in (*found, *scored) for value in values):
         raise ValueError("a measure is no share")
-    return found[0] or found[1]
+    return found[0] or found[1], scored

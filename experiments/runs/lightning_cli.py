@@ -241,10 +241,11 @@ class ExperimentCLI(LightningCLI):
         old = self.folder.config()
         changed = differences(old, new)
         if changed == [INPAINTER_CHANGED]:
-            raise RunError(
-                f"The inpainter {config.model.init_args.inpainter_ckpt} was trained further, or replaced, since "
-                f"{self.folder.path} was trained over it: stage 2 must start anew: delete {self.folder.path}."
-            )
+            now, path = config.model.init_args.get("inpainter_ckpt"), self.folder.path
+            what = f"The inpainter {now} was trained further, or replaced, since {path} was trained over it"
+            if now is None:
+                what = f"{path} was begun over an inpainter, which such a training goes without now"
+            raise RunError(f"{what}: stage 2 must start anew: delete {path}.")
         if changed:
             raise RunError(
                 f"{self.folder.path} holds a run with other settings ({'; '.join(changed[:3])}"

@@ -19,7 +19,7 @@ from datamodules.clips.problems import counted
 from datamodules.cues.making import features_name
 from experiments.benchmarks.gpu import StepTimer
 from experiments.runs.lightning_cli import Understood
-from experiments.runs.precision import BF16, FLOAT32, slow_bf16
+from experiments.runs.precision import BF16, FLOAT32, on_processor, slow_bf16
 from experiments.runs.trainers import measuring_trainer
 from lightning_modules import SegmentationModule
 from lightning_modules.building import build, without_files
@@ -60,7 +60,8 @@ class Plan:
         if isinstance(data, FramesDataModule):
             with _silent():
                 clips = data.listed_clips("train")
-                whole = bool(data.transductive)
+                names = data.clip_names()
+            whole = set(names["train"]) <= set(names.get("test", ()))
             frames = sum(map(len, clips))
             sizes = list(dict.fromkeys(clip.source.original_size() for clip in clips))
             shown = " and ".join(f"{width}x{height}" for height, width in sizes[:2])
@@ -80,16 +81,20 @@ class Plan:
 
     def _time(self, frames: int) -> str | None:
         """How long it will take; None where that is not known, or not worth a measurement."""
-        limit = self.segment.config["trainer"].get("max_steps") or 0
+        trainer, data = self.segment.config["trainer"], self.segment.data
+        limit, kind = trainer.get("max_steps") or 0, import_class(self.segment.config["model"]["class_path"])
         if limit < 1 or (limit < WORTH and frames < WORTH):
+            return None
+        if not isinstance(data, FramesDataModule) or kind is None or not issubclass(kind, SegmentationModule):
             return None
         step = seconds_of_step(self.segment)
         parts, left_out = {"stage 2": limit * step}, list[str]()
-        data = self.segment.data
-        if isinstance(data, FramesDataModule) and data.targets:
+        if data.targets and on_processor(trainer["accelerator"]):
             cost = TARGET_COST.get(features_name(data.target_features), USUAL_TARGET_COST)
             parts = {"the targets, which are made once": frames * cost * step} | parts
-        elif isinstance(data, FramesDataModule) and data.plates:
+        elif data.targets:
+            left_out.append("the targets, which take the processor a second or two a frame")
+        if data.plates:
             left_out.append("background plates")
         if self.inpaint is not None:
             left_out.append("stage 1")

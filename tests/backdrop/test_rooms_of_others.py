@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from backdrop.rooms import HOME, require_own_rooms
+from backdrop.rooms import HOME, require_rooms
 
 
 def test_our_own_rooms_are_taken() -> None:
-    require_own_rooms()
+    require_rooms("it cannot run")
 
 
 @pytest.mark.parametrize("room", ["callbacks", "experiments", "datamodules"])
@@ -30,8 +30,9 @@ def test_a_package_of_the_same_name_is_named(room: str, tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"error: {tmp_path / room} stands in the place of Backdrop's own package {room}: ")
-    assert "backdrop export RUN -o model.onnx" in done.stderr and done.stderr.count("\n") == 1
+    taken = f"Python finds {tmp_path / room} under the name {room}, a package of Backdrop"
+    said = f"error: this command cannot run: {taken}"
+    assert done.stderr.startswith(f"{said}: load the exported model in Python") and done.stderr.count("\n") == 1
 
 
 def test_a_folder_that_is_no_package_is_no_clash(tmp_path: Path) -> None:
