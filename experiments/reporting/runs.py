@@ -140,13 +140,13 @@ def _read_run(folder: Path, name: str) -> Run:
     for part, file in RESULTS.items():
         if (results := attempt(folder / file, Results.load, None)) is not None:
             run.results[part] = results
-    run.frames, run.scored = attempt(folder / FRAMES["held_out"], read_frames, ([], []))
-    segment = StageFolder(folder / "segment")
-    run.agree = attempt(segment.trust_file, lambda _: (segment.trust() or (None,))[0], None)
-    for stage in (name for name, found in run.stages.items() if found.config):
-        at = StageFolder(folder / stage)
-        state = attempt(at.path, lambda _, at=at: at.unfinished(), None)  # type: ignore[misc]
-        run.unfinished += [f"Stage {stage} is not finished: {state}."] if state else []
+    nothing: tuple[list[float], list[tuple[float, float]]] = ([], [])
+    run.frames, run.scored = attempt(folder / FRAMES["held_out"], read_frames, nothing)
+    trust = attempt(StageFolder(folder / "segment").trust_file, lambda path: StageFolder(path.parent).trust(), None)
+    run.agree = trust[0] if trust is not None else None
+    for name in (name for name, found in run.stages.items() if found.config):
+        state = attempt(folder / name, lambda path: StageFolder(path).unfinished(), None)
+        run.unfinished += [f"Stage {name} is not finished: {state}."] if state else []
     if run.stages and "segment" not in run.stages:
         run.unfinished.append("Stage segment is not trained yet.")
     elif run.stages and not run.results:
