@@ -36,8 +36,10 @@ class SegmentationModule(pl.LightningModule):
         score: How sure it is of what it finds; None until it is calibrated, which a training is followed by.
 
     Args:
-        inpainter_ckpt: Stage-1 checkpoint; needed to train, not to load a trained model.
-        inpainter_channels: Size of the U-Net ``I``; read from the checkpoint when that is given.
+        inpainter_ckpt: Stage-1 checkpoint; needed to train where the scene asks the inpainter, not to load a trained
+            model.
+        inpainter_channels: Size of the U-Net ``I``; read from the checkpoint when that is given. There is no ``I``
+            where neither is given and the scene does not ask it.
         detector: ``D``.
         segmenter: ``S``, with ``T`` and ``T^-1`` around it.
         scene: What predicts the background ``B``.
@@ -92,16 +94,17 @@ class SegmentationModule(pl.LightningModule):
         scene.require_segmenter(segmenter)
         for one in (estimator, background.estimator or estimator):
             one.require_cells(detector.live_cells)
-        self.inpainter = frozen_inpainter(inpainter_ckpt, inpainter_channels)
+        with_inpainter = scene.asks_inpainter or inpainter_ckpt is not None or inpainter_channels is not None
+        self.inpainter = frozen_inpainter(inpainter_ckpt, inpainter_channels) if with_inpainter else None
         self.register_buffer("inpainter_ready", torch.tensor(inpainter_ckpt is not None))
         self.save_hyperparameters(ignore=["inpainter_ckpt"])
-        keep_settings(self, inpainter_channels=self.inpainter.channels)
+        keep_settings(self, inpainter_channels=self.inpainter and self.inpainter.channels)
 
         self.detector = Detector(detector)
         self.segmenter = segmenter.build()
         self.segmenter.requires_grad_(foreground is not None)  # else unused, which DDP refuses
         self.reconstruction = ReconstructionLoss(reconstruction)
-        for network in (self.inpainter, self.detector, self.segmenter):
+        for network in filter(None, (self.inpainter, self.detector, self.segmenter)):
             network.to(memory_format=torch.channels_last)
         self.scene, self.estimator, self.foreground, self.background = scene, estimator, foreground, background
         terms: dict[str, Callable[[Draw], Tensor | None] | None] = {
@@ -117,7 +120,8 @@ class SegmentationModule(pl.LightningModule):
     def train(self, mode: bool = True) -> Self:
         """Everything but the inpainter, whose batch-norm statistics must not drift."""
         super().train(mode)
-        self.inpainter.eval()
+        if self.inpainter is not None:
+            self.inpainter.eval()
         return self
 
     def forward(self, image: Tensor) -> StepOutput:
@@ -142,12 +146,15 @@ class SegmentationModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Refuse to train over a random inpainter; forget the score, which is of other weights."""
-        require_trained(self.inpainter_ready)
+        if self.inpainter is not None:
+            require_trained(self.inpainter_ready)
         self.score = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """O, G and the priors on drawn proposals, in one forward and backward pass."""
-        draw = self.draw(self._view(batch))
+        view = self._view(batch)
+        assert view is not None, "a training knows its scene"
+        draw = self.draw(view)
         return self._sum(self.losses(draw), draw.output(), "train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> StepOutput:
@@ -181,7 +188,7 @@ class SegmentationModule(pl.LightningModule):
         """O (Eq. 2), G (Eq. 6) and the priors (Eq. 7), weighted, with the gradient routing of Sec. 3.2."""
         return {name: value for name, term in self.terms.items() if (value := term(draw)) is not None}
 
-    def _view(self, batch: Batch) -> View:
+    def _view(self, batch: Batch) -> View | None:
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         return self.scene.view({**batch, "image": image}, self.inpainter, self.training)
 
@@ -190,11 +197,14 @@ class SegmentationModule(pl.LightningModule):
         return self.global_step / float(self.trainer.estimated_stepping_batches)
 
     def _evaluate(self, batch: Batch, stage: Stage) -> StepOutput:
-        view = self._view(batch)
-        proposals = self.detector(view.image)
+        view, image = self._view(batch), batch["image"].contiguous(memory_format=torch.channels_last)
+        proposals = self.detector(image)
         count = self.subjects if stage == "test" else 1
-        found = best_subject(view.image, proposals, self.segmenter, self.box_from_mask, count, self.score)
+        found = best_subject(image, proposals, self.segmenter, self.box_from_mask, count, self.score)
         output, box, mask, foreground = found
+        if view is None:
+            self._log(shape_of(output), output, stage)
+            return output
         background = view.scene.background(view, box)
         composite = compose(background, foreground, mask)
         terms = {"background": -self.background.density(view, box, background).mean()}
@@ -208,9 +218,12 @@ class SegmentationModule(pl.LightningModule):
         """Sum the terms, and log what there is."""
         loss = torch.stack(list(terms.values())).sum()
         logged = {"loss": loss} | {f"loss_{name}": value for name, value in terms.items()} | shape_of(output)
-        logged = {f"{stage}/{name}": value for name, value in logged.items()}
-        self.log_dict(logged, batch_size=len(output["box"]), sync_dist=stage != "train")
+        self._log(logged, output, stage)
         return output | {"loss": loss}
+
+    def _log(self, found: dict[str, Tensor], output: StepOutput, stage: Stage) -> None:
+        logged = {f"{stage}/{name}": value for name, value in found.items()}
+        self.log_dict(logged, batch_size=len(output["box"]), sync_dist=stage != "train")
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's union
         """Adam: 1e-3 for ``D`` and the encoder of ``S``, 1e-4 for its decoder (paper)."""

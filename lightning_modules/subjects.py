@@ -76,7 +76,7 @@ def find_subjects(image: Tensor, proposals: Proposals, segmenter: Segmenter, cou
     kept = (found | (_rank(frame) == 0)).nonzero().flatten()
     rank = _rank(frame[kept])
     kept, rank = kept[rank < count], rank[rank < count]
-    frames = len(image)
+    frames = image.shape[0]
     subject_mask = mask.new_zeros(frames, count, *mask.shape[2:])
     subject_box, subject_confidence = box.new_zeros(frames, count, 4), confidence.new_zeros(frames, count)
     subject_mask[frame[kept], rank] = mask[kept, 0]

@@ -3,40 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+import cv2
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from backdrop.boxes import to_corners
+from backdrop.errors import RunError
 from backdrop.found import Found, Pixels
 from datamodules.readers import resize
+from experiments.export.checkpoint import SUFFIXES, read_checkpoint
+from experiments.runs.folder import StageFolder
+from experiments.runs.restore import load_data, load_model, seeking, segment_folder
+
+
+def load_predictor(path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last") -> Predictor:
+    """Load a trained run, on the GPU where there is one.
+
+    Args:
+        path: The run folder, a checkpoint file inside of one, or one that ``backdrop export`` has written.
+        subjects: Most subjects to find in a frame.
+        checkpoint: Which of the run's checkpoints.
+
+    Raises:
+        RunError: If the run or its checkpoint is missing or damaged, or the number of subjects is out of range.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if path.is_file():
+        if path.suffix in SUFFIXES and (exported := read_checkpoint(path)) is not None:
+            model, size = exported
+            return Predictor(seeking(model, subjects), size, device)
+        folder, name = StageFolder(path.resolve().parent.parent), path.stem
+        if path.suffix != ".ckpt" or not folder.config_file.is_file():
+            raise RunError(f"{path} is no run folder, no checkpoint inside of one, and no .onnx file.")
+        folder.require_this_version()
+    else:
+        folder, name = segment_folder(path), checkpoint
+    size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
+    return Predictor(load_model(folder, name, subjects), size, device)
 
 
 class Predictor:
-    """A trained model together with the size it works at.
+    """A trained model together with the size it works at: an :class:`~backdrop.found.Engine`.
 
     Args:
         model: The segmentation model.
         working_size: (height, width) in pixels of the images that it was trained on.
         device: Where to compute.
-        refine_at: Cut the border of each mask again at the frame's own size, where the mask is at least this; the masks
-            are then 0 or 1. None leaves them as they are.
     """
 
-    def __init__(
-        self,
-        model: pl.LightningModule,
-        working_size: tuple[int, int],
-        device: torch.device,
-        refine_at: float | None = None,
-    ) -> None:
+    def __init__(self, model: pl.LightningModule, working_size: tuple[int, int], device: torch.device) -> None:
         self.model, self.working_size, self.device = model.to(device).eval(), working_size, device
-        self.refine_at = refine_at
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[Pixels]) -> list[list[Found]]:
@@ -56,27 +77,19 @@ class Predictor:
         else:
             masks, boxes, confidences = output["mask"], output["box"][:, None], output["confidence"][:, None]
         scores = output["score"].tolist() if "score" in output else [None] * len(images)
+        masks, boxes, confidences = masks.float().cpu(), boxes.cpu(), confidences.float().cpu()
         return [
             [
-                replace(self._found(masks[i, n], boxes[i, n], float(confidences[i, n]), image), score=scores[i])
+                _at_full_size(masks[i, n], boxes[i, n], float(confidences[i, n]), scores[i], image.shape)
                 for n in confidences[i].nonzero().flatten().tolist()
             ]
             for i, image in enumerate(images)
         ]
 
-    def _found(self, mask: Tensor, box: Tensor, confidence: float, image: Pixels) -> Found:
-        """One subject of an image (H, W, 3), from its mask (h, w) and box (4,)."""
-        found = _at_full_size(mask[None], box, confidence, image.shape[:2])
-        if self.refine_at is None:
-            return found
-        from datamodules.cues.refine import refine  # loads OR-tools, which nothing else here needs
 
-        return replace(found, mask=refine(image, (mask.float() >= self.refine_at).cpu().numpy()).astype(np.float32))
-
-
-def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int, ...]) -> Found:
-    """Scale a mask (1, h, w) and a box (4,) to a frame of ``size`` (H, W)."""
-    height, width = size
-    large = functional.interpolate(mask[None].float(), (height, width), mode="bilinear", align_corners=False)
+def _at_full_size(mask: Tensor, box: Tensor, confidence: float, score: float | None, size: tuple[int, ...]) -> Found:
+    """Scale a mask (h, w) and a box (4,) to a frame of ``size`` (H, W, ...)."""
+    height, width = size[:2]
+    large = cv2.resize(mask.clamp(0, 1).numpy(), (width, height), interpolation=cv2.INTER_LINEAR)  # half-pixel centres
     x0, y0, x1, y1 = to_corners(box[None], (height, width))[0].tolist()
-    return Found(large[0, 0].clamp(0, 1).cpu().numpy(), (x0, y0, x1, y1), confidence)
+    return Found(large, (x0, y0, x1, y1), confidence, score)

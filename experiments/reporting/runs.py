@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 from backdrop.documents import ends_whole, read_table
 from backdrop.errors import RunError, one_line
+from backdrop.program import program
 from experiments.results.chosen import FRAMES
 from experiments.results.record import RESULTS, Part, Results
 from experiments.runs.csv_log import read_rows
@@ -89,8 +91,8 @@ def find_runs(root: Path) -> list[Run]:
     runs = [_read_run(folder, _name(folder, root)) for folder in _run_folders(root)]
     if not runs:
         raise RunError(
-            f"{root} holds no run, that is no folder with results.json, inpaint/ or segment/: `make demo` makes one, "
-            "in runs/demo."
+            f"{root} holds no run, that is no folder with results.json, inpaint/ or segment/: "
+            f"`{program()} train VIDEOS --run {shlex.quote(str(root))}` makes one."
         )
     return sorted(runs, key=lambda run: run.name)
 

@@ -12,6 +12,7 @@ import torch
 from backdrop.documents import require_whole_archive
 from backdrop.errors import RunError, one_line
 from backdrop.files import whole_file
+from backdrop.program import program
 from callbacks import MaskMetrics
 from experiments.results.record import RESULTS, MadeBy, Results
 from experiments.runs import provenance
@@ -87,7 +88,7 @@ def _frame_state(run: Path) -> dict[str, Any]:
 
 
 def _remedy(run: Path) -> str:
-    return f"python -m experiments evaluate {run} makes it anew"
+    return f"{program()} evaluate {run} makes it anew"
 
 
 def _mean(shares: Sequence[float | None]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -203,7 +203,7 @@ class StageFolder:
             if unknown or missing:
                 what = f"this one does not know {unknown[0]}" if unknown else f"it does not say {missing[0]}"
                 raise RunError(
-                    f"{self.config_file} is of another version, or damaged ({what}): train again in another RUN, or "
+                    f"{self.config_file} is of another version, or damaged ({what}): train again in another folder, or "
                     "take the version that trained it."
                 )
 
@@ -225,20 +225,20 @@ class StageFolder:
         return Progress(int(checkpoint["global_step"]), int(epochs), validation["started"] > validation["processed"])
 
     def unfinished(self) -> str | None:
-        """How far a training has come that has not reached its end, in words; None where it has, or has no known end.
+        """How far the training is where it has not come to its end, in words; None where it has, or knows no end.
 
         Raises:
-            RunError: If the config or the checkpoint cannot be read.
+            RunError: If its checkpoint or its config cannot be read.
         """
-        limits = self.config().get("trainer") or {}
-        steps, epochs = (limits.get(name) or -1 for name in LIMITS)
-        progress = self.progress()
+        progress, limits = self.progress(), self.config().get("trainer") or {}
         if progress is None:
             return "it has no checkpoint"
-        if progress.reached(limits) or limits.get("max_time") or max(steps, epochs) < 0:
+        if limits.get("max_time") or progress.reached(limits):
             return None
-        done = f"{progress.step} of {steps} steps" if steps > 0 else f"{progress.epoch} of {epochs} epochs"
-        return f"it stopped after {done}, and the command of its training goes on with it"
+        steps, epochs = (limits.get(name) or -1 for name in LIMITS)
+        if steps > 0:
+            return f"step {progress.step} of {steps}"
+        return f"epoch {progress.epoch} of {epochs}" if epochs > 0 else None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -334,24 +334,6 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
-
-
-def absent(folder: Path) -> list[Path]:
-    """A folder and those above it, as far as they are not there yet, the deepest first."""
-    return [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def remove_empty(folders: Sequence[Path]) -> None:
-    """Remove folders in which nothing is, or only folders in which nothing is; a failed call has made them in vain.
-
-    Args:
-        folders: What :func:`absent` has listed before the call.
-    """
-    for top in folders:
-        inside = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)  # the deepest first
-        for folder in (*inside, top):
-            with suppress(OSError):  # something is in it, or it was never made
-                folder.rmdir()
 
 
 def _saved(file: Path, take: Callable[[Any], Saved], remedy: str) -> Saved | None:

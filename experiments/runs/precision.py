@@ -17,6 +17,15 @@ MOST = 1.5
 _TIMES = 5
 
 
+def on_processor(accelerator: object) -> bool:
+    """Whether a training runs on the processor.
+
+    Args:
+        accelerator: The trainer's setting of that name.
+    """
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+
+
 def slow_bf16(accelerator: object) -> float | None:
     """Whether a training in bfloat16 would be slow here, found by a measurement of some hundredths of a second.
 
@@ -27,8 +36,7 @@ def slow_bf16(accelerator: object) -> float | None:
         How many times as long as in float32 a convolution takes in bfloat16, where that is more than :data:`MOST`; None
         where it is not, or where the training does not run on the processor.
     """
-    on_processor = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if not on_processor:
+    if not on_processor(accelerator):
         return None
     ratio = cost_of_bf16()
     return ratio if ratio > MOST else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from callbacks.pictures.panels import SUBJECT_COLOURS, draw_detection, panels
+from backdrop.drawing import SUBJECT_COLOURS
+from callbacks.pictures.panels import draw_detection, panels
 from callbacks.pictures.sheet import sheet
 from tests.callbacks.toy import drawn_frame
 

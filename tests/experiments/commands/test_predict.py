@@ -15,11 +15,11 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from backdrop.drawing import draw
 from backdrop.found import Found, union
 from datamodules.readers import resize
 from experiments.cli import main
 from experiments.prediction import apply
-from experiments.prediction.overlays import draw
 from experiments.prediction.predictor import Predictor, _at_full_size
 from tests import fake_data
 

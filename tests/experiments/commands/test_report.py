@@ -234,7 +234,7 @@ def test_a_run_that_is_not_finished_or_not_evaluated_says_so(tmp_path: Path) -> 
     shutil.rmtree(tmp_path / "stage1" / "segment")
     assert main(["report", str(tmp_path)]) == 0
     text = {next(e.all("h3")).whole_text: e.whole_text for e in Page(tmp_path / "report.html").all("article")}
-    assert "it stopped after 20 of 50 steps" in text["short"] and "It is not evaluated: " in text["short"]
+    assert "step 20 of 50" in text["short"] and "It is not evaluated: " in text["short"]
     assert "Stage segment is not trained yet." in text["stage1"]
 
 
