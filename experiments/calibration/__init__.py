@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.signatures import PROGRAM
+from backdrop.program import program
 
 
 def no_score(run: Path) -> str:
@@ -13,5 +13,5 @@ def no_score(run: Path) -> str:
     Args:
         run: The run folder.
     """
-    remedy = f"{PROGRAM} calibrate {run} gives it one, or says why not"
+    remedy = f"{program()} calibrate {run} gives it one, or says why not"
     return f"{run} has no score, so every frame counts as found: {remedy}."

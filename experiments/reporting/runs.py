@@ -18,7 +18,6 @@ from experiments.results.chosen import FRAMES
 from experiments.results.record import RESULTS, Part, Results
 from experiments.runs.csv_log import read_rows
 from experiments.runs.folder import StageFolder
-from experiments.signatures import PROGRAM
 
 STAGES = ("inpaint", "segment")
 NOT_ENTERED = ("wandb", "checkpoints", "images", "csv", "predictions")
@@ -152,7 +151,7 @@ def _read_run(folder: Path, name: str) -> Run:
     if run.stages and "segment" not in run.stages:
         run.unfinished.append("Stage segment is not trained yet.")
     elif run.stages and not run.results:
-        run.unfinished.append(f"It is not evaluated: {PROGRAM} evaluate {folder} does it.")
+        run.unfinished.append(f"It is not evaluated: {program()} evaluate {shlex.quote(str(folder))} does it.")
     return run
 
 
