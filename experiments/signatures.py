@@ -191,7 +191,8 @@ def _add(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, about:
     if parameter.default is inspect.Parameter.empty:
         parser.add_argument(name, metavar=name.upper(), **more)
         return
-    spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
+    short = ["-o"] if name == "output" else []
+    spellings = dict.fromkeys([*short, f"--{name.replace('_', '-')}", f"--{name}"])
     if kind is bool:
         parser.add_argument(*spellings, dest=name, action="store_true", help=about)
     else:
