@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from backdrop.errors import RunError
     from backdrop.found import Found
     from backdrop.loading import load
     from backdrop.model import Model
@@ -22,12 +23,13 @@ try:
 except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0+unknown"
 
-__all__ = ["Found", "Model", "Result", "__version__", "load"]
+__all__ = ["Found", "Model", "Result", "RunError", "__version__", "load"]
 
 _HOMES = {
     "Found": "backdrop.found",
     "Model": "backdrop.model",
     "Result": "backdrop.result",
+    "RunError": "backdrop.errors",
     "load": "backdrop.loading",
 }
 

@@ -52,13 +52,16 @@ def load(
     return Model(load_engine(Path(path), subjects, checkpoint), Reader(_read_image, _read_video), threshold)
 
 
-def load_engine(path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last") -> Engine:
+def load_engine(
+    path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last", refine_at: float | None = None
+) -> Engine:
     """Load what finds the subjects.
 
     Args:
         path: See :func:`load`.
         subjects: See :func:`load`.
         checkpoint: See :func:`load`.
+        refine_at: Cut the border of each mask again at the frame's own size, where the mask is at least this.
 
     Raises:
         RunError: See :func:`load`.
@@ -68,13 +71,15 @@ def load_engine(path: Path, subjects: int = 1, checkpoint: Literal["last", "best
     if path.suffix.lower() == EXPORTED:
         if subjects != 1:
             raise RunError(f"{path} finds one subject in a frame: leave the number of subjects out.")
+        if refine_at is not None:
+            raise RunError(f"{path} cannot refine masks: take the run that it was exported from.")
         from backdrop.onnx_engine import OnnxEngine
 
         return OnnxEngine(path)
     require_rooms(f"{path} cannot be loaded")
     from experiments.prediction.predictor import load_predictor
 
-    return load_predictor(path, subjects, checkpoint)
+    return load_predictor(path, subjects, checkpoint, refine_at)
 
 
 def _read_image(path: Path) -> Pixels:

@@ -13,8 +13,9 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -43,11 +44,15 @@ COMMANDS = {
     "table": "experiments.commands.table:table",
     "predict": "experiments.commands.predict:predict",
     "label": "experiments.commands.label:label",
+    "export": "experiments.commands.export:export",
+    "serve": "experiments.commands.serve:serve",
     "report": "experiments.commands.report:report",
     "dashboard": "experiments.commands.dashboard:dashboard",
     "estimators": "experiments.benchmarks.estimators:estimators",
+    "score-check": "experiments.benchmarks.score_check:score_check",
     "flops": "experiments.benchmarks.flops:flops",
     "benchmark": "experiments.benchmarks.benchmark:benchmark",
+    "export-check": "experiments.benchmarks.export_check:export_check",
     "target-cost": "experiments.benchmarks.target_cost:target_cost",
     "gpu-check": "experiments.benchmarks.gpu_check:gpu_check",
     "gpu-proof": "experiments.benchmarks.gpu_proof:gpu_proof",
@@ -76,6 +81,17 @@ def load(name: str) -> Command:
     module, _, function = COMMANDS[name].partition(":")
     found: Command = getattr(importlib.import_module(module), function)
     return found
+
+
+def _caller() -> Callable[[str, Command, Sequence[str]], int]:
+    """What parses a command's words and runs it; Python alone where jsonargparse is not installed."""
+    if find_spec("jsonargparse") is None:
+        from experiments import plain_signatures
+
+        return plain_signatures.call
+    from experiments.signatures import call
+
+    return call
 
 
 def usage() -> str:
@@ -173,9 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if name else 2
     _quiet()
     try:
-        command = load(name)
-        from experiments.signatures import call
-
+        command, call = load(name), _caller()
         with _terminable():
             return call(name, command, words)
     except NothingToDo as done:

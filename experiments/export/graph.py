@@ -7,9 +7,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from experiments.export.resizing import resized
+from experiments.export.resizing import enlarged, resized
 
 NAMES = ("mask", "box", "confidence", "score")
 """What a graph can put out, in this order; a score only where the run is calibrated."""
@@ -45,8 +44,8 @@ class Graph(nn.Module):
         """
         height, width = image.shape[1], image.shape[2]
         output: dict[str, Any] = dict(self.model.predict_step({"image": resized(image, self.working_size) / 255}, 0))
-        mask = functional.interpolate(output["mask"].float(), (height, width), mode="bilinear", align_corners=False)
-        output |= {"mask": mask[:, 0].clamp(0, 1), "box": _corners(output["box"].float(), height, width)}
+        mask = enlarged(output["mask"][:, 0].float().clamp(0, 1), height, width)
+        output |= {"mask": mask, "box": _corners(output["box"].float(), height, width)}
         return tuple(output[name].float() for name in self.names)
 
 
@@ -54,5 +53,9 @@ def _corners(box: Tensor, height: int, width: int) -> Tensor:
     """:func:`backdrop.boxes.to_corners` for a size that is not known before the graph runs."""
     centre, extent = box.nan_to_num().split(2, dim=1)
     first, second = (centre - extent + 1) / 2, (centre + extent + 1) / 2
-    sides = [(corner[:, axis] * side).clamp(0, side) for corner in (first, second) for axis, side in enumerate((width, height))]
+    sides = [
+        (corner[:, axis] * side).clamp(0, side)
+        for corner in (first, second)
+        for axis, side in enumerate((width, height))
+    ]
     return torch.stack(sides, dim=1)

@@ -34,24 +34,24 @@ def _by_area(image: Tensor, size: tuple[int, int]) -> Tensor:
     bands = turned.reshape(columns, 3 * count * height).index_select(0, column.flatten()).unflatten(0, column.shape)
     found = (share[:, None] @ bands).reshape(width, 3 * count * height).t()
     found = found.reshape(3, count, height, width).transpose(0, 1)
-    half = (rows == 2 * height) & (columns == 2 * width)  # where OpenCV rounds a half up, else to even
-    rounded = torch.where(torch.scalar_tensor(half, dtype=torch.bool), (found + 0.5).floor(), found.round())
-    return rounded.contiguous()
+    half = (rows == 2 * height) & (columns == 2 * width)  # OpenCV rounds a half up there, else to even
+    found = found * (height * width / (rows * columns)) + torch.scalar_tensor(half, dtype=torch.float32) / 8
+    return found.round().contiguous()
 
 
 def _covered(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The pixels of a row that each pixel of a shorter row covers.
 
     Returns:
-        Their numbers, (target, taps), and the share of each in the sum, (target, taps).
+        Their numbers, (target, taps), and which share of each is covered, (target, taps).
     """
     taps = (source + target - 1) // target + 1
-    place = torch.arange(target, device=device)[:, None]
-    number = place * source // target + torch.arange(taps, device=device)
-    end = torch.minimum((number + 1) * target, (place + 1) * source)
-    overlap = (end - torch.maximum(number * target, place * source)).clamp(min=0)  # in parts of a pixel
-    overlap = torch.where(overlap * _LEAST > target, overlap, 0)
-    return number.clamp(max=source - 1), overlap.float() / source
+    place = torch.arange(target, device=device)[:, None] * source  # in parts of a pixel, as all that follows
+    first = place.div(target, rounding_mode="trunc")
+    pixel = (first + torch.arange(taps, device=device)) * target
+    overlap = torch.minimum(pixel + target, place + source) - torch.maximum(pixel, place)
+    share = (overlap * (overlap * _LEAST > target)).float() / target
+    return (first + torch.arange(taps, device=device)).clamp(max=source - 1), share
 
 
 def _linearly(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -67,6 +67,38 @@ def _linearly(image: Tensor, size: tuple[int, int]) -> Tensor:
         part = (flat // 16).index_select(1, _within(top + n, image.shape[1]))
         total = total + part * _fixed(share)[:, None, None] // 65536
     return (total // 4).permute(0, 3, 1, 2).float().contiguous()
+
+
+def enlarged(mask: Tensor, height: int, width: int) -> Tensor:
+    """Scale masks linearly, as torch's ``interpolate`` with ``align_corners=False``; several times as fast in a graph.
+
+    Args:
+        mask: (B, h, w).
+        height: Of the output, in pixels.
+        width: Likewise.
+
+    Returns:
+        (B, height, width).
+    """
+    count, rows, columns = mask.shape
+    number, share = _mixed(columns, width, mask.device)
+    pairs = mask.reshape(count * rows, columns).t().index_select(0, number).unflatten(0, (width, 2))
+    wide = (share @ pairs).reshape(width, count * rows).t().reshape(count, rows, width)
+    number, share = _mixed(rows, height, mask.device)
+    return (share @ wide.index_select(1, number).unflatten(1, (height, 2))).reshape(count, height, width)
+
+
+def _mixed(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The two pixels of a row between which each pixel of a longer row lies.
+
+    Returns:
+        Their numbers, (target * 2,), and the share of each, (target, 1, 2).
+    """
+    place = ((torch.arange(target, device=device, dtype=torch.float32) + 0.5) * (source / target) - 0.5).clamp(min=0)
+    before = place.long()
+    number = (before[:, None] + torch.arange(2, device=device)).clamp(max=source - 1)
+    share = torch.stack([1 - (place - before), place - before], dim=1)
+    return number.flatten(), share[:, None]
 
 
 def _between(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:

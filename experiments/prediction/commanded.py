@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from backdrop.errors import RunError, UsageError, one_line, warn
-from backdrop.found import Engine
 from backdrop.loading import EXPORTED, load_engine
 from datamodules.clips.problems import counted
 from experiments.prediction.apply import SAVED, Summary, Wanted, apply
 from experiments.prediction.folder import PARTS
 from experiments.prediction.footage import Footage, find_footage
-from experiments.prediction.refining import Refined
 
 SOME_BROKEN = 2
 """The exit code where some of several clips could not be read."""
@@ -46,8 +44,7 @@ def predict_all(
     clips = find_footage(inputs)
     if "cutout-video" in wanted.save and any(clip.images is not None or clip.path.is_dir() for clip in clips):
         warn("cutout-video is for videos: of images, cutout writes PNGs.")
-    engine: Engine = load_engine(run, subjects, checkpoint)
-    engine = Refined(engine, threshold) if refine else engine
+    engine = load_engine(run, subjects, checkpoint, threshold if refine else None)
     failed, unscored = dict[str, str](), False
     for clip in clips:
         folder = output if output and len(clips) == 1 else (output or home(run)) / clip.name

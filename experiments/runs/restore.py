@@ -66,8 +66,6 @@ def load_model(
     Raises:
         RunError: If the checkpoint is missing or damaged, or the number of subjects is out of range.
     """
-    if not 1 <= subjects <= MOST_SUBJECTS:
-        raise RunError(f"The number of subjects is {subjects}, expected 1 to {MOST_SUBJECTS}.")
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     parameters = require_whole(path).get("hyper_parameters", {})
     config = folder.config()
@@ -76,13 +74,31 @@ def load_model(
     kept = without_files(model_class, parameters)  # they begin a training, and may be gone
     changed = {name: value for name, value in kept.items() if value != parameters[name]}
     model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **changed)
+    if at := folder.unfinished():
+        warn(f"the training in {folder.path} is not finished ({at}): the command that began it goes on with it.")
+    return seeking(model.eval(), subjects)
+
+
+def seeking(model: pl.LightningModule, subjects: int) -> pl.LightningModule:
+    """Let a model find several subjects in a frame.
+
+    Args:
+        model: The segmentation model.
+        subjects: The most that it is to find.
+
+    Returns:
+        The same model.
+
+    Raises:
+        RunError: If the number is out of range, or the model finds one only.
+    """
+    if not 1 <= subjects <= MOST_SUBJECTS:
+        raise RunError(f"The number of subjects is {subjects}, expected 1 to {MOST_SUBJECTS}.")
     if isinstance(model, SegmentationModule):
         model.subjects = subjects
     elif subjects > 1:
-        raise RunError(f"{model_class.__name__} finds one subject in a frame: leave --subjects out.")
-    if at := folder.unfinished():
-        warn(f"the training in {folder.path} is not finished ({at}): the command that began it goes on with it.")
-    return model.eval()
+        raise RunError(f"{type(model).__name__} finds one subject in a frame: leave --subjects out.")
+    return model
 
 
 def load_data(config: Mapping[str, Any]) -> pl.LightningDataModule:
