@@ -123,7 +123,7 @@ def understand(
         from experiments.runs.composition import compose
         from experiments.runs.given_videos import as_options
 
-        words = compose(as_options(words))
+        words = compose(words if _has_positional(function) else as_options(words))
     return parser, parser.parse_args(list(words)), filled
 
 
@@ -166,6 +166,12 @@ def _marks(function: Command) -> dict[str, Filled | Groups]:
     return {name: mark for name, mark in found.items() if isinstance(mark, Filled | Groups)}
 
 
+def _has_positional(function: Command) -> bool:
+    """Whether a command has positional words of its own."""
+    marked, parameters = _marks(function), inspect.signature(function).parameters.values()
+    return any(one.default is inspect.Parameter.empty and one.name not in marked for one in parameters)
+
+
 def _filled(mark: Filled | Groups, filled: Mapping[Filled, Any], options: Namespace) -> Any:  # noqa: ANN401
     """The value of a marked parameter."""
     return {name: options[name].as_dict() for name in mark.classes} if isinstance(mark, Groups) else filled[mark]
@@ -191,7 +197,8 @@ def _add(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, about:
     if parameter.default is inspect.Parameter.empty:
         parser.add_argument(name, metavar=name.upper(), **more)
         return
-    spellings = dict.fromkeys([*(["-o"] if name == "output" else []), f"--{name.replace('_', '-')}", f"--{name}"])
+    short = ["-o"] if name == "output" else []
+    spellings = dict.fromkeys([*short, f"--{name.replace('_', '-')}", f"--{name}"])
     if kind is bool:
         parser.add_argument(*spellings, dest=name, action="store_true", help=about)
     else:

@@ -210,7 +210,9 @@ class SegmentationModule(pl.LightningModule):
         terms = {"background": -self.background.density(view, box, background).mean()}
         if self.foreground is not None:
             terms["foreground"] = view.scene.loss(view, box, composite, mask, self.reconstruction).mean()
-        return self._sum(terms, output | {"composite": composite, "background": background}, stage)
+        if self.scene.asks_inpainter or "plate" in batch:  # else the scene is grey, or the frame itself
+            output |= {"composite": composite, "background": background}
+        return self._sum(terms, output, stage)
 
     def _sum(self, terms: dict[str, Tensor], output: StepOutput, stage: Stage) -> StepOutput:
         """Sum the terms, and log what there is."""

@@ -39,7 +39,8 @@ def best_subject(
 
     Returns:
         ``mask``, ``box``, ``confidence``, ``probability`` and ``score`` of :class:`StepOutput`, and what
-        :func:`find_subjects` adds or puts in their place; then, of the most probable box: the detector's box, (B, 4), mask and foreground.
+        :func:`find_subjects` adds or puts in their place; then, of the most probable box: the detector's box, (B, 4),
+        mask and foreground.
     """
     box, confidence = proposals.best()
     mask, foreground, window_mask = segmenter(image, box)

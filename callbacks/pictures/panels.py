@@ -102,7 +102,7 @@ def panels(frame: Frame) -> dict[str, Tensor]:
         }
     drawn = {"frame and box": _labelled(draw_detection(image, frame), label(frame))}
     if "background" in frame:
-        drawn["background" if frame.get("plate") else "painted"] = _panel(frame["background"])
+        drawn["background" if frame.get("plate") else "inpainted"] = _panel(frame["background"])
     if "composite" in frame:
         drawn["composite"] = _panel(frame["composite"])
     if "mask" in frame:

@@ -32,12 +32,12 @@ class SegmentationScores(FrameScores):
     ``boundary_f`` at the fixed threshold; ``best_...`` of each at ``best_threshold``, the grid threshold with the
     highest J over all clips (the lowest of equals); ``hit_rate`` and ``average_precision``, which do not depend on the
     threshold (``best_hit_rate`` is ``hit_rate``); where cells have probabilities, ``peak_in_box``, the share of frames
-    whose likeliest cell has its centre in the true box; where frames have a score, ``aurc`` (see
-    :mod:`callbacks.measures.risk`) and ``risk_coverage`` of it, by clip ``aurc`` alone; ``frames``; ``masks``, the number of frames with a true mask,
-    over which the measures of pixels run; ``clips``, the same by clip name, at the same two thresholds. Frames without
-    subject are left out of ``hit_rate`` and ``peak_in_box``, and so are clips that have no other frame; NaN says that
-    nothing was left. Where no frame has a true mask, the measures of pixels and ``best_...`` are left out. The dict is
-    empty when no frame was seen.
+    whose likeliest cell has its centre in the true box; where frames have a score, what
+    :func:`callbacks.measures.risk.risks` says of it (of a clip without the curve); ``frames``; ``masks``, the number of
+    frames with a true mask, over which the measures of pixels run; ``clips``, the same by clip name, at the same two
+    thresholds. Frames without subject are left out of ``hit_rate`` and ``peak_in_box``, and so are clips that have no
+    other frame; NaN says that nothing was left. Where no frame has a true mask, the measures of pixels and ``best_...``
+    are left out. The dict is empty when no frame was seen.
 
     Args:
         threshold: The fixed threshold, in (0, 1).

@@ -1,110 +1,61 @@
-"""What labels are made of: images, folders and videos, of which one may be broken."""
+"""The frames that become labels, of one input, with the names of their pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from backdrop.errors import RunError
-from backdrop.found import Pixels
-from datamodules.readers import Broken, ImageFrames, VideoFrames, is_video, natural_key
-from experiments.prediction.footage import file_names, open_input
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A frame of an input.
-
-    Attributes:
-        number: Original frame number.
-        name: What its picture should be called.
-        image: RGB, (H, W, 3), upright.
-        time: When it is shown, in seconds; None for images.
-    """
-
-    number: int
-    name: str
-    image: Pixels
-    time: float | None
+from backdrop.found import Engine, Found
+from datamodules.readers import Broken
+from datamodules.readers.videos import TimedFrame, VideoFrames
+from experiments.prediction.apply import BATCH, BATCH_BYTES
+from experiments.prediction.footage import Footage, batches, file_names, say_remarks, timed
+from experiments.prediction.threads import ahead
 
 
 class Input:
-    """An image, a folder of images or a video.
+    """Every so-manieth frame of a video, or of the images of a folder.
 
     Args:
-        path: Where it is.
+        footage: Where they are.
         every: Takes every such frame, from the first one on.
 
     Raises:
-        RunError: If there is nothing, or nothing readable.
+        RunError: If it cannot be opened.
     """
 
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self._every = path, every
-        self.frames: ImageFrames | VideoFrames = open_input(path)
+    def __init__(self, footage: Footage, every: int) -> None:
+        self._every, self._frames = every, footage.open()
+        self._prefix = "" if footage.images is not None else f"{footage.name}_"
+        self._names = {} if isinstance(self._frames, VideoFrames) else file_names(self._frames)
+        if isinstance(self._frames, VideoFrames):
+            self._prefix = f"{footage.name.removesuffix(footage.path.suffix)}_"
 
     def __len__(self) -> int:
         """Number of frames that are taken, as far as the file says it."""
-        return -(-len(self.frames) // self._every)
+        return -(-len(self._frames) // self._every)
 
-    def shots(self, broken: Broken) -> Iterator[Shot]:
-        """Read the frames.
+    def name(self, frame: TimedFrame) -> str:
+        """What the picture of a frame should be called, without suffix.
 
         Args:
-            broken: Told of every frame that cannot be read.
+            frame: One of this input.
+        """
+        known = self._names.get(frame.number)
+        return self._prefix + (f"{frame.number:06d}" if known is None else Path(known).stem)
+
+    def found(self, engine: Engine, broken: Broken) -> Iterator[tuple[TimedFrame, list[Found]]]:
+        """Yield each frame with what the model says of it, in constant memory.
+
+        Args:
+            engine: What finds the subjects.
+            broken: Told of every frame that cannot be read, in another thread.
 
         Raises:
             ValueError: If none can be read.
             OSError: If the disk fails.
         """
-        if isinstance(self.frames, VideoFrames):
-            for frame in self.frames.timed_frames(broken, self._taken):
-                time = None if frame.start is None else float(frame.start)
-                yield Shot(frame.number, f"{self.path.stem}_{frame.number:06d}", frame.image, time)
-            return
-        names = file_names(self.frames)
-        folder = f"{self.path.name}_" if self.path.is_dir() else ""
-        for number, image in self.frames.frames(keep=self._taken, broken=broken):
-            yield Shot(number, folder + Path(names[number]).stem, image, None)
-
-    def _taken(self, position: int, _number: int) -> bool:
-        """Whether a frame is taken."""
-        return position % self._every == 0
-
-
-def listed(paths: Sequence[Path]) -> list[Path]:
-    """The inputs that a user means: in place of a folder that holds videos, each of these.
-
-    Args:
-        paths: Images, folders of images or of videos, and videos.
-    """
-    found = list[Path]()
-    for path in paths:
-        videos = sorted(filter(is_video, path.iterdir()), key=natural_key) if path.is_dir() else []
-        found += videos or [path]
-    return list(dict.fromkeys(found))
-
-
-def opened(paths: Sequence[Path], every: int) -> tuple[list[Input], dict[Path, str]]:
-    """Open all inputs.
-
-    Args:
-        paths: See :func:`listed`.
-        every: Takes every such frame of each.
-
-    Returns:
-        Those that can be read, and why the others cannot.
-
-    Raises:
-        RunError: If none can be read.
-    """
-    inputs, skipped = list[Input](), dict[Path, str]()
-    for path in listed(paths):
-        try:
-            inputs.append(Input(path, every))
-        except RunError as error:
-            skipped[path] = str(error)
-    if not inputs:
-        raise RunError(next(iter(skipped.values())))
-    return inputs, skipped
+        say_remarks(self._frames)
+        frames = timed(self._frames, broken, lambda position, _: position % self._every == 0)
+        for batch in ahead(batches(frames, BATCH, BATCH_BYTES)):
+            yield from zip(batch, engine([frame.image for frame in batch]), strict=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,17 @@ from backdrop.errors import RunError, one_line
 from backdrop.found import Engine, Found
 from backdrop.outputs import LABELS, LABELS_HEADER
 from backdrop.progress import progress
+from datamodules.readers.videos import TimedFrame
 from experiments.labels.choice import Choice
 from experiments.labels.folder import LEFT_OUT, whole_folder
 from experiments.labels.formats import FORMATS
 from experiments.labels.frame import LabelledFrame, Subject
-from experiments.labels.inputs import Input, Shot, opened
+from experiments.labels.inputs import Input
 from experiments.labels.names import Names
 from experiments.labels.pictures import write_picture
 from experiments.labels.writer import Writer
-from experiments.prediction.footage import say_remarks
+from experiments.prediction.footage import Footage, find_footage
 
-BATCH = 8
 LEFT_OUT_HEADER = ("input", "frame", "subject", "score", "reason")
 
 
@@ -69,12 +68,13 @@ class Maker:
         self._labels = _table(folder / LABELS, LABELS_HEADER, files)
         self._left_out = _table(folder / LEFT_OUT, LEFT_OUT_HEADER, files)
 
-    def add(self, source: Path, shot: Shot, found: Sequence[Found]) -> None:
+    def add(self, source: Path, shot: TimedFrame, wanted: str, found: Sequence[Found]) -> None:
         """Write the labels of a frame, or say why there are none.
 
         Args:
             source: The input.
             shot: Its frame.
+            wanted: What the picture should be called.
             found: What the model says of it.
         """
         subjects = list[Subject]()
@@ -89,12 +89,12 @@ class Maker:
             return
         self.tally.frames += 1
         self.tally.subjects += len(subjects)
-        name, (height, width) = self._names.new(shot.name), shot.image.shape[:2]
+        name, (height, width) = self._names.new(wanted), shot.image.shape[:2]
         frame = LabelledFrame(self.tally.frames, name, self._suffix, (height, width), tuple(subjects))
         write_picture(shot.image, [writer.folder / writer.pictures / frame.file for writer in self._writers])
         for writer in self._writers:
             writer.add(frame)
-        time = "" if shot.time is None else f"{shot.time:.3f}"
+        time = "" if shot.start is None else f"{float(shot.start):.3f}"
         for number, label in enumerate(subjects, start=1):
             row = [frame.file, source, shot.number, time, number, _score(label.score), label.mask.sum(), *label.corners]
             self._labels.writerow(row)
@@ -156,31 +156,40 @@ def make_labels(
     Raises:
         RunError: If nothing can be read, nothing is left to label, or ``output`` is taken.
     """
+    clips = find_footage(sources)
     with whole_folder(output, overwrite) as folder, ExitStack() as files:
-        inputs, skipped = opened(sources, every)
         maker = Maker(folder, formats, category, suffix, choice, files)
-        for path, reason in skipped.items():
-            maker.skip(path, reason)
-        with progress(sum(map(len, inputs)), "Labelling") as tick:
-            for source in inputs:
-                for shot, found in _found(engine, source, maker):
-                    maker.add(source.path, shot, found)
-                    tick()
+        inputs = list(_opened(clips, every, maker))
+        with progress(sum(len(source) for _, source in inputs) or None, "Labelling") as tick:
+            for path, source in inputs:
+                _label(engine, path, source, maker, tick)
         if not maker.tally.frames:
             raise RunError(_nothing(maker.tally))
         maker.close()
     return maker.tally
 
 
-def _found(engine: Engine, source: Input, maker: Maker) -> Iterator[tuple[Shot, list[Found]]]:
-    """The frames of an input and what the model says of each, some at a time; what cannot be read is noted."""
-    say_remarks(source.frames)
-    shots = source.shots(lambda number, reason: maker.miss(source.path, number, reason))
+def _opened(clips: Sequence[Footage], every: int, maker: Maker) -> Iterator[tuple[Path, Input]]:
+    """The inputs that can be opened; the others are noted."""
+    for clip in clips:
+        try:
+            yield clip.path, Input(clip, every)
+        except RunError as error:
+            maker.skip(clip.path, str(error))
+
+
+def _label(engine: Engine, path: Path, source: Input, maker: Maker, tick: Callable[[], None]) -> None:
+    """Label the frames of an input; what cannot be read is noted."""
+    broken = dict[int, str]()
     try:
-        while batch := list(islice(shots, BATCH)):
-            yield from zip(batch, engine([shot.image for shot in batch]), strict=True)
+        for frame, found in source.found(engine, broken.setdefault):
+            maker.add(path, frame, source.name(frame), found)
+            tick()
     except ValueError as error:
-        maker.skip(source.path, one_line(error))
+        maker.skip(path, one_line(error))
+        return
+    for number, reason in broken.items():
+        maker.miss(path, number, reason)
 
 
 def _nothing(tally: Tally) -> str:

@@ -35,7 +35,8 @@ def replacing(output: Path) -> Iterator[Path]:
     try:
         with sole(output / ".predicting") as alone:
             if not alone:
-                raise RunError(f"Another prediction writes into {output}: wait for its end, or choose another OUTPUT.")
+                what = f"Another prediction writes into {output}"
+                raise RunError(f"{what}: wait for its end, or choose another output folder.")
             yield from _replaced(output)
     finally:
         remove_empty(before)
@@ -47,7 +48,8 @@ def _replaced(output: Path) -> Iterator[Path]:
     former = table.is_file() and table.read_text(errors="replace").startswith(",".join(BOXES_HEADER[:-1]))
     taken = [name for name in PARTS if (output / name).exists()]
     if taken and not former:
-        raise RunError(f"{output / taken[0]} is there already and was made by no prediction: choose another OUTPUT.")
+        there = f"{output / taken[0]} is there already"
+        raise RunError(f"{there} and was made by no prediction: choose another output folder.")
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
     part.mkdir(parents=True)
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from backdrop.errors import RunError, warn
 from backdrop.outputs import is_output
 from datamodules.clips.problems import counted
-from datamodules.readers import Broken, is_image, is_video, list_images, missing, natural_key, open_frames
+from datamodules.readers import Broken, Keep, is_image, is_video, list_images, missing, natural_key, open_frames
 from datamodules.readers.videos import TimedFrame, VideoFrames
 
 if TYPE_CHECKING:
@@ -147,16 +147,19 @@ def say_remarks(frames: ImageFrames | VideoFrames) -> None:
             warn(f"{remark.what}.")
 
 
-def timed(frames: ImageFrames | VideoFrames, broken: Broken | None) -> Iterator[TimedFrame]:
-    """Read all frames of the input; images have no time.
+def timed(
+    frames: ImageFrames | VideoFrames, broken: Broken | None, keep: Keep | None = None
+) -> Iterator[TimedFrame]:
+    """Read the frames of the input; images have no time.
 
     Args:
         frames: The input.
         broken: Told of every frame that cannot be read; None raises.
+        keep: Which frames, by position and number; None takes all.
     """
     if isinstance(frames, VideoFrames):
-        return frames.timed_frames(broken)
-    return (TimedFrame(number, image, None, Fraction(0)) for number, image in frames.frames(broken=broken))
+        return frames.timed_frames(broken, keep)
+    return (TimedFrame(number, image, None, Fraction(0)) for number, image in frames.frames(keep=keep, broken=broken))
 
 
 def batches(frames: Iterator[TimedFrame], most: int, size: int) -> Iterator[list[TimedFrame]]:

@@ -224,7 +224,6 @@ class StageFolder:
             return Progress(int(checkpoint["global_step"]), int(checkpoint.get("epoch", 0)))
         return Progress(int(checkpoint["global_step"]), int(epochs), validation["started"] > validation["processed"])
 
-
     def unfinished(self) -> str | None:
         """How far the training is where it has not come to its end, in words; None where it has, or knows no end.
 
@@ -232,7 +231,9 @@ class StageFolder:
             RunError: If its checkpoint or its config cannot be read.
         """
         progress, limits = self.progress(), self.config().get("trainer") or {}
-        if progress is None or limits.get("max_time") or progress.reached(limits):
+        if progress is None:
+            return "it has no checkpoint"
+        if limits.get("max_time") or progress.reached(limits):
             return None
         steps, epochs = (limits.get(name) or -1 for name in LIMITS)
         if steps > 0:

@@ -60,7 +60,8 @@ class Plan:
         if isinstance(data, FramesDataModule):
             with _silent():
                 clips = data.listed_clips("train")
-                whole = bool(data.transductive)
+                names = data.clip_names()
+            whole = set(names["train"]) <= set(names.get("test", ()))
             frames = sum(map(len, clips))
             sizes = list(dict.fromkeys(clip.source.original_size() for clip in clips))
             shown = " and ".join(f"{width}x{height}" for height, width in sizes[:2])

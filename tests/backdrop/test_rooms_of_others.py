@@ -30,7 +30,8 @@ def test_a_package_of_the_same_name_is_named(room: str, tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    said = f"error: this command cannot run: Python finds {tmp_path / room} under the name {room}, a package of Backdrop"
+    taken = f"Python finds {tmp_path / room} under the name {room}, a package of Backdrop"
+    said = f"error: this command cannot run: {taken}"
     assert done.stderr.startswith(f"{said}: load the exported model in Python") and done.stderr.count("\n") == 1
 
 

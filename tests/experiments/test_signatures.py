@@ -71,6 +71,18 @@ def test_operands_may_be_missing(words: list[str], files: list[str], loud: bool)
     assert call("do", command, words) == 0
 
 
+def test_an_output_has_a_short_name() -> None:
+    def command(output: Path | None = None) -> None:
+        """Do it.
+
+        Args:
+            output: Where.
+        """
+        assert output == Path("x")
+
+    assert [call("do", command, words) for words in (["-o", "x"], ["--output=x"])] == [0, 0]
+
+
 def test_lists_and_pairs_take_words_and_a_bool_is_a_switch() -> None:
     found = recorded("r", "n", "--size", "5", "6", "--only", "x", "y", "--dry-run", "--kind=b", "--set", "7")
     assert (list(found["size"]), found["only"], found["dry_run"]) == ([5, 6], ["x", "y"], True)

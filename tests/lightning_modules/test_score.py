@@ -82,7 +82,7 @@ def test_targets_that_are_not_trusted_count_for_nothing() -> None:
 
 
 def score_of(module: SegmentationModule, images: Tensor) -> Score:
-    seen, mask = module.observe(images)
+    seen, _ = module.observe(images)
     nothing = seen._replace(features=seen.features + 50, certainty=seen.certainty / 2)
     return calibrated(seen, torch.ones(len(images)), torch.ones(len(images)), nothing, seen)
 
@@ -92,7 +92,7 @@ def test_a_calibrated_model_scores_frames_and_its_checkpoint_holds_the_score(tmp
     module = SegmentationModule(**SEGMENTATION, inpainter_channels=(4, 8)).eval()
     images = torch.rand(12, 3, 36, 48)
     with torch.inference_mode():
-        assert "score" not in module({"image": images}["image"])
+        assert "score" not in module(images)
         module.score = score_of(module, images)
         before = module.predict_step({"image": images, "clip": [], "index": images}, 0)["score"]
     assert before.shape == (12,) and bool((before >= 0).all()) and bool((before <= 1).all())

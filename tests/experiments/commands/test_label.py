@@ -18,8 +18,8 @@ from backdrop.found import Engine, Found, Pixels
 from backdrop.outputs import is_output
 from callbacks.pictures.png import save_png
 from experiments.cli import main
-from experiments.labels.making import BATCH
 from experiments.labels.names import Names
+from experiments.prediction.apply import BATCH
 from tests import fake_data
 from tests.experiments.labels.masks import picture
 
@@ -84,14 +84,14 @@ def everything(folder: Path) -> list[str]:
 def test_frames_of_several_inputs_are_kept_apart(tmp_path: Path) -> None:
     first = write_video(tmp_path / "a" / "run.mp4", [draw(4 * n) for n in range(7)])
     second = write_video(tmp_path / "b" / "run.mp4", [draw(2 * n) for n in range(4)])
-    folder = write_folder(tmp_path / "shots", [draw(30)] * 4)
+    folder, alone = write_folder(tmp_path / "shots", [draw(30)] * 4), write_folder(tmp_path / "c", [draw(8)])
     out = tmp_path / "out"
-    assert label(first, second, folder, folder / "001.png", "--every", "3", "--output", out) == 0
+    assert label(first, second, folder, alone / "000.png", "--every", "3", "--output", out) == 0
     rows = table(out / "labels.csv")
-    pictures = ["run_000000", "run_000003", "run_000006", "run_000000-2", "run_000003-2", "shots_000", "shots_003"]
-    pictures += ["001"]
+    pictures = ["a-run_000000", "a-run_000003", "a-run_000006", "b-run_000000", "b-run_000003"]
+    pictures += ["shots_000", "shots_003", "000"]
     assert [row["picture"] for row in rows] == [f"{name}.jpg" for name in pictures]
-    assert [row["frame"] for row in rows] == ["0", "3", "6", "0", "3", "0", "3", "1"]
+    assert [row["frame"] for row in rows] == ["0", "3", "6", "0", "3", "0", "3", "0"]
     assert [row["time"] for row in rows[:3]] == ["0.000", "0.300", "0.600"] and not rows[-1]["time"]
     assert [row["input"] for row in rows[2:5]] == [str(first), str(second), str(second)]
     data = COCO(out / "coco" / "annotations" / "instances_train.json")
@@ -146,12 +146,13 @@ def test_without_a_score_only_empty_masks_are_left_out(
 def test_a_broken_file_among_many_is_skipped_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = write_video(tmp_path / "good.mp4", [draw(20)] * 3)
     (tmp_path / "bad.mp4").write_bytes(b"no video")
-    missing = tmp_path / "missing.mp4"
-    assert label(tmp_path / "bad.mp4", good, missing, "--output", tmp_path / "out") == 2
+    assert label(tmp_path / "bad.mp4", good, "--output", tmp_path / "out") == 2
     assert len(table(tmp_path / "out/labels.csv")) == 3
-    assert [row["input"] for row in table(tmp_path / "out/left_out.csv")] == [str(tmp_path / "bad.mp4"), str(missing)]
+    assert [row["input"] for row in table(tmp_path / "out/left_out.csv")] == [str(tmp_path / "bad.mp4")]
     shown = capsys.readouterr().err
-    assert shown.count("is skipped") == 2 and str(missing) in shown
+    assert shown.count("is skipped") == 1 and str(tmp_path / "bad.mp4") in shown
+    assert label(good, tmp_path / "missing.mp4", "--output", tmp_path / "more") == 1
+    assert "Nothing at" in capsys.readouterr().err and not (tmp_path / "more").exists()
 
 
 def test_a_broken_image_of_a_folder_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +173,7 @@ def test_where_nothing_is_left_there_is_no_folder(
     assert label(tmp_path / "in", "--output", tmp_path / "deep" / "out") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     error = capsys.readouterr().err
-    assert ("all 1 are left out (1 of empty mask)" if left else "No image in") in error
+    assert ("all 1 are left out (1 of empty mask)" if left else "holds no image") in error
 
 
 def test_all_formats_share_one_copy_of_a_frame(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_an_interruption_leaves_what_was_there(tmp_path: Path, monkeypatch: pyte
 
 
 def test_frames_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long the video: at most those of two batches are there at once."""
+    """However long the video: those of a few batches are there at once."""
     seen, most = list[weakref.ref[Pixels]](), list[int]()
 
     def watch(images: Sequence[Pixels]) -> list[list[Found]]:
@@ -263,10 +264,10 @@ def test_frames_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         return [white(image) for image in images]
 
     use(monkeypatch, watch)
-    video = write_video(tmp_path / "long.mp4", [draw(20)] * 5 * BATCH)
+    video = write_video(tmp_path / "long.mp4", [draw(20)] * 9 * BATCH)
     names = "coco,coco-polygons,yolo-seg,label-studio,cvat,voc"
     assert label(video, "--output", tmp_path / "out", "--format", names) == 0
-    assert len(most) == 5 and max(most) <= 2 * BATCH
+    assert len(most) == 9 and max(most) <= 5 * BATCH
 
 
 def test_labels_are_not_taken_for_footage(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_two_of_the_same_name_are_refused(clips: Path, tmp_path: Path) -> None:
 def test_other_commands_take_a_folder_of_videos_too(clips: Path) -> None:
     words = as_options([str(clips), "--output=x"])
     assert words[-1] == "--output=x"
-    data = understand("prepare", load("prepare"), words)[1].data
+    data = understand("inspect", load("inspect"), words)[1].data
     assert (data.init_args.root, data.init_args.targets) == (str(clips), True)
     assert as_options(["--data=demo", "x"]) == ["--data=demo", "x"]
     with pytest.raises(UsageError, match="name one video"):
