@@ -76,7 +76,7 @@ def export_check(
     timed: dict[str, dict[str, Speed]] = {}
     with progress(len(threads) * rounds, "Timing") as tick:
         for count in threads:
-            engines = {"PyTorch": torch_engine, "onnxruntime": OnnxEngine(file, count)}
+            engines: dict[str, Engine] = {"PyTorch": torch_engine, "onnxruntime": OnnxEngine(file, count)}
             with _torch_threads(count):
                 timed[str(count)] = in_turns(engines, images[:BATCH], rounds, tick) if rounds else {}
     rows = [

@@ -13,6 +13,7 @@ from backdrop.settings import import_class
 from backdrop.trusted import untrusted
 from experiments.export.description import Description
 from experiments.runs.folder import StageFolder, load_checkpoint, require_whole
+from lightning_modules import SegmentationModule
 from lightning_modules.building import build, without_files
 
 SUFFIXES = (".ckpt", ".pt")
@@ -76,6 +77,6 @@ def read_checkpoint(path: Path) -> tuple[pl.LightningModule, tuple[int, int]] | 
         raise RunError(f"{path} is of another version of Backdrop, or damaged: export it again.") from error
     if unknown or any(not name.startswith(_LEFT_OUT) for name in absent):
         raise RunError(f"{path} does not hold the weights of its model: export it again.")
-    if hasattr(model, "inpainter"):
+    if isinstance(model, SegmentationModule):
         model.inpainter = None  # else it would be a random one
     return model.eval(), (int(height), int(width))

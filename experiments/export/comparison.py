@@ -70,19 +70,24 @@ def compare(engine: Engine, run: Engine, images: Sequence[Pixels]) -> Difference
         run: That of PyTorch.
         images: Frames, RGB, (H, W, 3) each; one at least.
     """
-    found: dict[str, list[float]] = {name: [] for name in ("mask", "box", "usual", "confidence", "score")}
+    found: dict[str, list[float]] = {name: [] for name in ("mask", "box", "relative", "confidence", "score")}
     for begin in range(0, len(images), _BATCH):
         part = images[begin : begin + _BATCH]
         for image, (one,), (other,) in zip(part, engine(part), run(part), strict=True):
             found["mask"].append(float(np.abs(one.mask - other.mask).max()))
             found["box"].append(float(np.abs(np.subtract(one.box, other.box)).max()))
-            found["usual"].append(found["box"][-1] / max(image.shape[:2]))
+            found["relative"].append(found["box"][-1] / max(image.shape[:2]))
             found["confidence"].append(abs(one.confidence - other.confidence))
             if one.score is not None and other.score is not None:
                 found["score"].append(abs(one.score - other.score))
-    worst = {name: float(np.max(values)) if values else None for name, values in found.items()}
-    worst["usual"] = float(np.median(found["usual"]))
-    return Differences(len(images), **worst)  # type: ignore[arg-type]  only the score can be missing
+    return Differences(
+        frames=len(images),
+        mask=float(np.max(found["mask"])),
+        box=float(np.max(found["box"])),
+        usual=float(np.median(found["relative"])),
+        confidence=float(np.max(found["confidence"])),
+        score=float(np.max(found["score"])) if found["score"] else None,
+    )
 
 
 def own_frames(data: pl.LightningDataModule, count: int) -> list[Pixels]:

@@ -36,7 +36,8 @@ def _by_area(image: Tensor, size: tuple[int, int]) -> Tensor:
     found = found.reshape(3, count, height, width).transpose(0, 1)
     half = (rows == 2 * height) & (columns == 2 * width)  # OpenCV rounds a half up there, else to even
     found = found * (height * width / (rows * columns)) + torch.scalar_tensor(half, dtype=torch.float32) / 8
-    return found.round().contiguous()
+    rounded: Tensor = found.round()
+    return rounded.contiguous()
 
 
 def _covered(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -85,7 +86,8 @@ def enlarged(mask: Tensor, height: int, width: int) -> Tensor:
     pairs = mask.reshape(count * rows, columns).t().index_select(0, number).unflatten(0, (width, 2))
     wide = (share @ pairs).reshape(width, count * rows).t().reshape(count, rows, width)
     number, share = _mixed(rows, height, mask.device)
-    return (share @ wide.index_select(1, number).unflatten(1, (height, 2))).reshape(count, height, width)
+    tall: Tensor = share @ wide.index_select(1, number).unflatten(1, (height, 2))
+    return tall.reshape(count, height, width)
 
 
 def _mixed(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -39,8 +39,8 @@ def load_predictor(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if path.is_file():
         if path.suffix in SUFFIXES and (exported := read_checkpoint(path)) is not None:
-            model, size = exported
-            return Predictor(seeking(model, subjects), size, device, refine_at)
+            model, working_size = exported
+            return Predictor(seeking(model, subjects), working_size, device, refine_at)
         folder, name = StageFolder(path.resolve().parent.parent), path.stem
         if path.suffix != ".ckpt" or not folder.config_file.is_file():
             raise RunError(f"{path} is no run folder, no checkpoint inside of one, and no .onnx file.")
