@@ -144,7 +144,7 @@ def test_every_command_of_the_readme_and_the_documents_exists(root: Path) -> Non
         "make train-seg DATA=davis ROOT=/data/DAVIS CLIPS='dance-twirl parkour' EPOCHS=3 SEED=2",
         "make train-seg DATA=videos ROOT=/data/mine RUN=runs/mine ARGS='--model.init_args.learning_rate 0.01'",
         "make inspect DATA=ski ROOT=/data/Kuetai RUN=runs/ski",
-        "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--soft'",
+        "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--save soft'",
         "make evaluate RUN=runs/demo ARGS='--checkpoint best'",
         "make sweep SWEEP=table4 DATA=ski ROOT=/data/ski PROFILE=paper RUN=runs/t4 PROCESSES=2 STEPS=10",
         "python -m experiments trial --run=runs/x --config=ablations/fig3/joint.yaml -- --trainer.max_steps 5",

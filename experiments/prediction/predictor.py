@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,13 +22,16 @@ from experiments.runs.folder import StageFolder
 from experiments.runs.restore import load_data, load_model, seeking, segment_folder
 
 
-def load_predictor(path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last") -> Predictor:
+def load_predictor(
+    path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last", refine_at: float | None = None
+) -> Predictor:
     """Load a trained run, on the GPU where there is one.
 
     Args:
         path: The run folder, a checkpoint file inside of one, or one that ``backdrop export`` has written.
         subjects: Most subjects to find in a frame.
         checkpoint: Which of the run's checkpoints.
+        refine_at: See :class:`Predictor`.
 
     Raises:
         RunError: If the run or its checkpoint is missing or damaged, or the number of subjects is out of range.
@@ -36,7 +40,7 @@ def load_predictor(path: Path, subjects: int = 1, checkpoint: Literal["last", "b
     if path.is_file():
         if path.suffix in SUFFIXES and (exported := read_checkpoint(path)) is not None:
             model, size = exported
-            return Predictor(seeking(model, subjects), size, device)
+            return Predictor(seeking(model, subjects), size, device, refine_at)
         folder, name = StageFolder(path.resolve().parent.parent), path.stem
         if path.suffix != ".ckpt" or not folder.config_file.is_file():
             raise RunError(f"{path} is no run folder, no checkpoint inside of one, and no .onnx file.")
@@ -44,7 +48,7 @@ def load_predictor(path: Path, subjects: int = 1, checkpoint: Literal["last", "b
     else:
         folder, name = segment_folder(path), checkpoint
     size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
-    return Predictor(load_model(folder, name, subjects), size, device)
+    return Predictor(load_model(folder, name, subjects), size, device, refine_at)
 
 
 class Predictor:
@@ -54,10 +58,19 @@ class Predictor:
         model: The segmentation model.
         working_size: (height, width) in pixels of the images that it was trained on.
         device: Where to compute.
+        refine_at: Cut the border of each mask again at the frame's own size, where the mask is at least this; the masks
+            are then 0 or 1. None leaves them as they are.
     """
 
-    def __init__(self, model: pl.LightningModule, working_size: tuple[int, int], device: torch.device) -> None:
+    def __init__(
+        self,
+        model: pl.LightningModule,
+        working_size: tuple[int, int],
+        device: torch.device,
+        refine_at: float | None = None,
+    ) -> None:
         self.model, self.working_size, self.device = model.to(device).eval(), working_size, device
+        self.refine_at = refine_at
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[Pixels]) -> list[list[Found]]:
@@ -80,11 +93,20 @@ class Predictor:
         masks, boxes, confidences = masks.float().cpu(), boxes.cpu(), confidences.float().cpu()
         return [
             [
-                _at_full_size(masks[i, n], boxes[i, n], float(confidences[i, n]), scores[i], image.shape)
+                self._found(masks[i, n], boxes[i, n], float(confidences[i, n]), scores[i], image)
                 for n in confidences[i].nonzero().flatten().tolist()
             ]
             for i, image in enumerate(images)
         ]
+
+    def _found(self, mask: Tensor, box: Tensor, confidence: float, score: float | None, image: Pixels) -> Found:
+        """One subject of an image (H, W, 3), from its mask (h, w) and box (4,)."""
+        found = _at_full_size(mask, box, confidence, score, image.shape)
+        if self.refine_at is None:
+            return found
+        from datamodules.cues.refine import refine  # loads OR-tools, which nothing else here needs
+
+        return replace(found, mask=refine(image, (mask >= self.refine_at).numpy()).astype(np.float32))
 
 
 def _at_full_size(mask: Tensor, box: Tensor, confidence: float, score: float | None, size: tuple[int, ...]) -> Found:
