@@ -27,7 +27,7 @@ TERMS = {
     ),
     "cues agree": (
         "Share of the frames trained on in which motion, colours and features show the same subject. It needs no "
-        "label: below 60 % look at the masks, below 30 % they are probably wrong."
+        "label: below 60% look at the masks, below 30% they are probably wrong."
     ),
     "floor": (
         "What a mask scores that looks at nothing: the whole frame, or a blob in the centre. A method that is not "
