@@ -76,8 +76,9 @@ def load(name: str) -> Command:
         UsageError: If there is none of that name; the message names the nearest.
     """
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, 1)
-        raise UsageError(f"There is no command {name}{f': did you mean {near[0]}?' if near else ''}")
+        alike = {one: (difflib.SequenceMatcher(None, one, name).ratio(), one in FIRST) for one in COMMANDS}
+        near = max(difflib.get_close_matches(name, COMMANDS), key=lambda one: alike[one], default=None)
+        raise UsageError(f"There is no command {name}{f': did you mean {near}?' if near else ''}")
     module, _, function = COMMANDS[name].partition(":")
     found: Command = getattr(importlib.import_module(module), function)
     return found
