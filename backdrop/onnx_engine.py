@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backdrop.errors import RunError, one_line
 from backdrop.found import Found, Pixels
 
@@ -58,7 +60,8 @@ class OnnxEngine:
 
     def _found(self, image: Pixels) -> list[Found]:
         """The subject of one frame, (H, W, 3)."""
-        found = dict(zip(self._names, self._session.run(None, {"image": image[None]}), strict=True))
+        values = self._session.run(None, {"image": np.ascontiguousarray(image)[None]})
+        found = dict(zip(self._names, values, strict=True))
         x0, y0, x1, y1 = found["box"][0].tolist()
         score = float(found["score"][0]) if "score" in found else None
         return [Found(found["mask"][0], (x0, y0, x1, y1), float(found["confidence"][0]), score)]

@@ -176,7 +176,8 @@ def _overlaps(box: Tensor, other: Tensor) -> Tensor:
     high = torch.minimum(box[..., :2] + box[..., 2:], other[..., :2] + other[..., 2:])
     shared = (high - low).clamp_min(0).prod(dim=-1)
     whole = 4 * (box[..., 2:].prod(dim=-1) + other[..., 2:].prod(dim=-1)) - shared
-    return shared / whole
+    overlap: Tensor = shared / whole
+    return overlap
 
 
 def _whitening(away: Tensor) -> Tensor:
@@ -185,7 +186,8 @@ def _whitening(away: Tensor) -> Tensor:
     identity = torch.eye(len(covariance), dtype=away.dtype)
     variance = covariance.diagonal().mean().clamp_min(_LEAST**2)
     values, vectors = torch.linalg.eigh((1 - _SHRUNK) * covariance + _SHRUNK * variance * identity)
-    return vectors * values.clamp_min(_SHRUNK / 2 * variance).rsqrt()
+    whitening: Tensor = vectors * values.clamp_min(_SHRUNK / 2 * variance).rsqrt()
+    return whitening
 
 
 def _logistic(signals: Tensor, truth: Tensor, weight: Tensor) -> Tensor:

@@ -116,7 +116,8 @@ class Looker:
 
     def own(self, frames: Sequence[Place]) -> Look:
         """Show it frames of its data, at least one."""
-        seen, overlaps, trusts = [], [], []
+        seen: list[Observed] = []
+        overlaps, trusts = [], []
         for start in range(0, len(frames), _BATCH):
             planes = [place.read() for place in frames[start : start + _BATCH]]
             found, masks = self._seen([one["image"] for one in planes])
@@ -137,7 +138,8 @@ class Looker:
         Returns:
             What it makes of both, frame by frame; None where the subject could be painted out of no frame.
         """
-        painted, pieces = [], []
+        painted: list[Observed] = []
+        pieces: list[Observed] = []
         for images in _grouped(self._without(frames), _BATCH):
             painted.append(self._seen(images)[0])
             enlarged = [piece(image, len(pieces) * _BATCH + at) for at, image in enumerate(images)]
@@ -162,8 +164,8 @@ class Looker:
         if told is not None and not itself:
             return told >= _HALF
         image = torch.from_numpy(planes["image"]).to(self.model.device).permute(2, 0, 1)[None].float() / 255
-        mask = (self.model(image)["mask"][0, 0] >= 0.5).cpu().numpy()
-        return mask if told is None else mask | (told >= _HALF)
+        mask: NDArray[np.bool_] = (self.model(image)["mask"][0, 0] >= 0.5).cpu().numpy()
+        return mask if told is None else np.logical_or(mask, told >= _HALF)
 
 
 def piece(image: Pixels, seed: int) -> Pixels:

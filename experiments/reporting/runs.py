@@ -18,7 +18,6 @@ from experiments.results.chosen import FRAMES
 from experiments.results.record import RESULTS, Part, Results
 from experiments.runs.csv_log import read_rows
 from experiments.runs.folder import StageFolder
-from experiments.signatures import PROGRAM
 
 STAGES = ("inpaint", "segment")
 NOT_ENTERED = ("wandb", "checkpoints", "images", "csv", "predictions")
@@ -142,17 +141,17 @@ def _read_run(folder: Path, name: str) -> Run:
     for part, file in RESULTS.items():
         if (results := attempt(folder / file, Results.load, None)) is not None:
             run.results[part] = results
-    run.frames, run.scored = attempt(folder / FRAMES["held_out"], read_frames, ([], []))
-    segment = StageFolder(folder / "segment")
-    run.agree = attempt(segment.trust_file, lambda _: (segment.trust() or (None,))[0], None)
-    for stage in (name for name, found in run.stages.items() if found.config):
-        at = StageFolder(folder / stage)
-        state = attempt(at.path, lambda _, at=at: at.unfinished(), None)  # type: ignore[misc]
-        run.unfinished += [f"Stage {stage} is not finished: {state}."] if state else []
+    nothing: tuple[list[float], list[tuple[float, float]]] = ([], [])
+    run.frames, run.scored = attempt(folder / FRAMES["held_out"], read_frames, nothing)
+    trust = attempt(StageFolder(folder / "segment").trust_file, lambda path: StageFolder(path.parent).trust(), None)
+    run.agree = trust[0] if trust is not None else None
+    for name in (name for name, found in run.stages.items() if found.config):
+        state = attempt(folder / name, lambda path: StageFolder(path).unfinished(), None)
+        run.unfinished += [f"Stage {name} is not finished: {state}."] if state else []
     if run.stages and "segment" not in run.stages:
         run.unfinished.append("Stage segment is not trained yet.")
     elif run.stages and not run.results:
-        run.unfinished.append(f"It is not evaluated: {PROGRAM} evaluate {folder} does it.")
+        run.unfinished.append(f"It is not evaluated: {program()} evaluate {shlex.quote(str(folder))} does it.")
     return run
 
 

@@ -45,6 +45,7 @@ def build(model: Model, limits: Limits, uploads: Path, title: str) -> App:
         return found.words, found.overlay, found.mask, found.cutout, clip
 
     blocks = _blocks(gradio, show, limits, title)
+    blocks.has_launched = True  # without it, Gradio takes in any file of the machine that a forged request names
     app = gradio.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         blocks,
@@ -119,5 +120,6 @@ def serve(app: App, port: int, ready: Callable[[str], object]) -> None:
             listener.bind((HOST, port))
         except OSError as error:
             raise RunError(f"Port {port} cannot be had ({error.strerror}): choose another one with --port.") from error
+        listener.listen()  # who asks from now on waits
         ready(f"http://{HOST}:{listener.getsockname()[1]}")
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])  # type: ignore[arg-type]

@@ -122,11 +122,12 @@ def test_limits_out_of_range_are_refused() -> None:
         Limits(seconds=0)
 
 
-def asked(path: str, host: str) -> tuple[int, dict[bytes, bytes]]:
-    """Status and headers of a page behind the guard."""
-    sent = list[Any]()
+def asked(path: str, host: str, body: bytes | None = None) -> tuple[int, dict[bytes, bytes]]:
+    """Status and headers of a page behind the guard, which must get the body whole."""
+    sent, parts = list[Any](), [] if body is None else [body[:5], body[5:]]
 
     async def page(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
+        assert body is None or (await receive())["body"] == body
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -134,9 +135,11 @@ def asked(path: str, host: str) -> tuple[int, dict[bytes, bytes]]:
         sent.append(message)
 
     async def receive() -> dict[str, Any]:
-        return {}
+        part = parts.pop(0)
+        return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
-    scope = {"type": "http", "path": path, "headers": [(b"host", host.encode())]}
+    method = "GET" if body is None else "POST"
+    scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", host.encode())]}
     asyncio.run(Guard(page)(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"])
 
@@ -153,3 +156,22 @@ def test_the_guard_answers_this_machine_only() -> None:
 def test_the_guard_lets_the_page_fetch_nothing(path: str) -> None:
     assert asked(path, "localhost:7860")[0] == 403
     assert asked("/gradio_api/file=/tmp/x.png", "localhost:7860")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("http://127.0.0.1:7860/gradio_api/file=/tmp/a.png", 200),
+        ("https://a.example/a.png", 403),
+        (r"HTTPS:\/\/a.example\/a.png", 403),
+        ("http://127.0.0.1@a.example/a.png", 403),
+        ("http://127.0.0.1.a.example/a.png", 403),
+    ],
+)
+def test_the_guard_passes_on_no_address_of_another_machine(address: str, status: int) -> None:
+    body = f'{{"data": [{{"path": "{address}"}}]}}'.encode()
+    assert asked("/gradio_api/queue/join", "localhost:7860", body)[0] == status
+
+
+def test_the_guard_refuses_a_large_request() -> None:
+    assert asked("/gradio_api/queue/join", "localhost:7860", bytes(2_000_000))[0] == 403
