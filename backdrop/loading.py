@@ -22,7 +22,7 @@ EXPORTED = ".onnx"
 
 def load(
     path: str | os.PathLike[str],
-    threshold: float = 0.5,
+    threshold: float | None = None,
     subjects: int = 1,
     checkpoint: Literal["last", "best"] = "last",
 ) -> Model:
@@ -36,7 +36,7 @@ def load(
     Args:
         path: A run folder, a checkpoint file, or an exported model, ``cat.onnx``. An exported one needs onnxruntime,
             av and numpy only.
-        threshold: Mask values from here on count as subject, in (0, 1).
+        threshold: Mask values from here on count as subject, in (0, 1); None takes that of an exported model, else 0.5.
         subjects: Most subjects to find in a frame; an exported model finds one.
         checkpoint: Of a run: the last one, or the best.
 
@@ -49,7 +49,17 @@ def load(
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no model, or an argument is out of its range.
     """
-    return Model(load_engine(Path(path), subjects, checkpoint), Reader(_read_image, _read_video), threshold)
+    engine = load_engine(Path(path), subjects, checkpoint)
+    return Model(engine, Reader(_read_image, _read_video), usual_threshold(engine) if threshold is None else threshold)
+
+
+def usual_threshold(engine: Engine) -> float:
+    """The threshold that an exported model names, else 0.5.
+
+    Args:
+        engine: What finds the subjects.
+    """
+    return float(getattr(engine, "metadata", {}).get("threshold", 0.5))
 
 
 def load_engine(

@@ -123,7 +123,7 @@ def understand(
         from experiments.runs.composition import compose
         from experiments.runs.given_videos import as_options
 
-        words = compose(as_options(words))
+        words = compose(words if _has_positional(function) else as_options(words))
     return parser, parser.parse_args(list(words)), filled
 
 
@@ -164,6 +164,12 @@ def _marks(function: Command) -> dict[str, Filled | Groups]:
     hints = {name: kind for name, kind in get_type_hints(function, include_extras=True).items() if name != "return"}
     found = {name: get_args(kind)[1] for name, kind in hints.items() if get_origin(kind) is Annotated}
     return {name: mark for name, mark in found.items() if isinstance(mark, Filled | Groups)}
+
+
+def _has_positional(function: Command) -> bool:
+    """Whether a command has positional words of its own."""
+    marked, parameters = _marks(function), inspect.signature(function).parameters.values()
+    return any(one.default is inspect.Parameter.empty and one.name not in marked for one in parameters)
 
 
 def _filled(mark: Filled | Groups, filled: Mapping[Filled, Any], options: Namespace) -> Any:  # noqa: ANN401

@@ -11,7 +11,7 @@ def predict(
     input: list[Path],
     output: Path | None = None,
     save: str = "overlay,mask",
-    threshold: float = 0.5,
+    threshold: float | None = None,
     checkpoint: Literal["last", "best"] = "last",
     subjects: int = 1,
     refine: bool = False,
@@ -26,7 +26,7 @@ def predict(
         output: Folder for the results (RUN/predictions/NAME OF INPUT); of several inputs, for a folder of each.
         save: What to write beside the table, with commas: overlay, mask, soft (masks as grey values), cutout (PNG with
             alpha), cutout-video (ProRes 4444 with alpha), plate (the scene without the subject).
-        threshold: Mask values from here on count as subject.
+        threshold: Mask values from here on count as subject (that of an exported model, else 0.5).
         checkpoint: The last one, or the best: that of the smallest val/loss.
         subjects: Most subjects to find in a frame; the paper's is 1.
         refine: Cut the border of each mask again at the frame's own size; not with soft.

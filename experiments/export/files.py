@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backdrop.errors import RunError
 from backdrop.found import Found, Pixels
+from experiments.export.convolutions import split_uneven
 from experiments.export.description import Description
 from experiments.export.graph import Graph
 
@@ -51,6 +52,7 @@ def write_onnx(graph: Graph, description: Description, path: Path) -> None:
     found = dict(model.opset_imports)
     if found.get("") != OPSET:
         raise RunError(f"The exporter wrote operators {found}, expected version {OPSET}.")
+    split_uneven(model)
     model.metadata_props.update(description.entries())
     model.doc_string = f"Backdrop: finds and cuts out {description.name}"
     written.save(str(path))

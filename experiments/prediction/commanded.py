@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from backdrop.errors import RunError, UsageError, one_line, warn
-from backdrop.loading import EXPORTED, load_engine
+from backdrop.loading import load_engine, usual_threshold
+from backdrop.outputs import CONFIG
 from datamodules.clips.problems import counted
 from experiments.prediction.apply import SAVED, Summary, Wanted, apply
 from experiments.prediction.folder import PARTS
@@ -23,7 +25,7 @@ def predict_all(
     inputs: Sequence[Path],
     output: Path | None,
     save: str,
-    threshold: float,
+    threshold: float | None,
     checkpoint: Literal["last", "best"],
     subjects: int,
     refine: bool,
@@ -40,11 +42,13 @@ def predict_all(
         RunError: If the model cannot be loaded, or the only clip cannot be read.
         ValueError: If no frame of the only clip can be read.
     """
-    wanted = _wanted(save, threshold, subjects, refine, smooth, track)
+    wanted = _wanted(save, 0.5 if threshold is None else threshold, subjects, refine, smooth, track)
     clips = find_footage(inputs)
     if "cutout-video" in wanted.save and any(clip.images is not None or clip.path.is_dir() for clip in clips):
         warn("cutout-video is for videos: of images, cutout writes PNGs.")
-    engine = load_engine(run, subjects, checkpoint, threshold if refine else None)
+    engine = load_engine(run, subjects, checkpoint, wanted.threshold if refine else None)
+    if threshold is None:
+        wanted = replace(wanted, threshold=usual_threshold(engine))
     failed, unscored = dict[str, str](), False
     for clip in clips:
         folder = output if output and len(clips) == 1 else (output or home(run)) / clip.name
@@ -93,9 +97,10 @@ def home(run: Path) -> Path:
     Args:
         run: The run folder, a checkpoint in one, or an exported model.
     """
-    if run.is_dir() or run.suffix.lower() == EXPORTED:
+    stage = run.absolute().parent.parent  # of RUN/segment/checkpoints/last.ckpt
+    if run.is_dir() or not (stage / CONFIG).is_file():
         return (run if run.is_dir() else run.parent) / "predictions"
-    return run.absolute().parents[2] / "predictions"  # RUN/segment/checkpoints/last.ckpt
+    return stage.parent / "predictions"
 
 
 def _line(clip: Footage, summary: Summary, folder: Path) -> str:
