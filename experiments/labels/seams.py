@@ -1,23 +1,25 @@
 """Several rings as one closed line, for formats that have one polygon for one subject.
 
-From each further ring a seam leads to the nearest one and back. A seam has no width, so that holes stay holes, under
-the even-odd rule and under the non-zero rule.
+Seams join the rings, the shortest that there are (a minimum spanning tree): there and back again. A seam has no width,
+so that holes stay holes, under the even-odd rule and under the non-zero rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 Ring = NDArray[np.int64]
 """Points of a closed line, (N, 2), (x, y) each; the first is not repeated at the end."""
 
 
 def joined(rings: Sequence[Ring]) -> Ring:
-    """Join rings by seams, which take the shortest way between two points of theirs.
+    """Join rings by seams between two points of theirs.
 
     Args:
         rings: The rings, one at least; holes run the other way round than outer borders.
@@ -25,27 +27,57 @@ def joined(rings: Sequence[Ring]) -> Ring:
     Returns:
         One ring that passes every point of each.
     """
-    sizes = [len(ring) for ring in rings]
-    points, owners = np.concatenate(rings), np.repeat(np.arange(len(rings)), sizes)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    distances, nearest = np.full(len(points), np.inf), np.zeros(len(points), dtype=np.int64)
+    if len(rings) == 1:
+        return rings[0]
+    points, owners = np.concatenate(rings), np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    starts = np.searchsorted(owners, np.arange(len(rings)))
+    seams = _seams(points, owners, len(rings))
+    weights = 1 + np.linalg.norm(points[seams[:, 0]] - points[seams[:, 1]], axis=1)  # 0 would be no seam
+    between = owners[seams]
+    graph = coo_array((weights, (between[:, 0], between[:, 1])), shape=(len(rings), len(rings)))
+    order, parents = breadth_first_order(minimum_spanning_tree(graph), 0, directed=False)
+    found = {(int(one), int(other)): seam for (one, other), seam in zip(between, seams, strict=True)}
     children: list[list[tuple[int, int]]] = [[] for _ in rings]  # (own point, ring that hangs on it)
     entries = [0] * len(rings)
-    open_ = owners != 0
-    ring = 0
-    while open_.any():
-        found, where = cKDTree(rings[ring]).query(points[open_])
-        rest = np.flatnonzero(open_)
-        closer = rest[found < distances[rest]]
-        nearest[closer] = where[found < distances[rest]] + starts[ring]
-        distances[rest] = np.minimum(distances[rest], found)
-        best = int(rest[np.argmin(distances[rest])])
-        ring = int(owners[best])
-        parent = int(nearest[best])
-        entries[ring] = best - int(starts[ring])
-        children[owners[parent]].append((parent - int(starts[owners[parent]]), ring))
-        open_ &= owners != ring
+    for ring in order[1:].tolist():
+        parent = int(parents[ring])
+        seam = found[min(ring, parent), max(ring, parent)]
+        there, here = seam if parent < ring else seam[::-1]
+        entries[ring] = int(here - starts[ring])
+        children[parent].append((int(there - starts[parent]), ring))
     return np.concatenate(_tour(rings, children, entries))
+
+
+def _seams(points: Ring, owners: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The shortest seam between any two rings that are neighbours: whose points are nearest to two pixels side by side.
+
+    Args:
+        points: Of all rings, (N, 2).
+        owners: The ring of each, (N,).
+        count: How many rings.
+
+    Returns:
+        (S, 2): a point of the ring of the lower number, and one of the other.
+    """
+    x, y = (points - points.min(axis=0)).T
+    grid = np.ones((y.max() + 1, x.max() + 1), dtype=np.uint8)
+    grid[y, x] = 0
+    _, labels = cv2.distanceTransformWithLabels(grid, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    point_of = np.zeros(labels.max() + 1, dtype=np.int64)
+    point_of[labels[y, x]] = np.arange(len(points))
+    nearest = point_of[labels]
+    pairs = [
+        np.stack([nearest[:, :-1].ravel(), nearest[:, 1:].ravel()], axis=1),
+        np.stack([nearest[:-1].ravel(), nearest[1:].ravel()], axis=1),
+        np.stack([np.arange(len(points)), nearest[y, x]], axis=1),  # several rings pass one point
+    ]
+    seams = np.concatenate([pair[owners[pair[:, 0]] != owners[pair[:, 1]]] for pair in pairs])
+    seams = np.where((owners[seams[:, 0]] > owners[seams[:, 1]])[:, None], seams[:, ::-1], seams)
+    rings = owners[seams[:, 0]] * count + owners[seams[:, 1]]
+    order = np.lexsort((np.linalg.norm(points[seams[:, 0]] - points[seams[:, 1]], axis=1), rings))
+    _, first = np.unique(rings[order], return_index=True)
+    best: NDArray[np.int64] = seams[order[first]]
+    return best
 
 
 def _tour(rings: Sequence[Ring], children: Sequence[list[tuple[int, int]]], entries: Sequence[int]) -> list[Ring]:

@@ -111,8 +111,6 @@ def test_an_image_and_a_clip_are_answered(address: str, tmp_path: Path) -> None:
         errors = [event for event in browser.events if event.get("method") == "Runtime.exceptionThrown"]
     assert asked and not errors
     assert not [url for url in asked if not url.startswith((address, "data:", "blob:", "about:"))]
-    for name in ("image.png", "clip.png"):
-        print(tmp_path / name)
 
 
 def test_no_other_file_is_served(address: str, tmp_path: Path) -> None:
