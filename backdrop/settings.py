@@ -90,14 +90,35 @@ def argument_types(kind: type) -> dict[str, Any]:
     Args:
         kind: The class.
     """
-    found: dict[str, Any] = {}
+    return {name: hint for name, (_, hint) in _arguments(kind).items()}
+
+
+def argument_defaults(kind: type) -> dict[str, Any]:
+    """The defaults of a constructor's arguments, as they stand in a config; those without one are left out.
+
+    Args:
+        kind: The class.
+    """
+    import yaml  # both here, as they take their time, and `import backdrop` is quick
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind)
+    plain = yaml.safe_load(parser.dump(parser.get_defaults(), skip_none=False, skip_validation=True)) or {}
+    given = [name for name, (parameter, _) in _arguments(kind).items() if parameter.default is not parameter.empty]
+    return {name: plain.get(name) for name in given}
+
+
+def _arguments(kind: type) -> dict[str, tuple[inspect.Parameter, Any]]:
+    """The arguments of a constructor with their annotations, see :func:`argument_types`."""
+    found: dict[str, tuple[inspect.Parameter, Any]] = {}
     for member in kind.__mro__:
         constructor = vars(member).get("__init__")
         if not inspect.isfunction(constructor):
             continue
         hints, parameters = get_type_hints(constructor, include_extras=True), inspect.signature(constructor).parameters
         named = [p for p in parameters.values() if p.name != "self" and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-        found = {p.name: hints.get(p.name, Any) for p in named} | found
+        found = {p.name: (p, hints.get(p.name, Any)) for p in named} | found
         if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):
             break
     return found

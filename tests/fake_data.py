@@ -186,9 +186,10 @@ def write_handheld(root: Path, frames: int = 4) -> Path:
     for sequence in range(5):
         for camera in (1, 2):
             name = f"seq{sequence + 1}/cam{camera}"
-            write_images(root / "clips" / name, sequence, frames, first=1, pattern="{:06d}.jpg")
+            clip = 2 * sequence + camera
+            write_images(root / "clips" / name, clip, frames, first=1, pattern="{:06d}.jpg")
             if sequence > 2:
-                write_masks(root / "masks" / name, sequence, [1], first=1, pattern="{:06d}.png")
+                write_masks(root / "masks" / name, clip, [1], first=1, pattern="{:06d}.png")
     return root
 
 

@@ -31,6 +31,7 @@ class Clip:
             no subject; frames not listed have none.
         chosen: Original numbers of the frames to keep beside the annotated ones; None leaves it to ``every_nth``.
         annotated_only: Keep the annotated frames only.
+        same_as: Name of another clip of which this is the recording, under another name; None where there is none.
     """
 
     name: str
@@ -40,12 +41,18 @@ class Clip:
     boxes: Mapping[int, Box | Callable[[], Box | None]] = field(default_factory=dict)
     chosen: frozenset[int] | None = None
     annotated_only: bool = False
+    same_as: str | None = None
 
     def __len__(self) -> int:
         """Expected number of frames."""
         if self.annotated_only:
             return len(self.annotated)
         return -(-len(self.source) // self.every_nth) if self.chosen is None else len(self.chosen | self.annotated)
+
+    @property
+    def recording(self) -> str:
+        """Its name, or that of the clip whose recording it is: clips with the same one show the same frames."""
+        return self.same_as or self.name
 
     @property
     def annotated(self) -> frozenset[int]:

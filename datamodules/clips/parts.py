@@ -118,4 +118,5 @@ def _part(clip: Clip, part: Part, which: str) -> Clip:
 
     chosen = None if clip.chosen is None else frozenset(filter(part.holds, clip.chosen))
     masks, boxes = within(clip.masks), within(clip.boxes)
-    return replace(clip, name=f"{clip.name} ({which})", source=part, masks=masks, boxes=boxes, chosen=chosen)
+    named = replace(clip, name=f"{clip.name} ({which})", same_as=clip.same_as and f"{clip.same_as} ({which})")
+    return replace(named, source=part, masks=masks, boxes=boxes, chosen=chosen)

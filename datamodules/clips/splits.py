@@ -122,19 +122,20 @@ class Splits:
         clips = self._uncut(split)
         if not self.held_out:
             return clips
-        train, val, test = ({clip.name for clip in self._uncut(other)} for other in SPLITS)
+        train, val, test = ({clip.recording for clip in self._uncut(other)} for other in SPLITS)
         parts = []
         for clip in clips:
-            if clip.name not in train & (val | test):
+            if clip.recording not in train & (val | test):
                 parts.append(clip)
                 continue
+            val_share = self.val_share if clip.recording in val & test else 0.0
             try:
-                first, middle, last = hold_out(clip, self.held_out, self.val_share if clip.name in val & test else 0.0)
+                first, middle, last = hold_out(clip, self.held_out, val_share)
             except ValueError as error:
                 self._findings.leave_out(clip.name, str(error))
                 continue
             tested = first if self.evaluated_part == "trained" else last
-            validated = middle if clip.name in test else last
+            validated = middle if clip.recording in test else last
             part = {"train": first, "val": validated, "test": tested}[split]
             parts += [part] if part is not None else []
         if split == "val" and clips and not parts:
@@ -166,6 +167,6 @@ class Splits:
 
 
 def _shared_names(clips: Sequence[Clip], others: Sequence[Clip]) -> list[str]:
-    """Names of the clips that are in both lists, in the order of the first."""
-    names = {clip.name for clip in others}
-    return [clip.name for clip in clips if clip.name in names]
+    """Names of the clips whose recordings are in both lists, in the order of the first."""
+    recordings = {clip.recording for clip in others}
+    return [clip.name for clip in clips if clip.recording in recordings]

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datamodules.readers.names import is_image, is_video, list_images, natural_key, numbers_in_names
-from datamodules.readers.source import Broken, FrameSource, Keep, Pixels, Source, file_identity, missing, readable
+from datamodules.readers.source import (
+    Broken,
+    FrameSource,
+    Keep,
+    Pixels,
+    Source,
+    content_sample,
+    file_identity,
+    missing,
+    readable,
+)
 
 if TYPE_CHECKING:
     from datamodules.readers.images import ImageFrames, read_image, resize
@@ -28,6 +38,7 @@ __all__ = [
     "Source",
     "TimedFrame",
     "VideoFrames",
+    "content_sample",
     "file_identity",
     "is_image",
     "is_video",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -158,13 +158,14 @@ def ends_early(path: Path, container: str) -> bool:
     return number != (1 << 7 * length) - 1 and size < segment + length + number  # all ones: it is not known
 
 
-def time_remarks(path: Path) -> Iterator[Remark]:
+def time_remarks(path: Path, every: Callable[[], Packets]) -> Iterator[Remark]:
     """What there is to say of the times of a video: that it was cut, and that its rate varies.
 
-    A varying rate is seen in the table of all frames, where the file has one (MP4, AVI), else in the first 300.
+    A varying rate is seen in the table of all frames, where the file has one (MP4, AVI), else in all packets.
 
     Args:
         path: The video.
+        every: Reads all packets.
 
     Raises:
         OSError: If the disk fails.
@@ -175,15 +176,14 @@ def time_remarks(path: Path) -> Iterator[Remark]:
         whole = len(stream.index_entries) == stream.frames
         table = [(entry.timestamp, entry.is_discard) for entry in stream.index_entries if whole and entry.size]
         base = float(stream.time_base or np.nan)
-    packets = read_packets(path, _LOOKED_AT)
+    packets = read_packets(path, _LOOKED_AT) if table else every()
     hidden = sum(discarded for _, discarded in table)
     if hidden or (packets.cut_open and np.isfinite(packets.stamps).all()):
         what = f"{hidden} of its {len(table)} frames are" if hidden else "some of its first frames need others and are"
         counted = "frames are counted from the first that is shown"
         yield Remark("cut", f"{path} was cut without encoding it anew, and {what} not shown: {counted}", of_each=False)
-    stamps = packets.stamps if len(packets.stamps) < _LOOKED_AT else packets.stamps[:-_TAIL]  # reordered, so with holes
-    if table:  # of decoding times, which have holes between those of the frames that are shown
-        stamps = np.sort([stamp * base for stamp, _ in table])
+    # Where a table has decoding times, those have holes between those of the frames that are shown.
+    stamps = np.sort([stamp * base for stamp, _ in table]) if table else packets.stamps
     steps = np.diff(stamps)
     if len(steps) and (np.abs(steps - np.median(steps)) > max(_UNEVEN * np.median(steps), 1.5 * base)).any():
         apart = f"{1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms from frame to frame"

@@ -18,7 +18,9 @@ Keep = Callable[[int, int], bool]
 Broken = Callable[[int, str], object]
 """(original number, reason) -> anything; told of a frame that cannot be read, which is then left out."""
 
-_END = 4096  # bytes at either end of a file that count as its content
+_SAMPLE = 4096  # bytes at a place of a file that count as its content
+_INNER = 8  # places between both ends, of files whose length says nothing of their content
+_UNCOMPRESSED = frozenset({".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".tga", ".avi", ".y4m", ".nut"})
 
 
 class FrameSource(Protocol):
@@ -75,24 +77,30 @@ def file_identity(path: Path | str) -> str:
     """Name, size in bytes, time of change in nanoseconds and some content of a file; another text means another file.
 
     Archives give all their files one time, and uncompressed images of one size have one length, so the first and the
-    last kilobytes count too. The folder is left out: a copy that keeps the times is the same file.
+    last kilobytes count too, and of formats without compression also some at eight places between. The folder is left
+    out: a copy that keeps the times is the same file.
     """
     name = os.path.basename(path)
     try:
         state = os.stat(path)
     except FileNotFoundError:
         return f"{name} missing"
-    return f"{name} {state.st_size} {state.st_mtime_ns} {_ends(path, state.st_size)}"
+    return f"{name} {state.st_size} {state.st_mtime_ns} {content_sample(path)}"
 
 
-def _ends(path: Path | str, size: int) -> str:
-    """Check sum of what stands at both ends of a file."""
+def content_sample(path: Path | str) -> str:
+    """Check sum of some of a file's content, see :func:`file_identity`; another text means other content."""
     with open(path, "rb", buffering=0) as file:
-        ends = file.read(_END)
-        if size > _END:
-            file.seek(max(_END, size - _END))
-            ends += file.read(_END)
-    return hashlib.blake2b(ends, digest_size=8).hexdigest()
+        size = os.fstat(file.fileno()).st_size
+        inner = _INNER if os.path.splitext(path)[1].lower() in _UNCOMPRESSED else 0
+        starts = [0, max(_SAMPLE, size - _SAMPLE)] if size > _SAMPLE else [0]
+        if size > (2 + inner) * _SAMPLE:
+            starts[1:1] = [size * (place + 1) // (inner + 1) for place in range(inner)]
+        digest = hashlib.blake2b(digest_size=8)
+        for start in starts:
+            file.seek(start)
+            digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
 
 
 def missing(what: str, path: Path | str) -> FileNotFoundError:

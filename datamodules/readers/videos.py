@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from datamodules.readers.first_frames import FirstFrames, undecodable
 from datamodules.readers.packets import (
     DECODING_TIMES,
+    Packets,
     cut_off,
     decoded_stamps,
     ends_early,
@@ -136,7 +137,7 @@ class VideoFrames:
             lost = self._lost(count)
             if not lost and ends_early(self.path, self._container) and (keep is None or keep(count, count)):
                 broken(count, f"{self.path} is cut off: frames from here on may be missing, the last one damaged.")
-            if (at := wrong_part(self.path, self._container)) is not None and (keep is None or keep(count, count)):
+            if (at := self._wrong_part) is not None and (keep is None or keep(count, count)):
                 broken(count, f"{self.path} is damaged at byte {at}, by its own check sum: frames may be wrong.")
             for number in range(count, count + lost):
                 if keep is None or keep(number, number):
@@ -171,8 +172,17 @@ class VideoFrames:
     @cached_property
     def _stamps(self) -> NDArray[np.float64]:
         """When each frame that the file holds is shown, seconds on the container's clock, in order, (N,)."""
-        packets = read_packets(self.path)
-        return decoded_stamps(self.path) if packets.cut_open else packets.stamps
+        return decoded_stamps(self.path) if self._packets.cut_open else self._packets.stamps
+
+    @cached_property
+    def _packets(self) -> Packets:
+        """What all packets say; the file is read for it."""
+        return read_packets(self.path)
+
+    @cached_property
+    def _wrong_part(self) -> int | None:
+        """See :func:`wrong_part`, for which the file is read."""
+        return wrong_part(self.path, self._container)
 
     def identity(self) -> Iterator[str]:
         """The file, and the colour matrix that it does not say; see :meth:`FrameSource.identity`."""
@@ -195,7 +205,7 @@ class VideoFrames:
 
     def remarks(self) -> list[Remark]:
         """What is not as one would guess: of its first frames, of its cut and of its times."""
-        return [*self._first.remarks(self.path), *time_remarks(self.path)]
+        return [*self._first.remarks(self.path), *time_remarks(self.path, lambda: self._packets)]
 
     @cached_property
     def _first(self) -> FirstFrames:

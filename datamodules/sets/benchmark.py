@@ -164,6 +164,9 @@ class Benchmark(ClipDataSet):
             return
         sizes = {name: size for name, source in sources.items() if (size := _first_size(source)) is not None}
         others = {name: size for name, size in sizes.items() if stretched(size, self.image_size)}
+        for name, (height, width) in others.items():
+            wanted = f"{self.image_size[1]}x{self.image_size[0]}"
+            self.findings.notice(name, None, f"its frames of {width}x{height} will be stretched to {wanted}")
         if others:
             (height, width), _ = Counter(others.values()).most_common(1)[0]
             self.findings.say(

@@ -61,7 +61,10 @@ class Cdnet(Benchmark):
 
     def masks(self, name: str, source: ImageFrames) -> Mapping[int, Callable[[], Mask]]:
         """What reads the mask of each frame that is scored; see :meth:`Benchmark.masks`."""
-        truth = _Truth(self.root / name, self.moving, partial(self.notice, name))
+        folder = self.root / name
+        if not (folder / "groundtruth").is_dir():
+            self.findings.notice(name, None, f"{folder} has no folder groundtruth: its frames are in no score")
+        truth = _Truth(folder, self.moving, partial(self.notice, name))
         files = self.by_number(name, source, truth.files())
         first, last = truth.scored()
         scored = {frame: file for frame, file in files.items() if first <= (frame_number(file.stem) or 0) <= last}

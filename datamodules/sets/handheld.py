@@ -31,7 +31,7 @@ class Handheld(Videos):
 
     def _recording(self, name: str) -> str:
         """The sequence: its cameras see the same scene at the same time."""
-        return name.split("/")[0]
+        return super()._recording(name).split("/")[0]
 
     def _proposed(self, names: list[str]) -> dict[Split, list[str]]:
         sequences = list(dict.fromkeys(map(self._recording, names)))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import filecmp
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 
-from datamodules.readers import list_images
+from datamodules.readers import content_sample, list_images
 
 
 def same_recordings(clips: Mapping[str, Path]) -> dict[str, str]:
-    """Find clips whose files are those of another clip, by links of either kind. Copies are other files.
+    """Find clips whose files hold the same as those of another clip: links to it of either kind, and copies.
+
+    Files are read only where another clip has as many of the same lengths. A recording that was encoded anew, or of
+    which some images were left out, is another one.
 
     Args:
         clips: Clip name -> video file or folder of images.
@@ -17,12 +21,44 @@ def same_recordings(clips: Mapping[str, Path]) -> dict[str, str]:
     Returns:
         Name of the clip -> name of the first one in ``clips`` that is the same recording.
     """
-    first: dict[tuple[tuple[int, int], ...], str] = {}
-    known = {name: first.setdefault(files, name) for name, path in clips.items() if (files := _files(path))}
-    return {name: other for name, other in known.items() if other != name}
+    files = {name: held for name, path in clips.items() if (held := _files(path))}
+    alike = [group for one in _groups(files, _lengths) for group in _groups({n: files[n] for n in one}, _samples)]
+    found: dict[str, str] = {}
+    for group in alike:
+        firsts: list[str] = []
+        for name in group:
+            first = next((first for first in firsts if _equal(files[first], files[name])), name)
+            if first == name:
+                firsts.append(name)
+            else:
+                found[name] = first
+    return found
 
 
-def _files(path: Path) -> tuple[tuple[int, int], ...]:
-    """What tells the files of a clip from all others on this machine: device and number of each that is there."""
-    states = (file.stat() for file in (list_images(path) if path.is_dir() else [path]) if file.exists())
-    return tuple((state.st_dev, state.st_ino) for state in states)
+def _files(path: Path) -> list[Path]:
+    """The files of a clip that are there, in order; none where one of them is empty, which reading it says."""
+    files = [file for file in (list_images(path) if path.is_dir() else [path]) if file.exists()]
+    return files if all(file.stat().st_size for file in files) else []
+
+
+def _groups(files: Mapping[str, list[Path]], key: Callable[[list[Path]], Hashable]) -> list[list[str]]:
+    """Names of the clips that have the same of something, where two or more do."""
+    groups: dict[Hashable, list[str]] = {}
+    for name, found in files.items():
+        groups.setdefault(key(found), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def _lengths(files: list[Path]) -> Hashable:
+    return tuple(file.stat().st_size for file in files)
+
+
+def _samples(files: list[Path]) -> Hashable:
+    """Some content of the first file, the one in the middle and the last: few clips of other content share it."""
+    return tuple(content_sample(files[at]) for at in (0, len(files) // 2, -1))
+
+
+def _equal(files: Iterable[Path], others: Iterable[Path]) -> bool:
+    """Whether files hold the same, byte by byte."""
+    pairs = zip(files, others, strict=True)
+    return all(file.samefile(other) or filecmp.cmp(file, other, shallow=False) for file, other in pairs)

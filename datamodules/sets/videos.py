@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -92,6 +92,8 @@ class Videos(ClipDataSet):
     image_size: tuple[int, int] | None = None
     min_frames: int = 1
     _sources: dict[str, ImageFrames | VideoFrames | None] = field(default_factory=dict, init=False)
+    _compared: dict[str, Path] = field(default_factory=dict, init=False)
+    _same: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Check the attributes."""
@@ -140,14 +142,20 @@ class Videos(ClipDataSet):
         return f"{super().identity()} {self.clips}" if self.clips is not None else super().identity()
 
     def _once(self, paths: dict[str, Path]) -> dict[str, Path]:
-        """The clips without those that are the recording of another one, unless the splits are listed by hand."""
-        same = same_recordings(paths)
+        """The clips without those that are the recording of another one, unless the splits are listed by hand.
+
+        Of those that are one recording an annotated one stays.
+        """
+        if paths != self._compared:  # files of the same lengths are read as a whole: once for all splits
+            order = sorted(paths, key=lambda name: not self._is_annotated(name))
+            self._compared, self._same = paths, same_recordings({name: paths[name] for name in order})
         listed = self.clips is not None or (self.root / "splits.json").is_file()
-        for name, first in same.items():
-            what = f"it is the same recording as clip '{first}'"
-            self.findings.notice(name, None, what if listed else f"{what}: left out")
-            self.findings.say(f"Clip '{name}' is the same recording as clip '{first}'{'' if listed else ': left out'}.")
-        return paths if listed else {name: path for name, path in paths.items() if name not in same}
+        for name, first in self._same.items():
+            out = ": left out with its masks and boxes" if self._is_annotated(name) else ": left out"
+            what = f"the same recording as clip '{first}'{'' if listed else out}"
+            self.findings.notice(name, None, f"it is {what}")
+            self.findings.say(f"Clip '{name}' is {what}.")
+        return paths if listed else {name: path for name, path in paths.items() if name not in self._same}
 
     def _notice_strays(self, clips: dict[str, Path]) -> None:
         """Notice annotations that belong to no clip, folders without one, and a root at the wrong level."""
@@ -188,17 +196,17 @@ class Videos(ClipDataSet):
         self._announce_stretch(name, source.shown_size())
         masks = self._masks(name, source)
         table = self.root / "boxes" / f"{name}.csv"
-        clip = Clip(name, source, masks, self.every_nth, read_boxes_csv(table) if table.is_file() else {})
+        boxes = read_boxes_csv(table) if table.is_file() else {}
+        clip = Clip(name, source, masks, self.every_nth, boxes, same_as=self._same.get(name))
         return self._timed(clip) if self.fps is not None or name in self.time_ranges else clip
 
     def _announce_stretch(self, name: str, size: tuple[int, int]) -> None:
         """Say that the frames of a clip are seen in another shape than those that are wanted of them."""
         wanted = self.image_size or size
         if stretched(size, wanted):
-            self.findings.say(
-                f"Frames of clip '{name}' have the shape {size[1]}x{size[0]} and will be stretched to "
-                f"{wanted[1]}x{wanted[0]}: set image_size to their shape."
-            )
+            shape = f"have the shape {size[1]}x{size[0]} and will be stretched to {wanted[1]}x{wanted[0]}"
+            self.findings.notice(name, None, f"its frames {shape}: set image_size to their shape")
+            self.findings.say(f"Frames of clip '{name}' {shape}: set image_size to their shape.")
 
     def _source(self, name: str, path: Path) -> ImageFrames | VideoFrames | None:
         """The frames of a clip, opened once; None where they cannot be read."""
@@ -224,10 +232,10 @@ class Videos(ClipDataSet):
         chosen = inside[at_rate(times[inside], self.fps)] if self.fps is not None else inside[:: self.every_nth]
         numbers = set(inside.tolist())
         outside = set(range(len(times))) - numbers
-        return Clip(
-            clip.name,
-            clip.source,
-            {frame: mask for frame, mask in clip.masks.items() if frame not in outside},
+        return replace(
+            clip,
+            masks={frame: mask for frame, mask in clip.masks.items() if frame not in outside},
+            every_nth=1,
             boxes={frame: box for frame, box in clip.boxes.items() if frame not in outside},
             chosen=frozenset(chosen.tolist()),
         )
@@ -348,7 +356,7 @@ class Videos(ClipDataSet):
 
     def _recording(self, name: str) -> str:
         """What a clip is part of; its parts are never in two splits that are not listed by hand."""
-        return name
+        return self._same.get(name, name)
 
     def _listed_splits(self, file: Path, paths: dict[str, Path]) -> dict[Split, list[str]]:
         """Read and check ``splits.json``."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,9 +14,9 @@ from typing import Any, TypeVar
 import torch
 
 from backdrop.documents import read_json, read_yaml, require_whole_archive
-from backdrop.errors import RunError, one_line
+from backdrop.errors import RunError, one_line, warn
 from backdrop.outputs import CONFIG
-from backdrop.settings import Role, argument_types, import_class
+from backdrop.settings import Role, argument_defaults, argument_types, import_class
 from backdrop.trusted import untrusted
 from datamodules.clips.splits import SPLITS, Split
 from experiments.runs.settings import LIMITS, RunSettings, role
@@ -186,26 +187,40 @@ class StageFolder:
         config: dict[str, Any] = loaded
         return config
 
-    def require_this_version(self) -> None:
-        """Refuse a stage that was trained by a version with other settings.
+    def require_this_version(self) -> dict[str, Any]:
+        """The saved config, where this version knows all of it; a setting that it does not say takes its default.
+
+        Which ones do is said.
 
         Raises:
-            RunError: If this version does not know its model, or a setting of it.
+            RunError: If this version does not know its model, or a setting of it, or one without a default is missing.
         """
         config = self.config()
+        absent: dict[str, Any] = {}
         classes = {part: (config.get(part) or {}).get("class_path") for part in ("model", "data")}
         for part, path in (classes | {"run": f"{RunSettings.__module__}.{RunSettings.__name__}"}).items():
             described = config.get(part) or {}
             given, kind = described if part == "run" else described.get("init_args") or {}, import_class(str(path))
             known = {} if kind is None else argument_types(kind)
             unknown = [path] if kind is None else [f"{part}.{name}" for name in given if name not in known]
-            missing = [f"{part}.{name}" for name in known if name not in given]
-            if unknown or missing:
-                what = f"this one does not know {unknown[0]}" if unknown else f"it does not say {missing[0]}"
+            missing = [name for name in known if name not in given]
+            default = argument_defaults(kind) if kind is not None and missing else {}
+            needed = [f"{part}.{name}" for name in missing if name not in default]
+            if unknown or needed:
+                what = f"this one does not know {unknown[0]}" if unknown else f"it does not say {needed[0]}"
                 raise RunError(
                     f"{self.config_file} is of another version, or damaged ({what}): train again in another folder, or "
                     "take the version that trained it."
                 )
+            found = {name: default[name] for name in missing}
+            absent |= {f"{part}.{name}": value for name, value in found.items()}
+            whole = {**given, **found}
+            config = {**config, part: whole if part == "run" else {**described, "init_args": whole}}
+        if absent:
+            taken = ", ".join(f"{name}: {value}" for name, value in absent.items())
+            what = f"{self.config_file} is of another version, or damaged: what it does not say takes its default"
+            _warn_once(f"{what} ({taken}).")
+        return config
 
     def progress(self) -> Progress | None:
         """How far the stage has come; None where there is no checkpoint yet.
@@ -334,6 +349,11 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warn(message)
 
 
 def _saved(file: Path, take: Callable[[Any], Saved], remedy: str) -> Saved | None:

@@ -11,21 +11,31 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlparse
 from urllib.request import urlopen
 
+from backdrop.errors import RunError
+
 SECONDS = 5
 """How long the server may take to answer before a training begins."""
 
 FORMER_SERVER = "https://api.wandb.ai"
 """W&B's server up to wandb 0.30; later versions go on to take its entries in ``netrc``."""
 
+_MODES = {mode: mode for mode in ("online", "offline", "disabled")} | {"dryrun": "offline"}
+_MODES |= {"shared": "online", "run": "online"}
+
 
 def wandb_mode() -> str:
     """How W&B is used: ``online``, ``offline`` or ``disabled``.
 
     ``WANDB_MODE`` decides where it is set; else an account (``WANDB_API_KEY`` or a ``netrc`` entry) means online.
+
+    Raises:
+        RunError: If ``WANDB_MODE`` is none of W&B's.
     """
-    mode = os.environ.get("WANDB_MODE", "").lower()
-    if mode:
-        return {"dryrun": "offline", "shared": "online"}.get(mode, mode)
+    named = os.environ.get("WANDB_MODE", "")
+    if named and named.lower() not in _MODES:
+        raise RunError(f"WANDB_MODE is '{named}', expected online, offline or disabled.")
+    if named:
+        return _MODES[named.lower()]
     return "online" if has_account() else "offline"
 
 

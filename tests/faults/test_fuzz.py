@@ -18,7 +18,9 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from experiments.results.combined import combine
 from experiments.results.comparison import build
 from experiments.results.entries import read_entries
 from experiments.results.writers import markdown
+from experiments.runs import folder as run_folder
 from experiments.runs.folder import StageFolder
 from experiments.runs.restore import load_data, load_model, segment_folder
 from tests import fake_data
@@ -205,10 +208,12 @@ def table(root: Path) -> Reading:
 
 def settings(root: Path) -> Reading:
     """Read the saved config of a run as an evaluation does."""
-    folder = segment_folder(root)
+    run_folder._warn_once.cache_clear()
+    with redirect_stderr(StringIO()) as said:
+        folder = segment_folder(root)
     module: Any = load_data(folder.config())
     used = {name: part for name, part in folder.config().items() if name not in ("ckpt_path", "weights_only")}
-    return Reading(digest(used, module.image_size, module.data_set.root))
+    return Reading(digest(used, module.image_size, module.data_set.root), tuple(said.getvalue().splitlines()))
 
 
 def model(root: Path) -> Reading:

@@ -276,6 +276,15 @@ def test_other_pixels_are_another_source_whatever_their_times(tmp_path: Path) ->
         os.utime(tmp_path / "0.bmp", (315532800, 315532800))
         seen.add(tuple(ImageFrames(tmp_path).identity()))
     assert len(seen) == 2
+    Image.new("RGB", (640, 480)).save(tmp_path / "0.bmp")
+    content = bytearray((tmp_path / "0.bmp").read_bytes())
+    for band in range(7):  # of an eighth of the rows, wherever it is
+        changed = content.copy()
+        changed[54 + band * 1920 * 60 : 54 + (band + 1) * 1920 * 60] = b"\xff" * 1920 * 60
+        (tmp_path / "0.bmp").write_bytes(changed)
+        os.utime(tmp_path / "0.bmp", (315532800, 315532800))
+        seen.add(tuple(ImageFrames(tmp_path).identity()))
+    assert len(seen) == 9
     (tmp_path / "0.bmp").unlink()
     seen.clear()
     for turn in (1, 6):

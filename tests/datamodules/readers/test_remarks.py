@@ -176,6 +176,15 @@ def test_a_variable_rate_is_said_but_not_the_rounding_of_times(tmp_path: Path, s
     assert said(path) == {}
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_a_rate_that_varies_from_a_late_frame_on_is_said(tmp_path: Path, suffix: str) -> None:
+    """Containers without a table of all frames."""
+    late = [33 * number for number in range(330)]
+    path = write_variable_rate(tmp_path / f"run.{suffix}", [*late, *(late[-1] + 120 * number for number in (1, 2, 3))])
+    assert "33 to 120 ms" in said(path)["variable rate"]
+    assert said(write_variable_rate(path, late)) == {}
+
+
 @with_ffmpeg
 def test_the_frames_that_an_avi_drops_are_not_counted(tmp_path: Path) -> None:
     """FFmpeg 5.1 writes an AVI of one rate with gaps where frames are missing: 50 in its header, 45 that are shown."""

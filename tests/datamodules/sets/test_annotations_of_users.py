@@ -22,7 +22,7 @@ from datamodules.clips.annotations import read_boxes
 from datamodules.clips.splits import SPLITS
 from datamodules.readers import numbers_in_names, read_mask
 from datamodules.sets.videos import Videos
-from tests.fake_data import SIZE, write_images, write_video
+from tests.fake_data import SIZE, write_images, write_masks, write_video
 
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* training frames", "ignore:VideosDataModule.* problem")
 
@@ -281,15 +281,45 @@ def test_a_recording_under_two_names_is_one_clip(tmp_path: Path) -> None:
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     shutil.copytree(tmp_path / "images_b", tmp_path / "hard", copy_function=os.link)
     shutil.copytree(tmp_path / "images_c", tmp_path / "copy")
+    shutil.copy(tmp_path / "c.mp4", tmp_path / "again.mp4")
+    write_masks(tmp_path / "masks" / "images_c", 2)
+    for name in ("b.mp4", "images_a/00003.jpg"):  # a byte of the same file, or of one image of many, makes another one
+        changed = tmp_path / f"changed_{name}"
+        shutil.copytree(tmp_path / "images_a", changed.parent) if "/" in name else None
+        content = bytearray((tmp_path / name).read_bytes())
+        content[-2] ^= 1
+        changed.write_bytes(content)
     data_set = Videos(tmp_path)
     names = [clip.name for split in SPLITS for clip in data_set.split_clips(split)]
-    assert sorted(names) == ["a", "b", "c", "copy", "hard", "images_a", "images_c"]
+    assert sorted(names) == ["a", "again", "b", "changed_b", "changed_images_a", "hard", "images_a", "images_c"]
     noticed = {problem.clip: problem.reason for problem in data_set.findings.noticed}
     assert noticed == {
         "link": "it is the same recording as clip 'a': left out",
         "images_b": "it is the same recording as clip 'hard': left out",  # the first in natural order stays
+        "c": "it is the same recording as clip 'again': left out",
+        "copy": "it is the same recording as clip 'images_c': left out",  # or the annotated one
     }
     (tmp_path / "splits.json").write_text(json.dumps({"train": ["a", "b"], "test": ["link"]}))
     listed = Videos(tmp_path)
     assert [clip.name for clip in listed.split_clips("test")] == ["link"]
     assert any("'link' is the same recording as clip 'a'." in line for line in listed.findings.said)
+
+
+def test_copies_that_are_listed_for_training_and_test_are_transductive(tmp_path: Path) -> None:
+    for number, name in enumerate("ab"):
+        write_images(tmp_path / "clips" / name, number)
+    shutil.copytree(tmp_path / "clips" / "a", tmp_path / "clips" / "copy")
+    write_masks(tmp_path / "masks" / "copy")
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["b"], "test": ["copy"]}))
+    options = {"image_size": SIZE, "num_workers": 0}
+    listed = VideosDataModule(str(tmp_path), **options)
+    listed.setup()
+    assert listed.transductive is True and any("Transductive: clip 'a'" in line for line in listed.findings.said)
+    cut = VideosDataModule(str(tmp_path), held_out=0.5, **options)
+    cut.setup()
+    assert cut.transductive is False
+    read = {split: sorted(n for clip in cut.dataset(split).clips for n in clip.frame_numbers) for split in SPLITS}
+    assert read == {"train": [0, 1, 2], "val": [0, 1, 2, 3, 4, 5], "test": [3, 4, 5]}
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["a", "copy"], "test": ["b"]}))
+    drawn = VideosDataModule(str(tmp_path), val_share=0.5, **options)  # both names are one recording: none is set aside
+    assert [len(drawn.listed_clips(split)) for split in SPLITS] == [2, 0, 1]

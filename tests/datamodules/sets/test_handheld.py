@@ -46,7 +46,7 @@ def test_another_number_of_sequences_is_explained(tmp_path: Path) -> None:
 def test_a_sequence_that_cannot_be_read_moves_no_other(tmp_path: Path) -> None:
     root = write_handheld(tmp_path)
     for path in (root / "clips" / "seq2").rglob("*.jpg"):
-        path.write_bytes(b"no image")
+        path.write_bytes(f"no image {path}".encode())
     with pytest.warns(UserWarning, match="2 clips skipped"):
         assert sequences(root) == [{"seq1", "seq3"}, {"seq4"}, {"seq5"}]
 

@@ -192,8 +192,8 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
 
 
 def test_unreadable_videos_are_left_out_and_listed(tmp_path: Path) -> None:
-    for name in ("a.mp4", "b.mp4", "d.mp4", "e.mp4"):
-        write_video(tmp_path / name)
+    for number, name in enumerate(("a.mp4", "b.mp4", "d.mp4", "e.mp4")):
+        write_video(tmp_path / name, number)
     (tmp_path / "c.mp4").write_bytes(b"nothing")
     with pytest.warns(UserWarning, match="1 clip skipped: see .*problems-videos-.*csv"):
         module = ready(tmp_path)
@@ -207,8 +207,8 @@ def test_unreadable_videos_are_left_out_and_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["a", "b", "c"])
 def test_a_truncated_recording_is_left_out_before_the_split(tmp_path: Path, broken: str) -> None:
-    for name in "abc":
-        write_video(tmp_path / f"{name}.mp4", frames=30)
+    for number, name in enumerate("abc"):
+        write_video(tmp_path / f"{name}.mp4", number, frames=30)
     video = tmp_path / f"{broken}.mp4"
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])  # its index is at the end, and gone
     test, train = sorted({"a", "b", "c"} - {broken})
@@ -225,8 +225,8 @@ def test_a_truncated_recording_is_left_out_before_the_split(tmp_path: Path, brok
 
 @pytest.mark.parametrize("options", [{}, {"every_nth": 2}])
 def test_short_clips_are_left_out_before_the_split(tmp_path: Path, options: dict[str, int]) -> None:
-    for name, frames in (("a", 6), ("b", 7), ("c", 40), ("d", 40), ("e", 40)):
-        write_video(tmp_path / f"{name}.mp4", frames=frames)
+    for number, (name, frames) in enumerate((("a", 6), ("b", 7), ("c", 40), ("d", 40), ("e", 40))):
+        write_video(tmp_path / f"{name}.mp4", number, frames)
     module = ready(tmp_path, min_frames=8 // options.get("every_nth", 1) + 1, **options)
     assert [module.dataset(split).clip_names for split in ("train", "val", "test")] == [["e"], ["d"], ["c"]]
     assert [(problem.clip, problem.frame) for problem in module.problems()] == [("a", None), ("b", None)]
@@ -270,10 +270,10 @@ def test_arguments_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, obj
 
 
 def test_clips_are_found_however_deep_and_listed_by_folder(tmp_path: Path) -> None:
-    for name in ("monday/run1", "monday/left/run2", "tuesday/run1"):
-        write_video(tmp_path / "clips" / f"{name}.mp4")
-        write_masks(tmp_path / "masks" / name, frames=[1], pattern="{:06d}.png")
-    write_boxes(tmp_path / "boxes" / "tuesday" / "run1.csv", frames=[2])
+    for number, name in enumerate(("monday/run1", "monday/left/run2", "tuesday/run1")):
+        write_video(tmp_path / "clips" / f"{name}.mp4", number)
+        write_masks(tmp_path / "masks" / name, number, frames=[1], pattern="{:06d}.png")
+    write_boxes(tmp_path / "boxes" / "tuesday" / "run1.csv", 2, frames=[2])
     (tmp_path / "clips" / ".trash").mkdir()
     write_video(tmp_path / "clips" / ".trash" / "old.mp4")
     (tmp_path / "splits.json").write_text(json.dumps({"train": ["monday"], "test": ["tuesday"]}))
@@ -433,7 +433,7 @@ def test_what_is_left_out_for_its_suffix_is_listed(tmp_path: Path) -> None:
     for name in ("b.heic", "deep/c.HEIC", "d.braw", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"content")
-    write_video(tmp_path / "deep" / "e.mp4")
+    write_video(tmp_path / "deep" / "e.mp4", 1)
     reasons = {problem.clip: problem.reason for problem in ready(tmp_path).problems()}
     assert set(reasons) == {".heic", ".braw"}
     assert f"2 files left out for the suffix .heic, such as {tmp_path / 'b.heic'}" in reasons[".heic"]

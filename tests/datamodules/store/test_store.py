@@ -584,8 +584,8 @@ def test_a_complete_store_may_be_read_only(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
 def test_a_broken_image_is_left_out_and_listed(tmp_path: Path, content: bytes | None) -> None:
-    for name in ("a", "b"):
-        write_images(tmp_path / "clips" / name, frames=5)
+    for number, name in enumerate("ab"):
+        write_images(tmp_path / "clips" / name, number, frames=5)
     file = tmp_path / "clips" / "a" / "00000.jpg"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if content is None else content)
     module = videos(tmp_path / "clips", tmp_path / "store")
@@ -616,8 +616,8 @@ def test_every_root_keeps_its_list_of_problems(tmp_path: Path) -> None:
 
 
 def test_a_stage_keeps_the_problems_of_the_others(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        write_images(tmp_path / "clips" / name, frames=3)
+    for number, name in enumerate("ab"):
+        write_images(tmp_path / "clips" / name, number, frames=3)
         (tmp_path / "clips" / name / "00001.jpg").write_bytes(b"nothing")
     (tmp_path / "clips" / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["a"], "test": ["b"]}))
 
@@ -636,8 +636,8 @@ def test_a_stage_keeps_the_problems_of_the_others(tmp_path: Path) -> None:
 
 
 def test_a_clip_without_a_whole_frame_is_left_out_and_listed(tmp_path: Path) -> None:
-    for name in ("a", "b", "empty"):
-        write_images(tmp_path / "clips" / name, frames=2)
+    for number, name in enumerate(("a", "b", "empty")):
+        write_images(tmp_path / "clips" / name, number, frames=2)
     for file in (tmp_path / "clips" / "a").iterdir():
         file.write_bytes(b"nothing")
     write_video(tmp_path / "clips" / "c.mp4").write_bytes(b"nothing")

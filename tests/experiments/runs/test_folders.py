@@ -13,9 +13,13 @@ import yaml
 
 from backdrop.errors import RunError
 from backdrop.files import sha256, write_text
+from backdrop.settings import argument_defaults
+from datamodules import VideosDataModule
 from experiments.cli import main
 from experiments.runs.folder import Progress, StageFolder, differences, load_checkpoint
 from experiments.runs.restore import load_model
+from experiments.runs.settings import RunSettings
+from lightning_modules import SegmentationModule
 
 
 def config(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -160,6 +164,36 @@ def test_a_run_of_another_version_is_refused(
         reason = f"this one does not know {unknown}"
         expected = f"{folder.config_file} is of another version, or damaged ({reason}): train again"
         assert capsys.readouterr().err.startswith(f"error: {expected}")
+
+
+def test_a_setting_that_a_run_does_not_say_takes_its_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = StageFolder(tmp_path / "segment")
+    parts = {"model": SegmentationModule, "data": VideosDataModule, "run": RunSettings}
+    whole: dict[str, Any] = {part: argument_defaults(kind) for part, kind in parts.items()}
+    whole["run"] |= {"stage": "segment"}
+    whole["data"] |= {"root": "clips", "val_share": 0.3, "held_out": 0.2}
+    del whole["data"]["val_share"], whole["run"]["tags"], whole["model"]["box_prior"]
+
+    def saved() -> None:
+        named = {part: f"{parts[part].__module__}.{parts[part].__name__}" for part in ("model", "data")}
+        built = {part: {"class_path": path, "init_args": whole[part]} for part, path in named.items()}
+        write_text(folder.config_file, yaml.safe_dump({**built, "run": whole["run"]}))
+
+    saved()
+    for _ in range(2):  # said once
+        completed = folder.require_this_version()
+    assert completed["data"]["init_args"]["val_share"] == 0.1 and completed["data"]["init_args"]["held_out"] == 0.2
+    assert completed["model"]["init_args"]["box_prior"] == {"weight": 1.0, "size": 0.4}
+    assert completed["run"]["tags"] == []
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "takes its default" in said and str(folder.config_file) in said
+    assert "data.val_share: 0.1" in said and "run.tags: []" in said and "model.box_prior: " in said
+    del whole["data"]["root"]  # has no default
+    saved()
+    with pytest.raises(RunError, match=r"does not say data\.root"):
+        folder.require_this_version()
 
 
 def test_sha256(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pytorch_lightning.loggers import WandbLogger
 
+from backdrop.errors import RunError
 from backdrop.files import sha256
 from experiments.cli import main
 from experiments.runs.csv_log import ResumedCSVLogger, read_rows
@@ -140,3 +141,9 @@ def test_wandb_offline_knows_the_run(
     (artifact,) = [artifact for artifact in artifacts if artifact.name]
     assert artifact.name == "inpainter-davis"
     assert sha256(nobody / "inpaint/checkpoints/last.ckpt") in artifact.metadata
+
+
+def test_a_mode_that_is_none_of_wandb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "bogus")
+    with pytest.raises(RunError, match="WANDB_MODE is 'bogus', expected online, offline or disabled"):
+        wandb_mode()
