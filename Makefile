@@ -6,6 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Messages then name targets of this file.
+export BACKDROP_PROGRAM := make
+
 DATA ?= demo
 PROFILE ?= small
 RUN ?= runs/$(DATA)
@@ -46,8 +49,8 @@ option = $(if $(strip $(2)),$(1) $(call quoted,$(2)))
 given = $(if $(filter-out file,$(origin $(1))),$(2) $(call quoted,$($(1))))
 
 # What the variables say; the composer in Python knows the files behind the names. ARGS comes last and wins over all.
-data_args = $(call option,--data.init_args.root,$(ROOT)) \
-	$(if $(strip $(CLIPS)),--data.init_args.clips $(call quoted,[$(subst $(space),$(comma),$(foreach clip,$(CLIPS),$(call text,$(clip))))])) \
+data_args = $(call option,--data.init_args.root,$(ROOT)) $(choice)
+choice = $(if $(strip $(CLIPS)),--data.init_args.clips $(call quoted,[$(subst $(space),$(comma),$(foreach clip,$(CLIPS),$(call text,$(clip))))])) \
 	$(call option,--data.init_args.resolution,$(RESOLUTION)) $(call option,--data.init_args.preset,$(PRESET)) \
 	$(call option,--data.init_args.held_out,$(HELD_OUT))
 configs = --data $(call quoted,$(DATA)) --profile $(call quoted,$(PROFILE)) $(call option,--background,$(BACKGROUND))
@@ -55,10 +58,12 @@ limit_args = $(call option,--trainer.max_steps,$(STEPS)) \
 	$(if $(EPOCHS),$(call option,--trainer.max_epochs,$(EPOCHS)) --trainer.max_steps -1)
 sweep_args = $(if $(METHOD),--baselines $(METHOD)) $(call option,--processes,$(PROCESSES)) \
 	$(if $(INPAINT_ARGS),--inpaint-options=$(call quoted,$(INPAINT_ARGS))) -- $(data_args) $(limit_args) $(ARGS)
+both = $(PY) -m experiments train $(configs) $(call option,--root,$(ROOT)) --run $(call quoted,$(RUN)) \
+	--seed $(call quoted,$(SEED)) $(call option,--steps,$(STEPS))
 fit = $(PY) -m experiments fit --stage $(1) $(configs) --trainer.default_root_dir $(call quoted,$(RUN)/$(1)) \
 	--seed_everything $(call quoted,$(SEED)) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo prepare inspect train-inpaint train-seg davis sweep evaluate baselines \
+.PHONY: help install lint typecheck test test-full demo prepare inspect train train-inpaint train-seg davis sweep evaluate baselines \
 	predict report dashboard flops docs benchmark gpu-check gpu-proof
 
 help: ## print this help
@@ -71,7 +76,7 @@ help: ## print this help
 	@echo "  RUN=folder (runs/DATA)   SEED=number (0)   ROOT=folder of the data, for all but demo"
 	@echo "  CLIPS=\"dance-twirl ...\": these clips only, for all but demo, h36m and ski"
 	@echo "  RESOLUTION=1080p|Full-Resolution|..., for davis (480p)     PRESET=static|ptz|handheld, for demo"
-	@echo "  STEPS=number or EPOCHS=number: how long to train"
+	@echo "  STEPS=number: how long to train (EPOCHS=number too, for train-inpaint and train-seg)"
 	@echo "  BACKGROUND=inpainting|cues|temporal|static: stage 2 learns from the inpainter's scene (the paper), from targets that"
 	@echo "             motion and colours give (videos, davis), or from the scene that the clip's other frames show"
 	@echo "  SWEEP=fig3|table1_2|table3|table3_small|table4|table4_s_max|table4_3x3|a7, each (a model for each clip) or a file (fig3)"
@@ -106,8 +111,7 @@ test-full: $(STAMP) ## all tests
 	$(PY) -m pytest $(ARGS)
 
 demo: $(STAMP) ## both stages and the evaluation on the built-in data; call it again to go on after an interruption
-	@$(MAKE) --no-print-directory train-inpaint DATA=demo
-	@$(MAKE) --no-print-directory train-seg DATA=demo
+	@$(MAKE) --no-print-directory train DATA=demo
 	@$(MAKE) --no-print-directory evaluate DATA=demo ARGS=
 
 inspect: $(STAMP) ## what DATA holds, what is wrong with it, and a contact sheet in RUN
@@ -116,11 +120,14 @@ inspect: $(STAMP) ## what DATA holds, what is wrong with it, and a contact sheet
 prepare: $(STAMP) ## decode the frames of DATA into the store; the first training does it too
 	@$(PY) -m experiments prepare $(configs) $(data_args) $(ARGS)
 
+train: $(STAMP) ## a model on DATA: stage 1, where something uses it, then stage 2; the same as `backdrop train`
+	@$(both) -- $(choice) $(ARGS)
+
 train-inpaint: $(STAMP) ## stage 1: the background inpainter
 	@$(call fit,inpaint) $(ARGS)
 
-train-seg: $(STAMP) ## stage 2: detector and segmenter, over the inpainter of the same RUN
-	@$(call fit,segment) --model.init_args.inpainter_ckpt $(call quoted,$(RUN)/inpaint/checkpoints/last.ckpt) $(ARGS)
+train-seg: $(STAMP) ## stage 2: detector and segmenter, over the inpainter of the same RUN where something asks it
+	@$(call fit,segment) $(ARGS)
 
 davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),$(if $(filter small,$(PROFILE)),cues,temporal))

@@ -69,6 +69,8 @@ class StepOutput(TypedDict, total=False):
         mask: Soft mask of the subject, (B, 1, H, W), in [0, 1].
         box: (B, 4), (cx, cy, sx, sy) in [-1, 1].
         confidence: Probability of that box's cell, (B,).
+        score: How sure it is that the mask is of a subject and well cut, (B,), in [0, 1]: from .5 on a subject counts
+            as found. Of a calibrated model, where one subject is sought.
         subject_mask: Where several subjects are sought: their soft masks, the surest first, (B, N, H, W), in [0, 1],
             of which ``mask`` is the union; zeros where there are fewer than N.
         subject_box: Their boxes, (B, N, 4); comes with ``subject_mask``.
@@ -84,6 +86,7 @@ class StepOutput(TypedDict, total=False):
     mask: Tensor
     box: Tensor
     confidence: Tensor
+    score: Tensor
     subject_mask: Tensor
     subject_box: Tensor
     subject_confidence: Tensor
@@ -116,6 +119,7 @@ _OUTPUT: dict[str, Shape] = {
     "mask": ("B", 1, "H", "W"),
     "box": ("B", 4),
     "confidence": ("B",),
+    "score": ("B",),
     "subject_mask": ("B", "N", "H", "W"),
     "subject_box": ("B", "N", 4),
     "subject_confidence": ("B", "N"),
@@ -132,7 +136,7 @@ _ANNOTATION = ("mask", "objects", "known", "box")
 _BANNED: dict[Stage, tuple[str, ...]] = {"train": _ANNOTATION, "val": (), "test": ("plate", "target")}
 _SHARES = (
     *("image", "plate", "evidence", "motion", "target", "trust"),
-    *("mask", "subject_mask", "confidence", "subject_confidence", "probability"),
+    *("mask", "subject_mask", "confidence", "score", "subject_confidence", "probability"),
 )
 _SLACK = 1e-3  # half precision may step over 1
 

@@ -9,9 +9,9 @@ import os
 import re
 import sys
 import traceback
+from argparse import ArgumentError  # jsonargparse's too
 
-from jsonargparse import ArgumentError
-
+from backdrop.program import program
 from backdrop.settings import argument_types, class_in, import_class
 
 _UNION = "Does not validate against any of the Union subtypes Subtypes:"
@@ -52,6 +52,11 @@ class NothingToDo(Exception):
     """What was asked for is there already."""
 
 
+def is_usage(error: BaseException) -> bool:
+    """Whether an error is of the command line: ours, or that of jsonargparse."""
+    return isinstance(error, UsageError | ArgumentError)
+
+
 def one_line(error: BaseException) -> str:
     """The message of an exception as one line of text.
 
@@ -79,7 +84,9 @@ def in_words(error: BaseException) -> str:
             f"a process of the loader was killed ({what}), as the system does where memory runs out: the same command "
             "goes on; lower --data.init_args.num_workers if it happens again"
         )
-    wrapped = isinstance(error, ArgumentError) or str(error).startswith("Does not validate against")
+    if isinstance(error, UsageError):
+        return one_line(error)
+    wrapped = is_usage(error) or str(error).startswith("Does not validate against")
     return settings_error(error) if wrapped else one_line(error)
 
 
@@ -185,9 +192,8 @@ def print_error(error: BaseException, command: str | None = None) -> None:
     """
     if os.environ.get("BACKDROP_DEBUG", "") not in ("", "0"):
         traceback.print_exception(error)
-    ours = isinstance(error, RunError | UsageError | ArgumentError)
-    expected = ours or isinstance(error, ValueError | OSError | RuntimeError | MemoryError)
+    expected = is_usage(error) or isinstance(error, RunError | ValueError | OSError | RuntimeError | MemoryError)
     hint = "" if expected else f" ({type(error).__name__}; BACKDROP_DEBUG=1 shows where)"
     if command is not None:
-        hint += f" (see {' '.join(filter(None, ('python -m experiments', command)))} --help)"
+        hint += f" (see {' '.join(filter(None, (program(), command)))} --help)"
     print(f"error: {in_words(error)}{hint}", file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -77,6 +77,24 @@ def write_text(path: Path, text: str) -> None:
     """
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def absent(folder: Path) -> list[Path]:
+    """A folder and those above it, as far as they are not there yet, the deepest first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders in which nothing is, or only folders in which nothing is; a failed call has made them in vain.
+
+    Args:
+        folders: What :func:`absent` has listed before the call.
+    """
+    for top in folders:
+        inside = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)  # the deepest first
+        for folder in (*inside, top):
+            with suppress(OSError):  # something is in it, or it was never made
+                folder.rmdir()
 
 
 def sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 CONFIG = "config_fit.yaml"
@@ -11,13 +12,19 @@ STAGES = ("inpaint", "segment")
 BOXES = "boxes.csv"
 """The table of a prediction."""
 BOXES_HEADER = ("frame", "x0", "y0", "x1", "y1", "confidence", "file")
+"""Its first columns, by which it is known."""
+BOXES_MORE = ("time", "score", "found", "area", "share")
+"""The columns after these."""
+LABELS = "labels.csv"
+"""The table of a folder of labels."""
+LABELS_HEADER = ("picture", "input", "frame", "time", "subject", "score", "area", "x0", "y0", "x1", "y1")
 """Its columns."""
 SHEET = "inspect_{}.png"
 """The contact sheet of a data set."""
 
 
 def is_output(folder: Path) -> bool:
-    """Whether a folder is a run, a stage of one, a prediction, or where a contact sheet lies.
+    """Whether a folder is a run, a stage of one, a prediction, labels, or where a contact sheet lies.
 
     Args:
         folder: Any folder.
@@ -27,8 +34,22 @@ def is_output(folder: Path) -> bool:
     """
     if any((folder / stage / CONFIG).is_file() for stage in ("", *STAGES)) or any(folder.glob(SHEET.format("*"))):
         return True
-    if not (folder / BOXES).is_file():
+    return _begins(folder / BOXES, BOXES_HEADER) or is_labels(folder)
+
+
+def is_labels(folder: Path) -> bool:
+    """Whether a folder holds the labels of a prediction.
+
+    Args:
+        folder: Any folder.
+    """
+    return _begins(folder / LABELS, LABELS_HEADER)
+
+
+def _begins(table: Path, columns: Sequence[str]) -> bool:
+    """Whether a file is a table with these first columns."""
+    if not table.is_file():
         return False
-    header = ",".join(BOXES_HEADER).encode()
-    with (folder / BOXES).open("rb") as file:
+    header = ",".join(columns).encode()
+    with table.open("rb") as file:
         return file.read(len(header)) == header

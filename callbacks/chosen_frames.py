@@ -45,7 +45,7 @@ class ChosenFrames(pl.Callback):
     ) -> None:
         """Keep the frames of this batch, if the step returned pictures."""
         found = step(outputs, batch)
-        if found is not None and "composite" in found[0]:
+        if found is not None and {"composite", "mask"} & found[0].keys():
             frames = [frame_of(*found, row) for row in range(len(found[1]["image"]))]
             for frame in frames:
                 if (note := self.notes.get((frame["clip"], frame["index"]))) is not None:

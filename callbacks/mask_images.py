@@ -23,10 +23,10 @@ class MaskImages(pl.Callback):
 
     A row is a frame: the frame with its box, a blue dot for every cell of the detector (its area is the cell's
     probability, as a share of the largest) and a green line from the most probable cell to the box's centre; the
-    background where the batch brings plates of it, else what is painted; the composite; the soft mask; the mask laid
-    over the frame; the true mask. Columns that the step output lacks are left out. Where several subjects were sought,
-    each has a box and a mask of its own colour. The output of the inpainter (``hole``) becomes frame, frame with the
-    hole, composite.
+    background where the batch brings plates of it, else what the inpainter makes of the hole; the composite; the soft
+    mask; the mask laid over the frame; the true mask. Columns that the step output lacks are left out. Where several
+    subjects were sought, each has a box and a mask of its own colour. The output of the inpainter (``hole``) becomes
+    frame, frame with the hole, composite.
 
     The frames are the same in every epoch. In a test they lie evenly over the whole split, and so over its clips; in
     validation, of which often but the first batches are used, they come from the first, over which our data modules

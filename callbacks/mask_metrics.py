@@ -129,7 +129,7 @@ class MaskMetrics(pl.Callback):
             truth = frames["truth"]
             for name, (mask, box) in floor_predictions(truth, self.threshold).items():
                 confidence = torch.ones(len(truth), device=truth.device)
-                guess = {"prediction": mask, "box": box, "confidence": confidence, "peak": None}
+                guess = {"prediction": mask, "box": box, "confidence": confidence, "peak": None, "sure": None}
                 self.floors[name].update(**{**frames, **guess})
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -195,6 +195,7 @@ def _annotated_frames(outputs: StepOutput, batch: Batch) -> dict[str, Any]:
         "known": batch["known"][rows] if "known" in batch else None,
         "true_box": true_box[rows],
         "peak": likeliest_centres(outputs["probability"])[rows] if "probability" in outputs else None,
+        "sure": outputs["score"][rows] if "score" in outputs else None,
     }
 
 

@@ -38,6 +38,7 @@ from datamodules.store.store import FrameStore, default_folder
 from datamodules.store.stored_data import StoredData
 from datamodules.transforms import DeviceAugmentation, FrameAugmentation, on_device
 
+_PURPOSES: dict[Split, str] = {"train": "To train on", "val": "To validate on", "test": "To test on"}
 _STAGES: dict[str | None, tuple[Split, ...]] = {
     "fit": ("train", "val"),
     "validate": ("val",),
@@ -248,7 +249,7 @@ class FramesDataModule(pl.LightningDataModule):
             self.findings.say(features_sentence(self.target_features))
         for split in wanted:
             dataset = self._datasets[split] = self._dataset(split, usable[split])
-            parts = [f"{type(self).__name__} {split}: {counted(len(dataset.clips), 'clip')}"]
+            parts = [f"{_PURPOSES[split]}: {counted(len(dataset.clips), 'clip')}"]
             parts += [counted(len(dataset), "frame")]
             parts += [f"{dataset.masked_frames} with a mask"] if dataset.masks is not None else []
             parts += [f"{dataset.boxed_frames} with a box"] if dataset.boxes is not None else []
@@ -257,7 +258,7 @@ class FramesDataModule(pl.LightningDataModule):
             self.findings.say(f"{', '.join(parts)}.")
         if wanted and (skipped := self.skipped()) and skipped not in self.findings.said:
             self.findings.said.add(skipped)
-            rank_zero_warn(f"{type(self).__name__}: {skipped}.")
+            rank_zero_warn(f"{skipped}.")
 
     def problems(self) -> list[Problem]:
         """Frames and clips that are left out, and what else was noticed, as far as they were looked at."""

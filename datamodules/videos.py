@@ -31,7 +31,7 @@ class VideosDataModule(FramesDataModule):
         fps: Keep so many frames of a second instead, by the time stamps of the video, and the annotated ones.
         time_ranges: Use parts of a video only: clip name -> [[start, end], ...] in seconds from its first frame.
         val_fraction: Share of the clips for validation and test together, where there is no ``splits.json``; of three
-            or more clips at least two.
+            or more clips at least two. 0 sets none aside: all train, validate and test.
         **kwargs: Options of :class:`datamodules.base.FramesDataModule`; frames of another shape than ``image_size``
             are stretched to it.
 

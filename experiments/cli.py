@@ -1,4 +1,7 @@
-"""The command line: ``python -m experiments COMMAND ...``; a command is imported when it is called."""
+"""The command line: ``backdrop COMMAND ...``, or ``python -m experiments COMMAND ...``.
+
+A command is imported when it is called, and so is what parses its words: the help of the whole costs no library.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,29 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentError
-
-from backdrop.errors import NothingToDo, Terminated, UsageError, one_line, print_error, was_terminated
+from backdrop import __version__
+from backdrop.errors import NothingToDo, Terminated, UsageError, is_usage, one_line, print_error, was_terminated
+from backdrop.program import program
 from backdrop.trusted import ROOMS
-from experiments.signatures import PROGRAM, Command, call
+
+if TYPE_CHECKING:
+    from experiments.signatures import Command
 
 COMMANDS = {
+    "train": "experiments.commands.train:train",
     "fit": "experiments.commands.fit:fit",
     "validate": "experiments.commands.fit:validate",
     "test": "experiments.commands.fit:test",
     "prepare": "experiments.commands.prepare:prepare",
     "inspect": "experiments.commands.inspect:inspect",
+    "calibrate": "experiments.commands.calibrate:calibrate",
     "evaluate": "experiments.commands.evaluate:evaluate",
     "targets": "experiments.commands.targets:targets",
     "baselines": "experiments.commands.baselines:baselines",
@@ -34,16 +43,24 @@ COMMANDS = {
     "trial": "experiments.commands.trial:trial",
     "table": "experiments.commands.table:table",
     "predict": "experiments.commands.predict:predict",
+    "label": "experiments.commands.label:label",
+    "export": "experiments.commands.export:export",
+    "serve": "experiments.commands.serve:serve",
     "report": "experiments.commands.report:report",
     "dashboard": "experiments.commands.dashboard:dashboard",
     "estimators": "experiments.benchmarks.estimators:estimators",
+    "score-check": "experiments.benchmarks.score_check:score_check",
     "flops": "experiments.benchmarks.flops:flops",
     "benchmark": "experiments.benchmarks.benchmark:benchmark",
+    "export-check": "experiments.benchmarks.export_check:export_check",
     "target-cost": "experiments.benchmarks.target_cost:target_cost",
     "gpu-check": "experiments.benchmarks.gpu_check:gpu_check",
     "gpu-proof": "experiments.benchmarks.gpu_proof:gpu_proof",
 }
 """Each command's function, ``module:name``."""
+
+FIRST = ("train", "predict", "label", "export", "serve", "inspect", "evaluate", "report")
+"""The commands that the help names first: from videos to a model in use."""
 
 SOURCE = Path(__file__).resolve().parent.parent
 _format_of_libraries = warnings.formatwarning
@@ -59,18 +76,43 @@ def load(name: str) -> Command:
         UsageError: If there is none of that name; the message names the nearest.
     """
     if name not in COMMANDS:
-        near = ["fit"] if name == "train" else difflib.get_close_matches(name, COMMANDS, 1)
-        raise UsageError(f"There is no command {name}{f': did you mean {near[0]}?' if near else ''}")
+        alike = {one: (difflib.SequenceMatcher(None, one, name).ratio(), one in FIRST) for one in COMMANDS}
+        near = max(difflib.get_close_matches(name, COMMANDS), key=lambda one: alike[one], default=None)
+        raise UsageError(f"There is no command {name}{f': did you mean {near}?' if near else ''}")
     module, _, function = COMMANDS[name].partition(":")
     found: Command = getattr(importlib.import_module(module), function)
     return found
 
 
+def _caller() -> Callable[[str, Command, Sequence[str]], int]:
+    """What parses a command's words and runs it; Python alone where jsonargparse is not installed."""
+    if find_spec("jsonargparse") is None:
+        from experiments import plain_signatures
+
+        return plain_signatures.call
+    from experiments.signatures import call
+
+    return call
+
+
 def usage() -> str:
     """The commands, each with the first line of its docstring; nothing is imported for that."""
-    lines = [f"  {name:<13}{_summary(*target.split(':'))}" for name, target in COMMANDS.items()]
-    more = "Configs are sought in the working directory, then in experiments/configs. COMMAND --help says more."
-    return "\n".join([f"usage: {PROGRAM} COMMAND ...", "", *lines, "", more])
+    first = [name for name in FIRST if name in COMMANDS]
+    return "\n".join(
+        [
+            f"usage: {program()} COMMAND ...     {program()} COMMAND --help says more, --version the version",
+            "",
+            "From your videos to masks and a model:",
+            *map(_line, first),
+            "",
+            "For research (configs are sought in the working directory, then in experiments/configs):",
+            *(_line(name) for name in COMMANDS if name not in first),
+        ]
+    )
+
+
+def _line(name: str) -> str:
+    return f"  {name:<13}{_summary(*COMMANDS[name].split(':'))}"
 
 
 def _summary(module: str, function: str) -> str:
@@ -143,13 +185,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 1 failed, 2 wrong arguments, 130 interrupted, 143 terminated.
     """
     name, *words = (sys.argv[1:] if arguments is None else arguments) or [""]
-    if name in ("", "-h", "--help"):
-        print(usage())
+    if name in ("", "-h", "--help", "-V", "--version"):
+        print(f"backdrop {__version__}" if name in ("-V", "--version") else usage())
         return 0 if name else 2
     _quiet()
     try:
+        command, call = load(name), _caller()
         with _terminable():
-            return call(name, load(name), words)
+            return call(name, command, words)
     except NothingToDo as done:
         print(one_line(done), flush=True)
     except KeyboardInterrupt as interruption:
@@ -160,10 +203,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print("interrupted.", file=sys.stderr)  # Lightning turns the interruption of a test loop into an exit
         return 143 if isinstance(left.__context__, Terminated) else 130
-    except (ArgumentError, UsageError) as error:
-        print_error(error, name if name in COMMANDS else "")
-        return 2
+    except BrokenPipeError:
+        raise
     except Exception as error:
+        if is_usage(error):
+            print_error(error, name if name in COMMANDS else "")
+            return 2
         if was_terminated(error):  # its loader before this process itself
             print("interrupted.", file=sys.stderr)
             return 143

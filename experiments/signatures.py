@@ -13,8 +13,8 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, Namespace
 
 from backdrop.errors import UsageError
+from backdrop.program import program
 
-PROGRAM = "python -m experiments"
 Command = Callable[..., int | None]
 
 
@@ -40,11 +40,15 @@ class Groups:
     classes: Mapping[str, type]
 
 
+OPERANDS = "positional words, of which there may be none"
+
 T = TypeVar("T")
 Words = Annotated[Sequence[str], Filled.WORDS]
 Rest = Annotated[Sequence[str], Filled.REST]
 Settings = Annotated[Sequence[str], Filled.SETTINGS]
 Typed = Annotated[str, Filled.TYPED]
+Operands = Annotated[list[T], OPERANDS]
+"""The one kind of positional words that a command can do without; it has a default."""
 Data = Annotated[T, Filled.DATA]
 Config = Annotated[dict[str, Any], Filled.CONFIG]
 
@@ -110,15 +114,16 @@ def understand(
         UsageError: If they do not fit the command.
     """
     marks = _marks(function).values()
-    filled: dict[Filled, Any] = {Filled.TYPED: shlex.join([*PROGRAM.split(), name, *words])}
+    filled: dict[Filled, Any] = {Filled.TYPED: shlex.join([*program().split(), name, *words])}
     words, filled[Filled.REST] = _split(words) if Filled.REST in marks else (words, ())
     parser = parser_of(name, function)
     if Filled.SETTINGS in marks:
         words, filled[Filled.SETTINGS] = _without_settings(name, parser, words)
     if Filled.DATA in marks:
         from experiments.runs.composition import compose
+        from experiments.runs.given_videos import as_options
 
-        words = compose(words)
+        words = compose(words if _has_positional(function) else as_options(words))
     return parser, parser.parse_args(list(words)), filled
 
 
@@ -132,7 +137,7 @@ def parser_of(name: str, function: Command) -> ArgumentParser:
     doc, marks = parse_docstring(inspect.getdoc(function) or ""), _marks(function)
     said = {parameter.arg_name: _escaped(parameter.description or "") for parameter in doc.params}
     about = _escaped("\n\n".join(filter(None, (doc.short_description, doc.long_description))))
-    options: dict[str, Any] = {"prog": f"{PROGRAM} {name}", "allow_abbrev": False}
+    options: dict[str, Any] = {"prog": f"{program()} {name}", "allow_abbrev": False}
     parser: ArgumentParser
     if Filled.DATA in marks.values():
         from experiments.runs import composition
@@ -140,14 +145,15 @@ def parser_of(name: str, function: Command) -> ArgumentParser:
         parser = composition.parser(["data"], description=f"{about}\n\n{composition.HELP}", **options)
     else:
         parser = ArgumentParser(exit_on_error=False, description=about, **options)
-    types = get_type_hints(function)
+    types, whole = get_type_hints(function), get_type_hints(function, include_extras=True)
     for parameter in inspect.signature(function).parameters.values():
         mark = marks.get(parameter.name)
         if isinstance(mark, Groups):
             for group, member in mark.classes.items():
                 parser.add_class_arguments(member, group, instantiate=False)
         elif mark is None:
-            _add(parser, parameter, types[parameter.name], said[parameter.name])
+            positional = OPERANDS in getattr(whole[parameter.name], "__metadata__", ())
+            _add(parser, parameter, types[parameter.name], said[parameter.name], positional)
     rest = [name for name, mark in marks.items() if mark in (Filled.REST, Filled.SETTINGS)]
     parser.epilog = " ".join(said[name] for name in rest) or None
     return parser
@@ -160,6 +166,12 @@ def _marks(function: Command) -> dict[str, Filled | Groups]:
     return {name: mark for name, mark in found.items() if isinstance(mark, Filled | Groups)}
 
 
+def _has_positional(function: Command) -> bool:
+    """Whether a command has positional words of its own."""
+    marked, parameters = _marks(function), inspect.signature(function).parameters.values()
+    return any(one.default is inspect.Parameter.empty and one.name not in marked for one in parameters)
+
+
 def _filled(mark: Filled | Groups, filled: Mapping[Filled, Any], options: Namespace) -> Any:  # noqa: ANN401
     """The value of a marked parameter."""
     return {name: options[name].as_dict() for name in mark.classes} if isinstance(mark, Groups) else filled[mark]
@@ -170,7 +182,7 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _add(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, about: str) -> None:  # noqa: ANN401
+def _add(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, about: str, operands: bool) -> None:  # noqa: ANN401
     """Add one parameter: positional without default, else an option; spelt with hyphens, or as in the signature."""
     more: dict[str, Any] = {"help": about, "type": kind}
     inside = get_args(kind)
@@ -179,10 +191,14 @@ def _add(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, about:
     elif get_origin(kind) is tuple:
         more |= {"type": inside[0], "nargs": len(inside), "default": list(parameter.default)}
     name = parameter.name.rstrip("_")
+    if operands:
+        parser.add_argument(name, metavar=name.upper(), help=about, type=inside[0], nargs="*", default=[])
+        return
     if parameter.default is inspect.Parameter.empty:
         parser.add_argument(name, metavar=name.upper(), **more)
         return
-    spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
+    short = ["-o"] if name == "output" else []
+    spellings = dict.fromkeys([*short, f"--{name.replace('_', '-')}", f"--{name}"])
     if kind is bool:
         parser.add_argument(*spellings, dest=name, action="store_true", help=about)
     else:

@@ -50,7 +50,7 @@ def require_trained(ready: Tensor) -> None:
     """
     if not ready:
         raise HandoverError(
-            "stage 2 needs a trained inpainter: run make train-inpaint, then pass its last.ckpt as inpainter_ckpt."
+            "stage 2 needs a trained inpainter: train stage 1, then pass its last.ckpt as inpainter_ckpt."
         )
 
 
@@ -58,7 +58,7 @@ def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
     """Read an inpainter's size and weights from a stage-1 checkpoint.
 
     Args:
-        path: A checkpoint that ``make train-inpaint`` wrote.
+        path: A checkpoint that stage 1 wrote.
 
     Returns:
         The U-Net's channels, and the state dict of :class:`~lightning_modules.networks.Inpainter`.
@@ -67,9 +67,7 @@ def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
         HandoverError: If the file is missing, cannot be read or is no stage-1 checkpoint.
     """
     if not Path(path).is_file():
-        raise HandoverError(
-            f"inpainter checkpoint {path} does not exist; train stage 1 first (make train-inpaint)."
-        )
+        raise HandoverError(f"inpainter checkpoint {path} does not exist; train stage 1 first.")
     try:
         require_whole_archive(Path(path))
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -84,5 +82,5 @@ def read_inpainter(path: str) -> tuple[list[int], dict[str, Tensor]]:
         return channels, module.inpainter.state_dict()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise HandoverError(
-            f"{path} is not a checkpoint of InpaintingModule; give the last.ckpt that make train-inpaint wrote."
+            f"{path} is not a checkpoint of InpaintingModule; give the last.ckpt that stage 1 wrote."
         ) from error

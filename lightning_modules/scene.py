@@ -33,12 +33,12 @@ class View:
     Attributes:
         scene: What predicts the scene in these frames.
         batch: The frames, and what the scene needs of their data.
-        inpainter: ``I``.
+        inpainter: ``I``; None where the scene does not ask it and there is none.
     """
 
     scene: Scene
     batch: Batch
-    inpainter: Inpainter
+    inpainter: Inpainter | None
 
     @property
     def image(self) -> Tensor:
@@ -49,6 +49,19 @@ class View:
         """Each frame so many times in turn, (B * times, ...)."""
         named = {name: cast(Tensor, self.batch[name]) for name in ("image", *self.scene.needs)}  # type: ignore[literal-required]
         return replace(self, batch=cast(Batch, {k: value.repeat_interleave(times, 0) for k, value in named.items()}))
+
+    def painted(self, hole: Tensor) -> Tensor:
+        """The frames with what ``I`` paints into the hole.
+
+        Args:
+            hole: (B, 1, H, W).
+
+        Returns:
+            (B, 3, H, W).
+        """
+        assert self.inpainter is not None, "a scene that asks the inpainter has one"
+        painted: Tensor = self.inpainter(self.image, hole)
+        return painted
 
 
 @dataclass(frozen=True)
@@ -88,13 +101,16 @@ class Scene(metaclass=ABCMeta):
                 "one whose foreground is the window itself, such as WindowSegmenter."
             )
 
-    def view(self, batch: Batch, inpainter: Inpainter, training: bool) -> View:
+    def view(self, batch: Batch, inpainter: Inpainter | None, training: bool) -> View | None:
         """These frames as the scene sees them; outside training the inpainter stands in for what the data lack.
 
         Args:
             batch: The frames.
-            inpainter: ``I``.
+            inpainter: ``I``; None where there is none.
             training: Whether they are trained on.
+
+        Returns:
+            The view; outside training, None where the data lack what the scene needs and there is no inpainter.
 
         Raises:
             ValueError: If they are, and the data lack what the scene needs.
@@ -102,7 +118,7 @@ class Scene(metaclass=ABCMeta):
         if all(name in batch for name in self.needs):
             return View(self, self.prepared(batch), inpainter)
         if not training:
-            return View(Inpainting(self.growth), batch, inpainter)
+            return View(Inpainting(self.growth), batch, inpainter) if inpainter is not None else None
         raise ValueError(
             f"the scene {type(self).__name__} needs {', '.join(self.needs)} of the data, which do not bring them: set "
             "data.init_args.plates to static or temporal, or data.init_args.targets to true."
@@ -204,8 +220,7 @@ class Inpainting(Scene):
 
     def fill(self, view: View, hole: Tensor) -> Tensor:
         """See :meth:`Scene.fill`."""
-        painted: Tensor = view.inpainter(view.image, hole)
-        return painted
+        return view.painted(hole)
 
 
 @dataclass(frozen=True)
@@ -220,8 +235,7 @@ class Plates(Scene):
 
     def fill(self, view: View, hole: Tensor) -> Tensor:
         """See :meth:`Scene.fill`."""
-        painted: Tensor = view.inpainter(view.image, hole)
-        return torch.lerp(painted, view.batch["plate"], view.batch["covered"] * hole)
+        return torch.lerp(view.painted(hole), view.batch["plate"], view.batch["covered"] * hole)
 
 
 @dataclass(frozen=True)

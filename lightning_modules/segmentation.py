@@ -18,6 +18,7 @@ from lightning_modules.networks import CodeSegmenter, Detector, DetectorSettings
 from lightning_modules.objectives import Draw, Segmented
 from lightning_modules.scene import Inpainting, Scene, View
 from lightning_modules.schedule import ScheduleName, require_learning, scheduled
+from lightning_modules.score import Observed, Score, observed
 from lightning_modules.subjects import best_subject, shape_of
 
 Stage = Literal["train", "val", "test"]
@@ -32,10 +33,13 @@ class SegmentationModule(pl.LightningModule):
     Attributes:
         subjects: Most subjects that testing and prediction report; 1, unless it is set after loading. It has no part
             in training.
+        score: How sure it is of what it finds; None until it is calibrated, which a training is followed by.
 
     Args:
-        inpainter_ckpt: Stage-1 checkpoint; needed to train, not to load a trained model.
-        inpainter_channels: Size of the U-Net ``I``; read from the checkpoint when that is given.
+        inpainter_ckpt: Stage-1 checkpoint; needed to train where the scene asks the inpainter, not to load a trained
+            model.
+        inpainter_channels: Size of the U-Net ``I``; read from the checkpoint when that is given. There is no ``I``
+            where neither is given and the scene does not ask it.
         detector: ``D``.
         segmenter: ``S``, with ``T`` and ``T^-1`` around it.
         scene: What predicts the background ``B``.
@@ -61,6 +65,7 @@ class SegmentationModule(pl.LightningModule):
     """
 
     inpainter_ready: Tensor
+    score: Score | None
 
     def __init__(
         self,
@@ -89,16 +94,17 @@ class SegmentationModule(pl.LightningModule):
         scene.require_segmenter(segmenter)
         for one in (estimator, background.estimator or estimator):
             one.require_cells(detector.live_cells)
-        self.inpainter = frozen_inpainter(inpainter_ckpt, inpainter_channels)
+        with_inpainter = scene.asks_inpainter or inpainter_ckpt is not None or inpainter_channels is not None
+        self.inpainter = frozen_inpainter(inpainter_ckpt, inpainter_channels) if with_inpainter else None
         self.register_buffer("inpainter_ready", torch.tensor(inpainter_ckpt is not None))
         self.save_hyperparameters(ignore=["inpainter_ckpt"])
-        keep_settings(self, inpainter_channels=self.inpainter.channels)
+        keep_settings(self, inpainter_channels=self.inpainter and self.inpainter.channels)
 
         self.detector = Detector(detector)
         self.segmenter = segmenter.build()
         self.segmenter.requires_grad_(foreground is not None)  # else unused, which DDP refuses
         self.reconstruction = ReconstructionLoss(reconstruction)
-        for network in (self.inpainter, self.detector, self.segmenter):
+        for network in filter(None, (self.inpainter, self.detector, self.segmenter)):
             network.to(memory_format=torch.channels_last)
         self.scene, self.estimator, self.foreground, self.background = scene, estimator, foreground, background
         terms: dict[str, Callable[[Draw], Tensor | None] | None] = {
@@ -109,26 +115,46 @@ class SegmentationModule(pl.LightningModule):
         self.terms = {name: term for name, term in terms.items() if term is not None}  # summed in this order
         self.rates, self.lr_schedule = (learning_rate, decoder_learning_rate), lr_schedule
         self.subjects, self.box_from_mask = 1, box_from_mask
+        self.register_module("score", None)
 
     def train(self, mode: bool = True) -> Self:
         """Everything but the inpainter, whose batch-norm statistics must not drift."""
         super().train(mode)
-        self.inpainter.eval()
+        if self.inpainter is not None:
+            self.inpainter.eval()
         return self
 
     def forward(self, image: Tensor) -> StepOutput:
         """Find and segment the subject, or several; (B, 3, H, W) in [0, 1] -> what :class:`StepOutput` has of them."""
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
-        return best_subject(image, proposals, self.segmenter, self.box_from_mask, self.subjects)[0]
+        return best_subject(image, proposals, self.segmenter, self.box_from_mask, self.subjects, self.score)[0]
+
+    def observe(self, image: Tensor) -> tuple[Observed, Tensor]:
+        """What the score looks at, and the mask (B, 1, H, W) that it judges; image (B, 3, H, W) in [0, 1]."""
+        image = image.contiguous(memory_format=torch.channels_last)
+        proposals = self.detector(image)
+        box, _ = proposals.best()
+        mask, _, window_mask = self.segmenter(image, box)
+        return observed(proposals, box, window_mask), mask
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make room for the score, where the checkpoint has one."""
+        state = checkpoint["state_dict"]
+        names = {name.removeprefix("score."): name for name in state if name.startswith("score.")}
+        self.score = Score.shaped({own: state[name] for own, name in names.items()}) if names else None
 
     def on_fit_start(self) -> None:
-        """Refuse to train over a random inpainter."""
-        require_trained(self.inpainter_ready)
+        """Refuse to train over a random inpainter; forget the score, which is of other weights."""
+        if self.inpainter is not None:
+            require_trained(self.inpainter_ready)
+        self.score = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """O, G and the priors on drawn proposals, in one forward and backward pass."""
-        draw = self.draw(self._view(batch))
+        view = self._view(batch)
+        assert view is not None, "a training knows its scene"
+        draw = self.draw(view)
         return self._sum(self.losses(draw), draw.output(), "train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> StepOutput:
@@ -162,7 +188,7 @@ class SegmentationModule(pl.LightningModule):
         """O (Eq. 2), G (Eq. 6) and the priors (Eq. 7), weighted, with the gradient routing of Sec. 3.2."""
         return {name: value for name, term in self.terms.items() if (value := term(draw)) is not None}
 
-    def _view(self, batch: Batch) -> View:
+    def _view(self, batch: Batch) -> View | None:
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         return self.scene.view({**batch, "image": image}, self.inpainter, self.training)
 
@@ -171,25 +197,33 @@ class SegmentationModule(pl.LightningModule):
         return self.global_step / float(self.trainer.estimated_stepping_batches)
 
     def _evaluate(self, batch: Batch, stage: Stage) -> StepOutput:
-        view = self._view(batch)
-        proposals = self.detector(view.image)
+        view, image = self._view(batch), batch["image"].contiguous(memory_format=torch.channels_last)
+        proposals = self.detector(image)
         count = self.subjects if stage == "test" else 1
-        found = best_subject(view.image, proposals, self.segmenter, self.box_from_mask, count)
+        found = best_subject(image, proposals, self.segmenter, self.box_from_mask, count, self.score)
         output, box, mask, foreground = found
+        if view is None:
+            self._log(shape_of(output), output, stage)
+            return output
         background = view.scene.background(view, box)
         composite = compose(background, foreground, mask)
         terms = {"background": -self.background.density(view, box, background).mean()}
         if self.foreground is not None:
             terms["foreground"] = view.scene.loss(view, box, composite, mask, self.reconstruction).mean()
-        return self._sum(terms, output | {"composite": composite, "background": background}, stage)
+        if self.scene.asks_inpainter or "plate" in batch:  # else the scene is grey, or the frame itself
+            output |= {"composite": composite, "background": background}
+        return self._sum(terms, output, stage)
 
     def _sum(self, terms: dict[str, Tensor], output: StepOutput, stage: Stage) -> StepOutput:
         """Sum the terms, and log what there is."""
         loss = torch.stack(list(terms.values())).sum()
         logged = {"loss": loss} | {f"loss_{name}": value for name, value in terms.items()} | shape_of(output)
-        logged = {f"{stage}/{name}": value for name, value in logged.items()}
-        self.log_dict(logged, batch_size=len(output["box"]), sync_dist=stage != "train")
+        self._log(logged, output, stage)
         return output | {"loss": loss}
+
+    def _log(self, found: dict[str, Tensor], output: StepOutput, stage: Stage) -> None:
+        logged = {f"{stage}/{name}": value for name, value in found.items()}
+        self.log_dict(logged, batch_size=len(output["box"]), sync_dist=stage != "train")
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's union
         """Adam: 1e-3 for ``D`` and the encoder of ``S``, 1e-4 for its decoder (paper)."""

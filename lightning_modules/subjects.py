@@ -8,6 +8,7 @@ from torch import Tensor
 from backdrop.contracts import StepOutput
 from lightning_modules.geometry import tighten
 from lightning_modules.networks import Proposals, Segmenter, peaks
+from lightning_modules.score import Score, observed
 
 
 def described(proposals: Proposals, box: Tensor, confidence: Tensor) -> StepOutput:
@@ -24,7 +25,7 @@ def shape_of(output: StepOutput) -> dict[str, Tensor]:
 
 
 def best_subject(
-    image: Tensor, proposals: Proposals, segmenter: Segmenter, tight: bool, count: int
+    image: Tensor, proposals: Proposals, segmenter: Segmenter, tight: bool, count: int, score: Score | None = None
 ) -> tuple[StepOutput, Tensor, Tensor, Tensor]:
     """Segment what is in the most probable box; where several subjects are sought, these too.
 
@@ -34,15 +35,19 @@ def best_subject(
         segmenter: Of the trained model.
         tight: Report the extent of the mask as box instead of the detector's.
         count: Most subjects to report.
+        score: Scores the frames, where it is calibrated and one subject is sought.
 
     Returns:
-        ``mask``, ``box``, ``confidence`` and ``probability`` of :class:`StepOutput`, and what :func:`find_subjects`
-        adds or puts in their place; then, of the most probable box: the detector's box, (B, 4), mask and foreground.
+        ``mask``, ``box``, ``confidence``, ``probability`` and ``score`` of :class:`StepOutput`, and what
+        :func:`find_subjects` adds or puts in their place; then, of the most probable box: the detector's box, (B, 4),
+        mask and foreground.
     """
     box, confidence = proposals.best()
     mask, foreground, window_mask = segmenter(image, box)
     reported = tighten(box, window_mask)[0] if tight else box
     output = described(proposals, reported, confidence) | {"mask": mask}
+    if score is not None and count == 1:
+        output["score"] = score(observed(proposals, box, window_mask))
     if count > 1:
         output |= find_subjects(image, proposals, segmenter, count, tight)
     return output, box, mask, foreground
@@ -71,7 +76,7 @@ def find_subjects(image: Tensor, proposals: Proposals, segmenter: Segmenter, cou
     kept = (found | (_rank(frame) == 0)).nonzero().flatten()
     rank = _rank(frame[kept])
     kept, rank = kept[rank < count], rank[rank < count]
-    frames = len(image)
+    frames = image.shape[0]
     subject_mask = mask.new_zeros(frames, count, *mask.shape[2:])
     subject_box, subject_confidence = box.new_zeros(frames, count, 4), confidence.new_zeros(frames, count)
     subject_mask[frame[kept], rank] = mask[kept, 0]

@@ -21,7 +21,8 @@ MAKE = (
     "MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES DATA PROFILE RUN SEED ROOT CLIPS RESOLUTION PRESET BACKGROUND HELD_OUT "
     "STEPS EPOCHS ARGS INPAINT_ARGS SWEEP PROCESSES INPUT OUTPUT METHOD"
 )
-for name in ("WANDB_API_KEY", "NETRC", "BACKDROP_DEBUG", *MAKE.split()):  # `make test ARGS=…` hands its own ARGS on
+OURS = ("WANDB_API_KEY", "NETRC", "BACKDROP_DEBUG", "BACKDROP_PROGRAM")
+for name in (*OURS, *MAKE.split()):  # `make test ARGS=…` hands its own ARGS on
     os.environ.pop(name, None)
 
 ROOT = Path(__file__).resolve().parent.parent

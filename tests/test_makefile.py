@@ -75,12 +75,20 @@ def test_new_dependencies_are_installed(make: Make) -> None:
     assert len(make.log) == 2
 
 
-def test_the_demo_is_two_stages_and_an_evaluation(make: Make) -> None:
+def test_the_demo_is_a_training_and_an_evaluation(make: Make) -> None:
     assert make("demo", "SEED=3").returncode == 0
     ran = [line for line in make.log if line.startswith("-m experiments")]
-    assert [line.split()[2] for line in ran] == ["fit", "fit", "evaluate"]
-    assert "runs/demo/inpaint --seed_everything 3" in ran[0]
-    assert "--model.init_args.inpainter_ckpt runs/demo/inpaint/checkpoints/last.ckpt" in ran[1]
+    assert [line.split()[2] for line in ran] == ["train", "evaluate"]
+    assert "--data demo --profile small --run runs/demo --seed 3" in ran[0]
+
+
+def test_a_training_is_that_of_the_command_line(make: Make) -> None:
+    words = ["DATA=videos", "ROOT=/my data", "RUN=runs/mine", "STEPS=7", "HELD_OUT=0.2"]
+    assert make("train", *words, "ARGS=--trainer.precision 32-true").returncode == 0
+    assert make.log[-1] == (
+        "-m experiments train --data videos --profile small --root /my data --run runs/mine --seed 0 --steps 7 "
+        "-- --data.init_args.held_out 0.2 --trainer.precision 32-true"
+    )
 
 
 def test_a_failing_stage_ends_the_demo(make: Make) -> None:
@@ -145,9 +153,9 @@ def test_every_value_is_one_word(make: Make) -> None:
     odd = "it's \"my\" folder; echo $HOME * `date`"
     escaped = odd.replace("$", "$$")
     assert make("train-seg", f"RUN={escaped}", f"ROOT={escaped}", "DATA=davis", "STEPS=1 2").returncode == 0
-    for part in (f"{odd}/segment", f"--data.init_args.root {odd}", f"{odd}/inpaint/checkpoints/last.ckpt"):
+    for part in (f"{odd}/segment", f"--data.init_args.root {odd}"):
         assert part in make.log[-1]
-    for target in ("evaluate", "predict", "report", "davis", "sweep", "inspect", "baselines", "gpu-proof"):
+    for target in ("train", "evaluate", "predict", "report", "davis", "sweep", "inspect", "baselines", "gpu-proof"):
         words = [f"{name}={escaped}" for name in ("RUN", "ROOT", "INPUT", "OUTPUT")]
         assert make(target, *words).returncode == 0
         assert odd in make.log[-1]
@@ -190,7 +198,7 @@ def test_help_lists_every_target(root: Path, make: Make) -> None:
     phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     targets = set(" ".join(phony).split())
     wanted = {"help", "install", "lint", "typecheck", "test", "test-full", "demo", "train-inpaint", "train-seg"}
-    wanted |= {"prepare", "inspect", "evaluate", "predict", "report", "dashboard", "flops", "benchmark"}
+    wanted |= {"prepare", "inspect", "train", "evaluate", "predict", "report", "dashboard", "flops", "benchmark"}
     assert wanted <= targets
     for target in targets:
         assert re.search(rf"^  {target} +\S", shown, re.MULTILINE), target

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from experiments import signatures
 from experiments.cli import load
 from experiments.commands import sweep, trial
 from experiments.runs import lightning_cli
-from experiments.runs.composition import CONFIGS
+from experiments.runs.composition import CONFIGS, Composition
+from experiments.trials.recipe import data_options
 from experiments.trials.sweep import find_sweep
 from tests.docs.relink import documents
 
@@ -59,7 +61,19 @@ def check_python(words: list[str]) -> None:
     if command in ("fit", "validate", "test"):
         lightning_cli.understand([command, *arguments])
     else:
-        signatures.understand(command, load(command), arguments)
+        parsed = signatures.understand(command, load(command), arguments)
+        if command == "train":
+            check_train(parsed[1].as_dict(), list(parsed[2][signatures.Filled.REST]))
+
+
+def check_train(given: dict[str, Any], options: list[str]) -> None:
+    """Parse both stages of a training."""
+    assert given["data"] in ("demo", "videos") or given["root"], "this data set needs --root"
+    root = [f"--data.init_args.root={given['root'] or '/videos'}"] if given["data"] != "demo" else []
+    for stage in ("inpaint", "segment"):
+        named = Composition(stage, given["data"], given["profile"], given["background"]).options()
+        shared = options if stage == "segment" else data_options(options)
+        lightning_cli.understand(["fit", *named, *root, *shared])
 
 
 def check_make(root: Path, words: list[str]) -> None:
@@ -75,7 +89,7 @@ def check_make(root: Path, words: list[str]) -> None:
             assert name in targets, f"make has no target {name}"
     if "DATA" in given:
         assert (CONFIGS / "data" / f"{given['DATA']}.yaml").is_file(), f"there is no data config {given['DATA']}"
-        if {"baselines", "inspect", "prepare", "train-inpaint", "train-seg"} & set(words):
+        if {"baselines", "inspect", "prepare", "train", "train-inpaint", "train-seg"} & set(words):
             assert given["DATA"] == "demo" or "ROOT" in given, "this data set needs ROOT"
     if "PROFILE" in given:
         assert (CONFIGS / "profiles" / given["PROFILE"]).is_dir(), f"there is no profile {given['PROFILE']}"
@@ -123,10 +137,14 @@ def test_every_command_of_the_readme_and_the_documents_exists(root: Path) -> Non
     "command",
     [
         "make train-inpaint DATA=demo PRESET=static STEPS=10",
+        "make train DATA=videos ROOT='/data/my videos' RUN=runs/mine SEED=1 ARGS='--trainer.precision 32-true'",
+        "backdrop train my_videos/ --run runs/cats --each",
+        "backdrop train a.mp4 b.mp4 --held-out 0.2 -- --model.init_args.learning_rate 0.01",
+        "python -m experiments train --data davis --root /data/DAVIS --background temporal --device cuda",
         "make train-seg DATA=davis ROOT=/data/DAVIS CLIPS='dance-twirl parkour' EPOCHS=3 SEED=2",
         "make train-seg DATA=videos ROOT=/data/mine RUN=runs/mine ARGS='--model.init_args.learning_rate 0.01'",
         "make inspect DATA=ski ROOT=/data/Kuetai RUN=runs/ski",
-        "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--soft'",
+        "make predict RUN=runs/demo INPUT='my video.mp4' OUTPUT=out ARGS='--save soft'",
         "make evaluate RUN=runs/demo ARGS='--checkpoint best'",
         "make sweep SWEEP=table4 DATA=ski ROOT=/data/ski PROFILE=paper RUN=runs/t4 PROCESSES=2 STEPS=10",
         "python -m experiments trial --run=runs/x --config=ablations/fig3/joint.yaml -- --trainer.max_steps 5",
@@ -146,7 +164,8 @@ def test_a_right_command_passes(root: Path, command: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "make train",
+        "make trane",
+        "make train DATA=davis",
         "make train-seg DATASET=demo",
         "make train-seg DATA=kinetics",
         "make train-seg DATA=davis",
@@ -162,6 +181,8 @@ def test_a_right_command_passes(root: Path, command: str) -> None:
         "make baselines DATA=demo ARGS='--mog2.histori 50'",
         "make predict INPUT=a.mp4 ARGS=--loud",
         "python -m experiments evaluate",
+        "backdrop train a.mp4 --device tpu",
+        "backdrop train a.mp4 -- --trainer.max_stepz 5",
         "python -m experiments fit --config data/kinetics.yaml",
         "make prepare DATA=demo ARGS='--data.init_args.store_folder /scratch'",
         "python -m experiments benchmark disks",

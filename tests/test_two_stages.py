@@ -59,5 +59,5 @@ def test_stage_2_is_complete_without_stage_1(tmp_path: Path) -> None:
 
 
 def test_training_stage_2_without_stage_1_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HandoverError, match="make train-inpaint"):
+    with pytest.raises(HandoverError, match="train stage 1, then pass"):
         trainer(tmp_path, 1).fit(SegmentationModule(inpainter_channels=(4, 8), **SEGMENTATION), data())

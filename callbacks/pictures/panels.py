@@ -14,14 +14,12 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from backdrop.boxes import to_corners
 from backdrop.contracts import Batch, StepOutput
+from backdrop.drawing import subject_colour
 
 PANEL_WIDTH = 256
 """Width of one panel in pixels; its height follows the frame's shape."""
 
 BLUE, GREEN, RED = (40, 90, 255), (40, 220, 60), (255, 60, 40)
-
-SUBJECT_COLOURS = ((255, 64, 64), (64, 160, 255), (255, 200, 40), (200, 90, 255), (70, 230, 200), (255, 130, 200))
-"""RGB of the first, second, ... subject of a frame; after the last one they come again."""
 
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 
@@ -104,7 +102,7 @@ def panels(frame: Frame) -> dict[str, Tensor]:
         }
     drawn = {"frame and box": _labelled(draw_detection(image, frame), label(frame))}
     if "background" in frame:
-        drawn["background" if frame.get("plate") else "painted"] = _panel(frame["background"])
+        drawn["background" if frame.get("plate") else "inpainted"] = _panel(frame["background"])
     if "composite" in frame:
         drawn["composite"] = _panel(frame["composite"])
     if "mask" in frame:
@@ -115,11 +113,6 @@ def panels(frame: Frame) -> dict[str, Tensor]:
         unknown = 1 - frame["known"] if "known" in frame else torch.zeros(())
         drawn["true mask"] = _panel((frame["truth"] + 0.5 * unknown).expand(3, -1, -1))
     return drawn
-
-
-def subject_colour(position: int) -> tuple[int, int, int]:
-    """RGB of a subject by its position, from 0."""
-    return SUBJECT_COLOURS[position % len(SUBJECT_COLOURS)]
 
 
 def draw_subjects(image: Tensor, frame: Frame) -> Tensor:

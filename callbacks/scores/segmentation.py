@@ -1,4 +1,4 @@
-"""SegmentationScores: precision, recall, F, J, boundary F, hit rate, peak and average precision in a test."""
+"""SegmentationScores: precision, recall, F, J, boundary F, hit rate, peak, average precision and risk in a test."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from backdrop.ranges import require
 from callbacks.measures.boundary import boundary_scores
 from callbacks.measures.boxes import average_precision, box_hits, box_overlaps, points_inside, tight_boxes
 from callbacks.measures.pixels import PIXEL_MEASURES, pixel_scores, threshold_counts, threshold_grid
+from callbacks.measures.risk import risks
 from callbacks.scores.frames import FrameScores, clip_key, join, mean_of_known
 
 
@@ -31,11 +32,12 @@ class SegmentationScores(FrameScores):
     ``boundary_f`` at the fixed threshold; ``best_...`` of each at ``best_threshold``, the grid threshold with the
     highest J over all clips (the lowest of equals); ``hit_rate`` and ``average_precision``, which do not depend on the
     threshold (``best_hit_rate`` is ``hit_rate``); where cells have probabilities, ``peak_in_box``, the share of frames
-    whose likeliest cell has its centre in the true box; ``frames``; ``masks``, the number of frames with a true mask,
-    over which the measures of pixels run; ``clips``, the same by clip name, at the same two thresholds. Frames without
-    subject are left out of ``hit_rate`` and ``peak_in_box``, and so are clips that have no other frame; NaN says that
-    nothing was left. Where no frame has a true mask, the measures of pixels and ``best_...`` are left out. The dict is
-    empty when no frame was seen.
+    whose likeliest cell has its centre in the true box; where frames have a score, what
+    :func:`callbacks.measures.risk.risks` says of it (of a clip without the curve); ``frames``; ``masks``, the number of
+    frames with a true mask, over which the measures of pixels run; ``clips``, the same by clip name, at the same two
+    thresholds. Frames without subject are left out of ``hit_rate`` and ``peak_in_box``, and so are clips that have no
+    other frame; NaN says that nothing was left. Where no frame has a true mask, the measures of pixels and ``best_...``
+    are left out. The dict is empty when no frame was seen.
 
     Args:
         threshold: The fixed threshold, in (0, 1).
@@ -56,6 +58,7 @@ class SegmentationScores(FrameScores):
     boxes: list[Tensor]  # (N, 2, 4) float32: ours and the true one, left, top, right, bottom in pixels
     confidence: list[Tensor]  # (N,) float32
     peaks: list[Tensor]  # (N, 2) float32: centre of the likeliest cell, x then y in pixels; NaN for none
+    sure: list[Tensor]  # (N,) float32: the model's own score; NaN for none
 
     def __init__(
         self,
@@ -77,7 +80,7 @@ class SegmentationScores(FrameScores):
         self.boundary = boundary
         self.ranking = ranking
         self.register_buffer("thresholds", torch.tensor(levels, dtype=torch.float32), persistent=False)
-        for state in ("keys", "scores", "boxes", "confidence", "peaks"):
+        for state in ("keys", "scores", "boxes", "confidence", "peaks", "sure"):
             self.add_state(state, [], dist_reduce_fx="cat")
         self.reset()
 
@@ -89,6 +92,7 @@ class SegmentationScores(FrameScores):
         self.boxes = [torch.empty(0, 2, 4, device=self.device)]
         self.confidence = [torch.empty(0, device=self.device)]
         self.peaks = [torch.empty(0, 2, device=self.device)]
+        self.sure = [torch.empty(0, device=self.device)]
 
     def update(
         self,
@@ -102,6 +106,7 @@ class SegmentationScores(FrameScores):
         true_box: Tensor | None = None,
         peak: Tensor | None = None,
         known: Tensor | None = None,
+        sure: Tensor | None = None,
     ) -> None:
         """Add the frames of a batch.
 
@@ -120,6 +125,7 @@ class SegmentationScores(FrameScores):
             known: Where the true mask says what is there, (B, 1, He, We), bool; None means everywhere. Elsewhere both
                 masks are taken as background, before pixels are counted and outlines drawn, as the official tool of
                 DAVIS-2017 does with its void pixels; the true box is that of the known subject.
+            sure: The model's own score of each frame, (B,), in [0, 1]; None where it has none.
         """
         truth = truth if known is None else truth & known
         size = (truth.shape[2], truth.shape[3])
@@ -142,6 +148,7 @@ class SegmentationScores(FrameScores):
         self.confidence.append(confidence.detach().float())
         peaks = box.new_full((len(box), 2), math.nan) if peak is None else peak
         self.peaks.append((peaks.float() + 1) / 2 * peaks.new_tensor([size[1], size[0]]))
+        self.sure.append(torch.full_like(self.confidence[-1], math.nan) if sure is None else sure.detach().float())
 
     def _frame_scores(self, prediction: Tensor, truth: Tensor, known: Tensor | None) -> Tensor:
         """Precision, recall, F, J and boundary F of some frames with a true mask, (B, 5, T), float64."""
@@ -166,10 +173,10 @@ class SegmentationScores(FrameScores):
         Returns:
             Of each frame ``clip``, ``frame`` (its number), ``precision``, ``recall``, ``f_measure``, ``j`` and
             ``boundary_f`` (NaN where it has no true mask, or where that was not asked for), ``box_iou`` (NaN where
-            it has no subject), ``peak_in_box`` (1 or 0; NaN also where cells have no probability) and
-            ``confidence``.
+            it has no subject), ``peak_in_box`` (1 or 0; NaN also where cells have no probability),
+            ``confidence`` and ``score`` (NaN where the model has none).
         """
-        keys, scores, boxes, confidence, peaks = self._rows()
+        keys, scores, boxes, confidence, peaks, sure = self._rows()
         names = [self.clip_name(int(key)) for key in keys[:, 0]]
         overlaps, inside = box_overlaps(boxes[:, 0], boxes[:, 1]), points_inside(peaks, boxes[:, 1])
         columns = ("precision", "recall", "f_measure", "j", "boundary_f")
@@ -181,18 +188,20 @@ class SegmentationScores(FrameScores):
                 "box_iou": float(overlap),
                 "peak_in_box": float(peak),
                 "confidence": float(certainty),
+                "score": float(score),
             }
-            for name, number, values, overlap, peak, certainty in zip(
-                names, keys[:, 1], scores[:, :, self.fixed], overlaps, inside, confidence, strict=True
+            for name, number, values, overlap, peak, certainty, score in zip(
+                names, keys[:, 1], scores[:, :, self.fixed], overlaps, inside, confidence, sure, strict=True
             )
         ]
         return sorted(rows, key=lambda row: (row["clip"], row["frame"]))
 
     def compute(self) -> dict[str, Any]:
         """Average over frames, then over clips; see the class for the keys."""
-        keys, scores, boxes, confidence, peaks = self._rows()
+        keys, scores, boxes, confidence, peaks, sure = self._rows()
         if not len(keys):
             return {}
+        j = scores[:, PIXEL_MEASURES.index("j_mean"), self.fixed]
         shares = {"hit_rate": box_hits(boxes[:, 0], boxes[:, 1]).numpy()}
         if not bool(peaks.isnan().all()):
             shares["peak_in_box"] = points_inside(peaks, boxes[:, 1]).numpy()
@@ -207,16 +216,17 @@ class SegmentationScores(FrameScores):
             own = {name: values[place] for name, values in rates.items()}
             clips[self.clip_name(int(keys[frames[0], 0]))] = self._table(
                 mean, best, own, boxes[frames], confidence[frames], int(masked[frames].sum())
-            )
+            ) | risks(sure[frames].numpy(), j[frames], curve=False)
         overall = {name: mean_of_known(np.array(values)) for name, values in rates.items()}
         result = self._table(total, best, overall, boxes, confidence, int(masked.sum()))
-        return {**result, "clips": dict(sorted(clips.items()))}
+        return {**result, **risks(sure.numpy(), j), "clips": dict(sorted(clips.items()))}
 
-    def _rows(self) -> tuple[NDArray[Any], NDArray[Any], Tensor, Tensor, Tensor]:
-        """The state, one row a frame, in an order that fits all runs: keys, scores, boxes, confidence, peaks."""
+    def _rows(self) -> tuple[NDArray[Any], NDArray[Any], Tensor, Tensor, Tensor, Tensor]:
+        """The state, one row a frame, in an order that fits all runs: keys, scores, boxes, confidence, peaks, sure."""
         keys, rows = np.unique(join(self.keys).numpy(), axis=0, return_index=True)
-        boxes, confidence, peaks = (join(state)[rows] for state in (self.boxes, self.confidence, self.peaks))
-        return keys, join(self.scores)[rows].numpy(), boxes, confidence, peaks
+        states = (self.boxes, self.confidence, self.peaks, self.sure)
+        boxes, confidence, peaks, sure = (join(state)[rows] for state in states)
+        return keys, join(self.scores)[rows].numpy(), boxes, confidence, peaks, sure
 
     def _table(
         self,

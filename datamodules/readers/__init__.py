@@ -1,7 +1,7 @@
 """Readers for image folders, videos and masks: RGB frames in order, with their original numbers.
 
-Everything that others use is imported from here; the files behind it hold one kind each. Those of videos are loaded
-when they are asked for: only they need PyAV.
+Everything that others use is imported from here; the files behind it hold one kind each, and are loaded when they are
+asked for: videos need PyAV and numpy alone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datamodules.readers.images import ImageFrames, read_image, resize
-from datamodules.readers.masks import read_mask, read_objects, resize_known, resize_mask, resize_objects
 from datamodules.readers.names import is_image, is_video, list_images, natural_key, numbers_in_names
 from datamodules.readers.source import (
     Broken,
@@ -26,6 +24,8 @@ from datamodules.readers.source import (
 )
 
 if TYPE_CHECKING:
+    from datamodules.readers.images import ImageFrames, read_image, resize
+    from datamodules.readers.masks import read_mask, read_objects, resize_known, resize_mask, resize_objects
     from datamodules.readers.video_file import video_rate
     from datamodules.readers.videos import TimedFrame, VideoFrames
 
@@ -58,7 +58,15 @@ __all__ = [
     "video_rate",
 ]
 
-_OF_VIDEOS = {
+_HOMES = {
+    "ImageFrames": "datamodules.readers.images",
+    "read_image": "datamodules.readers.images",
+    "resize": "datamodules.readers.images",
+    "read_mask": "datamodules.readers.masks",
+    "read_objects": "datamodules.readers.masks",
+    "resize_known": "datamodules.readers.masks",
+    "resize_mask": "datamodules.readers.masks",
+    "resize_objects": "datamodules.readers.masks",
     "TimedFrame": "datamodules.readers.videos",
     "VideoFrames": "datamodules.readers.videos",
     "video_rate": "datamodules.readers.video_file",
@@ -82,6 +90,8 @@ def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
     if not path.exists():
         raise missing("Nothing", path)
     if path.is_dir():
+        from datamodules.readers.images import ImageFrames
+
         return ImageFrames(path)
     from datamodules.readers.videos import VideoFrames
 
@@ -89,7 +99,7 @@ def open_frames(path: Path | str) -> ImageFrames | VideoFrames:
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Load what reads videos."""
-    if name not in _OF_VIDEOS:
+    """Load what a file behind this one holds."""
+    if name not in _HOMES:
         raise AttributeError(f"module 'datamodules.readers' has no attribute '{name}'")
-    return getattr(import_module(_OF_VIDEOS[name]), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
 
 from backdrop.errors import one_line
 from datamodules.readers.names import frame_number, image_names
 from datamodules.readers.remarks import Remark, mixed_sizes
 from datamodules.readers.source import Broken, Keep, Pixels, disk_failed, file_identity, ignore, missing
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _SQUARE = 0.01  # what the shape of a pixel may differ from 1: encoders round
 
@@ -32,6 +35,8 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     """
     if image.shape[:2] == tuple(size):
         return image
+    import cv2
+
     shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), dtype=np.uint8)
@@ -55,6 +60,8 @@ def open_image(path: Path | str, what: str = "image") -> Iterator[Image.Image]:
         OSError: If the disk fails or forbids it, or there is not enough memory.
         ValueError: If the file is no complete image of one page; the message names it.
     """
+    from PIL import Image
+
     try:
         with Image.open(path) as file:
             if file.format == "PNG":
@@ -101,6 +108,8 @@ def _eight_bits(file: Image.Image, image: Image.Image) -> Image.Image:
     Raises:
         ValueError: If nothing says which of its values is white.
     """
+    from PIL import ExifTags, Image
+
     whole = image.mode == "I" and file.format == "PPM"  # whose greatest value Pillow makes 65535
     if image.mode.startswith("I;16") or whole:
         (bits, *_) = getattr(file, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, (16,))
@@ -127,6 +136,12 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
         OSError: If the disk fails or forbids it.
         ValueError: If the file is no complete image; the message names it.
     """
+    if find_spec("PIL") is None:  # beside an exported model
+        from datamodules.readers.av_image import read_image as read
+
+        return read(path)
+    from PIL import ImageOps
+
     with open_image(path) as file:
         image = np.asarray(_eight_bits(file, ImageOps.exif_transpose(file)).convert("RGB"))
     return image if size is None else resize(image, size)
@@ -194,6 +209,8 @@ class ImageFrames:
 
     def frame_size(self, frame_number: int) -> tuple[int, int]:
         """(height, width) of an upright frame in pixels, by its original number; its pixels are not read."""
+        from PIL import Image
+
         with Image.open(self.folder / self.names[self.indices.index(frame_number)]) as file:
             return _upright_size(file)
 
@@ -207,7 +224,14 @@ class ImageFrames:
         return self.original_size()
 
     def remarks(self) -> Iterator[Remark]:
-        """What is not as one would guess: several sizes, and pixels that are not square. Only headers are read."""
+        """What is not as one would guess: several sizes, and pixels that are not square. Only headers are read.
+
+        By Pillow; where that is not installed, as beside an exported model, there is nothing to say.
+        """
+        if find_spec("PIL") is None:
+            return
+        from PIL import Image
+
         sizes: list[tuple[str, tuple[int, int]]] = []
         oblong: tuple[str, tuple[int, int]] | None = None
         for name in self.names:
@@ -227,6 +251,8 @@ class ImageFrames:
 
 def _upright_size(file: Image.Image) -> tuple[int, int]:
     """(height, width) of an image in pixels, once its orientation flag is followed."""
+    from PIL import ExifTags
+
     turned = file.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # a quarter, or mirrored at a diagonal
     return file.size if turned else (file.height, file.width)
 

@@ -6,7 +6,6 @@ from fractions import Fraction
 from typing import cast
 
 import av
-import cv2
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.plane import VideoPlane
@@ -20,7 +19,7 @@ _HD = (576, 1280)  # above this height or from this width on mpv and libplacebo 
 
 def turned(frame: av.VideoFrame) -> bool:
     """Whether a frame is shown turned by a quarter, so that its width is its height."""
-    return abs(_axes(frame)[1]) + abs(_axes(frame)[2]) > abs(_axes(frame)[0]) + abs(_axes(frame)[3])
+    return _quarter(axes(frame))
 
 
 def taken_for_hd(frame: av.VideoFrame) -> bool:
@@ -53,18 +52,53 @@ def upright(frame: av.VideoFrame, size: tuple[int, int] | None = None) -> Pixels
     Returns:
         RGB, uint8, (H, W, 3), turned and mirrored by the nearest of the eight ways that keep pixels whole.
     """
-    x_of_x, y_of_x, x_of_y, y_of_y = _axes(frame)
-    stored, quarter = (frame.height, frame.width), turned(frame)
-    height, width = stored if size is None else size[::-1] if quarter else size
-    same = (height, width) == stored
+    ways, stored = axes(frame), (frame.height, frame.width)
+    wanted = stored if size is None else size[::-1] if _quarter(ways) else size
+    return oriented(rgb(frame, wanted, Colorspace.ITU709 if taken_for_hd(frame) else None), ways)
+
+
+def rgb(frame: av.VideoFrame, size: tuple[int, int], matrix: Colorspace | None = None) -> Pixels:
+    """A decoded frame in RGB, as it is stored.
+
+    Args:
+        frame: The frame, of any format in colours.
+        size: Output (height, width) in pixels, by area averaging.
+        matrix: What its colour matrix is taken for; None takes what the frame says.
+
+    Returns:
+        RGB, uint8, (H, W, 3).
+    """
+    height, width = size
+    same = size == (frame.height, frame.width)
     method = Interpolation.POINT | Interpolation.ACCURATE_RND if same else Interpolation.AREA
-    matrix = Colorspace.ITU709 if taken_for_hd(frame) else None
     planes = frame.reformat(width, height, "gbrp", matrix, interpolation=method, threads=1).planes
     green, blue, red = (_array(plane)[:, :width] for plane in planes)
-    image = cv2.merge([red, green, blue])
-    if quarter:
+    try:
+        import cv2
+    except ImportError:  # beside an exported model; the same, but slower
+        return np.stack([red, green, blue], axis=-1)
+    return np.asarray(cv2.merge([red, green, blue]), dtype=np.uint8)
+
+
+def oriented(image: Pixels, ways: tuple[int, int, int, int]) -> Pixels:
+    """Turn and mirror an image.
+
+    Args:
+        image: (H, W, 3).
+        ways: The pixel at (x, y) is shown at x * (first, second) + y * (third, fourth).
+
+    Returns:
+        The image as it is shown, by the nearest of the eight ways that keep pixels whole.
+    """
+    x_of_x, y_of_x, x_of_y, y_of_y = ways
+    if _quarter(ways):
         image, x_of_x, y_of_y = image.swapaxes(0, 1), x_of_y, y_of_x
-    return np.ascontiguousarray(image[:: -1 if y_of_y < 0 else 1, :: -1 if x_of_x < 0 else 1], dtype=np.uint8)
+    return np.ascontiguousarray(image[:: -1 if y_of_y < 0 else 1, :: -1 if x_of_x < 0 else 1])
+
+
+def _quarter(ways: tuple[int, int, int, int]) -> bool:
+    """Whether width becomes height."""
+    return abs(ways[1]) + abs(ways[2]) > abs(ways[0]) + abs(ways[3])
 
 
 def _array(plane: VideoPlane) -> Pixels:
@@ -72,7 +106,7 @@ def _array(plane: VideoPlane) -> Pixels:
     return np.frombuffer(cast(memoryview, plane), np.uint8).reshape(plane.height, -1)
 
 
-def _axes(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+def axes(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """The pixel at (x, y) is shown at x * (first, second) + y * (third, fourth)."""
     matrix = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
     if matrix is None:

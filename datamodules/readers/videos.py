@@ -90,13 +90,14 @@ class VideoFrames:
         """
         return ((number, upright(frame, size)) for number, frame in self._decoded(keep, broken))
 
-    def timed_frames(self, broken: Broken | None = None) -> Iterator[TimedFrame]:
-        """Yield all frames in order, each with its time.
+    def timed_frames(self, broken: Broken | None = None, keep: Keep | None = None) -> Iterator[TimedFrame]:
+        """Yield frames in order, each with its time.
 
         Args:
             broken: As for :meth:`FrameSource.frames`, which says what is raised, too.
+            keep: As there.
         """
-        for number, frame in self._decoded(None, broken):
+        for number, frame in self._decoded(keep, broken):
             yield TimedFrame(number, upright(frame), self._start(number, frame), (frame.duration or 0) * self.time_base)
 
     def _start(self, number: int, frame: av.VideoFrame) -> Fraction | None:

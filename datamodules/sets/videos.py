@@ -75,9 +75,9 @@ class Videos(ClipDataSet):
     Without ``splits.json`` clips that cannot be opened, or are shorter than ``min_frames`` by their header, are left
     out first. A share of the others, annotated ones first, is for validation and test, the rest trains. Where there are
     three or more, every other one of them validates and the rest, the first of all among them, tests; of two clips one
-    trains, the other tests and none validates. A single clip serves for all three: the model then sees its test frames
-    (never the masks) in training, which must be stated beside any figure (transductive); ``held_out`` of the data
-    module cuts it in time.
+    trains, the other tests and none validates. With ``val_fraction`` 0 all clips serve for all three. A single clip
+    serves for all three: the model then sees its test frames (never the masks) in training, which must be stated
+    beside any figure (transductive); ``held_out`` of the data module cuts it in time.
 
     Where ``splits.json`` lists one of "val" and "test" only, its clips test, and a share of the training clips
     validates (``val_share``). Where it lists "train" only, or a clip twice, its word holds, and is repeated to you.
@@ -99,7 +99,7 @@ class Videos(ClipDataSet):
         """Check the attributes."""
         super().__post_init__()
         at_least(1, self, every_nth=self.every_nth, min_frames=self.min_frames)
-        require(self, 0 < self.val_fraction < 1, "val_fraction", self.val_fraction, "a share in (0, 1)")
+        require(self, 0 <= self.val_fraction < 1, "val_fraction", self.val_fraction, "a share in [0, 1)")
         require(self, self.fps is None or self.fps > 0, "fps", self.fps, "above 0")
         require(self, self.fps is None or self.every_nth == 1, "every_nth", self.every_nth, "1 where fps is given")
         for name, ranges in self.time_ranges.items():
@@ -310,7 +310,7 @@ class Videos(ClipDataSet):
             only = "Only one clip is" if len(paths) == 1 else f"Only one of {len(paths)} clips can be used"
             self.findings.say(f"{only} in {self.root}: it serves for training, validation and test.")
             return {split: names for split in SPLITS}
-        return self._proposed(names)
+        return self._proposed(names) if self.val_fraction else {split: names for split in SPLITS}
 
     def _candidates(self, paths: dict[str, Path]) -> list[str]:
         """Names of the clips among which the split is made: those that can be opened and are long enough.

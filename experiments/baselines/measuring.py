@@ -67,7 +67,7 @@ def finished(path: Path, wanted: Settings, seed: int) -> Results | None:
     changed += [f"seed_everything: {found.made_by.seed} -> {seed}"] if found.made_by.seed != seed else []
     if changed:
         what = changed[0].removeprefix("model.init_args.")
-        raise RunError(f"{path} was made with other settings ({what}): choose another RUN, or delete that file.")
+        raise RunError(f"{path} was made with other settings ({what}): choose another run folder, or delete that file.")
     return found
 
 

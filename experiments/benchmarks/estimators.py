@@ -108,6 +108,7 @@ def cell_densities(model: SegmentationModule, batch: Batch) -> tuple[Tensor, Ten
     """
     image = batch["image"]
     view = model.scene.view(batch, model.inpainter, model.training)
+    assert view is not None, "training frames bring what the scene needs"
     proposals = model.detector(image)
     live = proposals.live
     density = torch.zeros_like(proposals.probability)

@@ -78,7 +78,7 @@ class Proof:
         for part in self.parts:
             old = known.pop(part.data, part)
             if old.trained and (old.options, settings) != (part.options, (self.profile, self.seed)):
-                raise RunError(f"{path} was made with other settings: choose another RUN, or delete {self.run}.")
+                raise RunError(f"{path} was made with other settings: choose another run folder, or delete {self.run}.")
             part.trained, part.scores = old.trained, old.scores
         self.parts += [old for old in known.values() if not old.todo()]
 
@@ -195,7 +195,7 @@ def gpu_proof(
     if not budget_s > 0:
         raise UsageError(f"--budget-s is {budget_s:g}, expected seconds above 0")
     if clips and root is None:
-        raise UsageError("--clips are of DAVIS: name its folder with --root (make gpu-proof ROOT=...)")
+        raise UsageError("--clips are of DAVIS: name its folder with --root")
     if not tiny:
         require_gpu("gpu-proof")
     profile, device = ("small", "cpu") if tiny else ("paper", "cuda")

@@ -83,6 +83,6 @@ def baselines(
     terminal(methods_table(results, f"{title}, mean over clips"))
     if missing := [name for name in names if name not in results]:
         print(f"left out, see above: {', '.join(missing)}")
-    print(f"best rows: {BEST}")
+    print(f"rows at the best threshold: {BEST}")
     print(f"numbers: {folder / 'baselines' / '*' / RESULTS['held_out']}")
     return 0

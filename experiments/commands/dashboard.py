@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backdrop.errors import RunError, one_line
 from backdrop.files import write_text
+from backdrop.program import program
 from experiments.reporting.templates import template
 from experiments.runs.settings import RunSettings, own_name
 from experiments.runs.wandb_account import has_account
@@ -219,7 +220,7 @@ def dashboard(
     if preview is None and not has_account():
         raise RunError(
             "A dashboard lies on a W&B server, and no account is configured here: run `wandb login` or set "
-            "WANDB_API_KEY; `python -m experiments report DIR` compares runs without one."
+            f"WANDB_API_KEY; `{program()} report DIR` compares runs without one."
         )
     workspace = build(entity, project, varied(sweep))
     if preview is not None:

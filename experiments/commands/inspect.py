@@ -96,6 +96,8 @@ def sheet_line(data: FramesDataModule, sheet: Path) -> str:
 def inspect(data: Data[LightningDataModule], output: Path | None = None) -> None:
     """Show what a data set holds and what is wrong with it, and draw a contact sheet.
 
+    Name a video or a folder first (inspect VIDEOS), or a data set by the options of fit.
+
     Args:
         data: Built from the options of fit.
         output: Folder of the contact sheet (runs/DATA).

@@ -1,4 +1,4 @@
-"""``predict``: overlays, masks and boxes of footage without labels."""
+"""``predict``: what a model finds in footage without labels."""
 
 from __future__ import annotations
 
@@ -8,33 +8,31 @@ from typing import Literal
 
 def predict(
     run: Path,
-    input: Path,
+    input: list[Path],
     output: Path | None = None,
-    threshold: float = 0.5,
+    save: str = "overlay,mask",
+    threshold: float | None = None,
     checkpoint: Literal["last", "best"] = "last",
     subjects: int = 1,
-    soft: bool = False,
     refine: bool = False,
-) -> None:
-    """Write overlays, masks and boxes of an image, a folder of images or a video.
+    smooth: int = 1,
+    track: bool = False,
+) -> int | None:
+    """Write overlays, masks, cut-outs and a table of images and videos.
 
     Args:
-        run: Run folder, such as runs/demo.
-        input: An image, a folder of images or a video.
-        output: Folder for the overlays, masks and boxes (RUN/predictions/NAME OF INPUT).
-        threshold: Mask values from here on count as subject.
+        run: Run folder, such as runs/demo, a checkpoint file in one, or an exported model, such as cat.onnx.
+        input: Images, videos, and folders of them.
+        output: Folder for the results (RUN/predictions/NAME OF INPUT); of several inputs, for a folder of each.
+        save: What to write beside the table, with commas: overlay, mask, soft (masks as grey values), cutout (PNG with
+            alpha), cutout-video (ProRes 4444 with alpha), plate (the scene without the subject).
+        threshold: Mask values from here on count as subject (that of an exported model, else 0.5).
         checkpoint: The last one, or the best: that of the smallest val/loss.
         subjects: Most subjects to find in a frame; the paper's is 1.
-        soft: Masks as grey values instead of 0 and 255.
         refine: Cut the border of each mask again at the frame's own size; not with soft.
+        smooth: Take the median of the masks of so many frames, an odd number, where the camera stands still.
+        track: Write a number that stays with a subject from frame to frame.
     """
-    from experiments.prediction.apply import PARTS, apply
+    from experiments.prediction.commanded import predict_all
 
-    folder = output or run / "predictions" / input.resolve().name
-    count = apply(run, input, folder, threshold, checkpoint, soft, subjects, refine)
-    print(f"{count} frame{'' if count == 1 else 's'}")
-    print(f"overlays: {next(folder / name for name in PARTS[:2] if (folder / name).exists())}")
-    print(f"masks: {folder / 'masks'}")
-    if subjects > 1:
-        print(f"masks of each subject: {folder / 'subjects'}")
-    print(f"boxes: {folder / 'boxes.csv'}")
+    return predict_all(run, input, output, save, threshold, checkpoint, subjects, refine, smooth, track)

@@ -12,6 +12,8 @@ from experiments.signatures import Data
 def prepare(data: Data[LightningDataModule]) -> None:
     """Decode the frames of a data set into the store; the first fit does it too.
 
+    Name a video or a folder first (prepare VIDEOS), or a data set by the options of fit.
+
     Args:
         data: Built from the options of fit.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backdrop.errors import RunError, UsageError, one_line
 from backdrop.files import write_text
+from backdrop.program import program
 from experiments.baselines import METHODS
 from experiments.commands.trial import read
 from experiments.results.comparison import build
@@ -148,7 +149,8 @@ def run_baselines(run: Path, methods: Sequence[str], recipes: Sequence[Recipe]) 
     words = ((recipe.data, *recipe.without_clip().settings, *recipe.options) for recipe in recipes)
     data = {(name, *data_options(options)) for name, *options in words}
     if len(data) > 1:
-        raise RunError("The sweep varies the data, and other methods are measured on one: run make baselines for each.")
+        each = f"run `{program()} baselines` for each"
+        raise RunError(f"The sweep varies the data, and other methods are measured on one: {each}.")
     ((name, *options),) = data
     options += [f"--{CLIPS}={json.dumps(clips)}"] if clips else []
     train_stage(["baselines", str(run), "--method", *methods, "--data", name, *options], "baselines")

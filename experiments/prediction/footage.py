@@ -1,34 +1,57 @@
-"""The footage that a run is applied to: an image, a folder of images or a video."""
+"""The footage that a model is applied to: images, folders of images, videos, and folders of these."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backdrop.errors import RunError, warn
+from backdrop.outputs import is_output
 from datamodules.clips.problems import counted
-from datamodules.readers import (
-    Broken,
-    ImageFrames,
-    TimedFrame,
-    VideoFrames,
-    is_image,
-    is_video,
-    natural_key,
-    open_frames,
-)
+from datamodules.readers import Broken, Keep, is_image, is_video, list_images, missing, natural_key, open_frames
+from datamodules.readers.videos import TimedFrame, VideoFrames
+
+if TYPE_CHECKING:
+    from datamodules.readers import ImageFrames
 
 MOST_NAMED = 10
 
 
-def open_input(path: Path) -> ImageFrames | VideoFrames:
+@dataclass(frozen=True)
+class Footage:
+    """One video, or images of one folder.
+
+    Attributes:
+        name: What its results are called.
+        path: The video, the image or the folder.
+        images: Names of the images in the folder; None takes all of it.
+    """
+
+    name: str
+    path: Path
+    images: tuple[str, ...] | None = None
+
+    def open(self) -> ImageFrames | VideoFrames:
+        """Open it.
+
+        Raises:
+            RunError: If there is nothing, or nothing readable.
+        """
+        if self.images is None:
+            return open_input(self.path)
+        return open_input(self.path if self.path.is_dir() else self.path.parent, self.images)
+
+
+def open_input(path: Path, images: Sequence[str] | None = None) -> ImageFrames | VideoFrames:
     """Open an image, a folder of images or a video.
 
     Args:
         path: The input.
+        images: Names of the images in a folder; None takes all of it.
 
     Returns:
         Its frames.
@@ -36,15 +59,85 @@ def open_input(path: Path) -> ImageFrames | VideoFrames:
     Raises:
         RunError: If there is nothing, or nothing readable.
     """
+    from datamodules.readers.images import ImageFrames
+
     try:
         if path.is_file() and is_image(path):
             return ImageFrames(path.parent, [path.name])
-        return open_frames(path)
+        return open_frames(path) if images is None else ImageFrames(path, images)
     except (FileNotFoundError, ValueError) as error:
-        videos = sorted(filter(is_video, path.iterdir()), key=natural_key) if path.is_dir() else []
-        if videos:
-            raise RunError(f"{path} holds videos: give one of them, such as {videos[0]}.") from error
         raise RunError(f"Cannot read the input: {error}") from error
+
+
+def find_footage(inputs: Sequence[Path]) -> list[Footage]:
+    """List what there is to predict; nothing is opened.
+
+    A folder stands for its images, as one clip, and for each of its videos; one that holds neither stands for its
+    folders. Images that are given one by one are one clip for each folder that they lie in.
+
+    Args:
+        inputs: Images, folders and videos.
+
+    Returns:
+        Each once, in the order of the inputs, with names that differ: of two of one name, that of its folder comes
+        before.
+
+    Raises:
+        RunError: If an input is not there, or a folder holds nothing.
+    """
+    found: dict[Path, list[str] | None] = {}
+    for path in inputs:
+        if path.is_file() and is_image(path):
+            names = found.setdefault(path.absolute().parent, [])
+            if names is not None and path.name not in names:
+                names.append(path.name)
+            continue
+        for clip in _inside(path):
+            found[clip.absolute()] = None
+    clips = [_footage(path, names) for path, names in found.items()]
+    return [Footage(name, clip.path, clip.images) for name, clip in zip(_apart(clips), clips, strict=True)]
+
+
+def _inside(path: Path) -> Iterator[Path]:
+    """The videos and folders of images that an input stands for."""
+    if not path.exists():
+        raise RunError(f"Cannot read the input: {missing('Nothing', path)}")
+    if not path.is_dir():
+        yield path
+        return
+    clips = list(_of_folder(path))
+    if not clips:
+        folders = sorted((one for one in path.iterdir() if one.is_dir() and not is_output(one)), key=natural_key)
+        clips = [clip for folder in folders for clip in _of_folder(folder)]
+    if not clips:
+        raise RunError(f"Cannot read the input: {path} holds no image and no video.")
+    yield from clips
+
+
+def _of_folder(path: Path) -> Iterator[Path]:
+    """A folder itself, where images lie in it, and the videos in it."""
+    if list_images(path):
+        yield path
+    yield from sorted((one for one in path.iterdir() if is_video(one) and one.is_file()), key=natural_key)
+
+
+def _footage(path: Path, names: Sequence[str] | None) -> Footage:
+    if names is None:
+        return Footage(path.resolve().name, path)
+    if len(names) == 1:
+        return Footage(names[0], path / names[0], (names[0],))
+    return Footage(path.name, path, tuple(names))
+
+
+def _apart(clips: Sequence[Footage]) -> list[str]:
+    """Names that differ, of each."""
+    count = Counter(clip.name for clip in clips)
+    longer = [f"{clip.path.parent.name}-{clip.name}" if count[clip.name] > 1 else clip.name for clip in clips]
+    names, taken = list[str](), Counter[str]()
+    for name in longer:
+        taken[name] += 1
+        names.append(name if taken[name] == 1 else f"{name}-{taken[name]}")
+    return names
 
 
 def say_remarks(frames: ImageFrames | VideoFrames) -> None:
@@ -54,21 +147,37 @@ def say_remarks(frames: ImageFrames | VideoFrames) -> None:
             warn(f"{remark.what}.")
 
 
-def timed(frames: ImageFrames | VideoFrames, broken: Broken | None) -> Iterator[TimedFrame]:
-    """Read all frames of the input; images have no time.
+def timed(
+    frames: ImageFrames | VideoFrames, broken: Broken | None, keep: Keep | None = None
+) -> Iterator[TimedFrame]:
+    """Read the frames of the input; images have no time.
 
     Args:
         frames: The input.
         broken: Told of every frame that cannot be read; None raises.
+        keep: Which frames, by position and number; None takes all.
     """
     if isinstance(frames, VideoFrames):
-        return frames.timed_frames(broken)
-    return (TimedFrame(number, image, None, Fraction(0)) for number, image in frames.frames(broken=broken))
+        return frames.timed_frames(broken, keep)
+    return (TimedFrame(number, image, None, Fraction(0)) for number, image in frames.frames(keep=keep, broken=broken))
 
 
-def batches(frames: Iterator[TimedFrame], size: int) -> Iterator[list[TimedFrame]]:
-    """Group frames, so that the model sees several at once and a long video never fills the memory."""
-    while batch := list(islice(frames, size)):
+def batches(frames: Iterator[TimedFrame], most: int, size: int) -> Iterator[list[TimedFrame]]:
+    """Group frames, so that the model sees several at once and a long or large video never fills the memory.
+
+    Args:
+        frames: The frames.
+        most: Most frames in a group.
+        size: Bytes after which a group is full.
+    """
+    batch, filled = list[TimedFrame](), 0
+    for frame in frames:
+        batch.append(frame)
+        filled += frame.image.nbytes
+        if len(batch) == most or filled >= size:
+            yield batch
+            batch, filled = [], 0
+    if batch:
         yield batch
 
 

@@ -4,21 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+import cv2
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from backdrop.boxes import to_corners
+from backdrop.errors import RunError
 from backdrop.found import Found, Pixels
 from datamodules.readers import resize
+from experiments.export.checkpoint import SUFFIXES, read_checkpoint
+from experiments.runs.folder import StageFolder
+from experiments.runs.restore import load_data, load_model, seeking, segment_folder
+
+
+def load_predictor(
+    path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last", refine_at: float | None = None
+) -> Predictor:
+    """Load a trained run, on the GPU where there is one.
+
+    Args:
+        path: The run folder, a checkpoint file inside of one, or one that ``backdrop export`` has written.
+        subjects: Most subjects to find in a frame.
+        checkpoint: Which of the run's checkpoints.
+        refine_at: See :class:`Predictor`.
+
+    Raises:
+        RunError: If the run or its checkpoint is missing or damaged, or the number of subjects is out of range.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if path.is_file():
+        if path.suffix in SUFFIXES and (exported := read_checkpoint(path)) is not None:
+            model, working_size = exported
+            return Predictor(seeking(model, subjects), working_size, device, refine_at)
+        folder, name = StageFolder(path.resolve().parent.parent), path.stem
+        if path.suffix != ".ckpt" or not folder.config_file.is_file():
+            raise RunError(f"{path} is no run folder, no checkpoint inside of one, and no .onnx file.")
+        folder.require_this_version()
+    else:
+        folder, name = segment_folder(path), checkpoint
+    size = load_data(folder.config()).working_size  # type: ignore[attr-defined]
+    return Predictor(load_model(folder, name, subjects), size, device, refine_at)
 
 
 class Predictor:
-    """A trained model together with the size it works at.
+    """A trained model together with the size it works at: an :class:`~backdrop.found.Engine`.
 
     Args:
         model: The segmentation model.
@@ -55,27 +89,29 @@ class Predictor:
             masks, boxes, confidences = (output[f"subject_{name}"] for name in ("mask", "box", "confidence"))
         else:
             masks, boxes, confidences = output["mask"], output["box"][:, None], output["confidence"][:, None]
+        scores = output["score"].tolist() if "score" in output else [None] * len(images)
+        masks, boxes, confidences = masks.float().cpu(), boxes.cpu(), confidences.float().cpu()
         return [
             [
-                self._found(masks[i, n], boxes[i, n], float(confidences[i, n]), image)
+                self._found(masks[i, n], boxes[i, n], float(confidences[i, n]), scores[i], image)
                 for n in confidences[i].nonzero().flatten().tolist()
             ]
             for i, image in enumerate(images)
         ]
 
-    def _found(self, mask: Tensor, box: Tensor, confidence: float, image: Pixels) -> Found:
+    def _found(self, mask: Tensor, box: Tensor, confidence: float, score: float | None, image: Pixels) -> Found:
         """One subject of an image (H, W, 3), from its mask (h, w) and box (4,)."""
-        found = _at_full_size(mask[None], box, confidence, image.shape[:2])
+        found = _at_full_size(mask, box, confidence, score, image.shape)
         if self.refine_at is None:
             return found
         from datamodules.cues.refine import refine  # loads OR-tools, which nothing else here needs
 
-        return replace(found, mask=refine(image, (mask.float() >= self.refine_at).cpu().numpy()).astype(np.float32))
+        return replace(found, mask=refine(image, (mask >= self.refine_at).numpy()).astype(np.float32))
 
 
-def _at_full_size(mask: Tensor, box: Tensor, confidence: float, size: tuple[int, ...]) -> Found:
-    """Scale a mask (1, h, w) and a box (4,) to a frame of ``size`` (H, W)."""
-    height, width = size
-    large = functional.interpolate(mask[None].float(), (height, width), mode="bilinear", align_corners=False)
+def _at_full_size(mask: Tensor, box: Tensor, confidence: float, score: float | None, size: tuple[int, ...]) -> Found:
+    """Scale a mask (h, w) and a box (4,) to a frame of ``size`` (H, W, ...)."""
+    height, width = size[:2]
+    large = cv2.resize(mask.clamp(0, 1).numpy(), (width, height), interpolation=cv2.INTER_LINEAR)  # half-pixel centres
     x0, y0, x1, y1 = to_corners(box[None], (height, width))[0].tolist()
-    return Found(large[0, 0].clamp(0, 1).cpu().numpy(), (x0, y0, x1, y1), confidence)
+    return Found(large, (x0, y0, x1, y1), confidence, score)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from callbacks.measures.risk import risk_curve
 from experiments.reporting.runs import Points, Run
 
 WIDTH, HEIGHT = 420, 240
@@ -22,8 +23,9 @@ MOST_POINTS = 200
 """Points of a line; longer ones are averaged."""
 
 FRAMES_TITLE = "J of the test frames, sorted (box IoU where no frame has a mask)"
-FIRST = ("loss", "j_mean", "hit_rate", "best_j_mean", "box_width", "box_height", "mask_mean", "confidence")
-"""Curves that are shown at once; the others unfold."""
+RISK_TITLE = "Risk (1 - J) of the frames with the highest scores"
+FIRST = ("loss", "j_mean")
+"""Curves that are shown at once, where they have more than a point; the others unfold."""
 
 
 class Line(NamedTuple):
@@ -98,7 +100,26 @@ def stage_charts(runs: Sequence[Run], stage: str) -> tuple[list[Chart], list[Cha
             found.setdefault(what, []).append(Series(number, label, split == "val", thinned(points)))
     order = sorted(found, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
     charts = {name: chart(name, "step", found[name]) for name in order}
-    return [charts[name] for name in order if name in FIRST], [charts[name] for name in order if name not in FIRST]
+    first = [name for name in order if name in FIRST and any(len(line.points) > 1 for line in found[name])]
+    return [charts[name] for name in first], [charts[name] for name in order if name not in first]
+
+
+def test_charts(runs: Sequence[Run]) -> list[Chart]:
+    """What the test frames say: their measure, sorted, and the risk against the coverage, as far as there are any."""
+    return [found for found in (frames_chart(runs), risk_chart(runs)) if found is not None]
+
+
+def risk_chart(runs: Sequence[Run]) -> Chart | None:
+    """The risk among the frames with the highest scores of all runs; None where no run has scores."""
+    series = []
+    for number, run in enumerate(runs):
+        if run.scored:
+            score, j = np.asarray(run.scored).T
+            risk = risk_curve(score, j)
+            shares = 100 * np.arange(1, len(risk) + 1) / len(risk)
+            points = thinned(list(zip(shares.tolist(), risk.tolist(), strict=True)))
+            series.append(Series(number, run.name, False, points))
+    return chart(RISK_TITLE, "coverage: share of the frames, the highest scores first, %", series) if series else None
 
 
 def frames_chart(runs: Sequence[Run]) -> Chart | None:

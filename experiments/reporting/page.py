@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from backdrop.errors import one_line
-from experiments.reporting import curves, tables
+from experiments.reporting import curves, glance, tables
 from experiments.reporting.pictures import WHOLE, Panel, sheet_panels
 from experiments.reporting.runs import STAGES, Run
 from experiments.reporting.templates import template
 from experiments.results.writers import html
 
-COMPARED = ("frame and box", "background", "painted", "soft mask", "overlay")
+COMPARED = ("frame and box", "background", "inpainted", "soft mask", "overlay")
 """Columns of the test sheet that are kept for the comparison of two runs."""
 
 COLOURS = 8
@@ -33,12 +33,14 @@ class Pictures(NamedTuple):
         chosen: The worst, the median and the best test frames.
         test: Test frames that lie evenly over the split, the same in every run of a data set.
         inpainter: The last validation sheet of stage 1.
+        validation: The last one of stage 2, where it is not evaluated.
     """
 
     run: int
     chosen: list[list[Panel]]
     test: list[list[Panel]]
     inpainter: list[list[Panel]]
+    validation: list[list[Panel]]
 
     @property
     def comparable(self) -> bool:
@@ -62,6 +64,7 @@ def page(runs: Sequence[Run], title: str, made: str, tick: Callable[[], None]) -
     for number, run in enumerate(runs):
         pictures.append(_pictures(number, run))
         tick()
+    cards = [glance.card(one.run, runs[one.run], (one.chosen, one.test, one.validation)) for one in pictures]
     charts = {stage: curves.stage_charts(runs, stage) for stage in STAGES}
     return template("page.html").render(
         title=title,
@@ -75,11 +78,22 @@ def page(runs: Sequence[Run], title: str, made: str, tick: Callable[[], None]) -
         tabulated=partial(html, mark=swatch),
         swatch=swatch,
         charts={stage: both for stage, both in charts.items() if any(both)},
-        frames_chart=curves.frames_chart(runs),
+        test_charts=curves.test_charts(runs),
+        cards=cards,
+        card_terms=[name for name in glance.TERMS if name in {heading for one in cards for heading, _ in one.figures}],
+        bars=glance.bars(runs),
+        terms=glance.TERMS,
         drawing=_drawing(),
         pictures=[found for found in pictures if any(found[1:])],
+        comparable=_comparable(pictures),
         problems=[problem for run in runs for problem in run.problems],
     )
+
+
+def _comparable(pictures: Sequence[Pictures]) -> list[Pictures]:
+    """Runs whose test frames are known one by one, and shared with another run."""
+    known = [(found, {row[0].row for row in found.test if row}) for found in pictures if found.comparable]
+    return [found for found, own in known if any(own & other for one, other in known if one is not found)]
 
 
 def look(run: int) -> str:
@@ -99,13 +113,20 @@ def _drawing() -> dict[str, Any]:
 
 
 def _pictures(number: int, run: Run) -> Pictures:
-    sheets = sorted((run.folder / "inpaint" / "images").glob("val_*.png"))  # their names hold the step
+    test = _sheet(run, run.images / "test_sheet.png", COMPARED)
     return Pictures(
         number,
         _sheet(run, run.images / "test_frames.png"),
-        _sheet(run, run.images / "test_sheet.png", COMPARED),
-        _sheet(run, sheets[-1]) if sheets else [],
+        test,
+        _last_sheet(run, run.folder / "inpaint" / "images"),
+        [] if test else _last_sheet(run, run.images),
     )
+
+
+def _last_sheet(run: Run, images: Path) -> list[list[Panel]]:
+    """The last validation sheet of a stage; the names of sheets hold the step."""
+    sheets = sorted(images.glob("val_step_*.png"))
+    return _sheet(run, sheets[-1]) if sheets else []
 
 
 def _sheet(run: Run, path: Path, columns: Sequence[str] | None = None) -> list[list[Panel]]:

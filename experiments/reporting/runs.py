@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 from backdrop.documents import ends_whole, read_table
 from backdrop.errors import RunError, one_line
+from backdrop.program import program
 from experiments.results.chosen import FRAMES
 from experiments.results.record import RESULTS, Part, Results
 from experiments.runs.csv_log import read_rows
@@ -48,6 +50,9 @@ class Run:
         stages: Its stages by name.
         results: What ``evaluate`` wrote, by the part that was evaluated.
         frames: J, or the overlap of the boxes, of every test frame, in no order.
+        scored: Score and J of the test frames that have both.
+        agree: Share of the frames trained on whose cues agree; None where it has not learnt from targets.
+        unfinished: What is still to be done, one sentence each.
         problems: What could not be read, one sentence each.
     """
 
@@ -56,6 +61,9 @@ class Run:
     stages: dict[str, Stage] = field(default_factory=dict)
     results: dict[Part, Results] = field(default_factory=dict)
     frames: list[float] = field(default_factory=list)
+    scored: list[tuple[float, float]] = field(default_factory=list)
+    agree: float | None = None
+    unfinished: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -82,8 +90,8 @@ def find_runs(root: Path) -> list[Run]:
     runs = [_read_run(folder, _name(folder, root)) for folder in _run_folders(root)]
     if not runs:
         raise RunError(
-            f"{root} holds no run, that is no folder with results.json, inpaint/ or segment/: `make demo` makes one, "
-            "in runs/demo."
+            f"{root} holds no run, that is no folder with results.json, inpaint/ or segment/: "
+            f"`{program()} train VIDEOS --run {shlex.quote(str(root))}` makes one."
         )
     return sorted(runs, key=lambda run: run.name)
 
@@ -133,7 +141,17 @@ def _read_run(folder: Path, name: str) -> Run:
     for part, file in RESULTS.items():
         if (results := attempt(folder / file, Results.load, None)) is not None:
             run.results[part] = results
-    run.frames = attempt(folder / FRAMES["held_out"], read_frames, [])
+    nothing: tuple[list[float], list[tuple[float, float]]] = ([], [])
+    run.frames, run.scored = attempt(folder / FRAMES["held_out"], read_frames, nothing)
+    trust = attempt(StageFolder(folder / "segment").trust_file, lambda path: StageFolder(path.parent).trust(), None)
+    run.agree = trust[0] if trust is not None else None
+    for name in (name for name, found in run.stages.items() if found.config):
+        state = attempt(folder / name, lambda path: StageFolder(path).unfinished(), None)
+        run.unfinished += [f"Stage {name} is not finished: {state}."] if state else []
+    if run.stages and "segment" not in run.stages:
+        run.unfinished.append("Stage segment is not trained yet.")
+    elif run.stages and not run.results:
+        run.unfinished.append(f"It is not evaluated: {program()} evaluate {shlex.quote(str(folder))} does it.")
     return run
 
 
@@ -157,14 +175,15 @@ def read_curves(path: Path) -> dict[str, Points]:
     return curves
 
 
-def read_frames(path: Path) -> list[float]:
+def read_frames(path: Path) -> tuple[list[float], list[tuple[float, float]]]:
     """Read the measure of each test frame.
 
     Args:
         path: ``frames.csv``.
 
     Returns:
-        J of the frames; where no frame has a mask, the overlap of the boxes.
+        J of the frames, or where no frame has a mask, the overlap of the boxes; and score and J of those that have
+        both.
 
     Raises:
         ValueError: If the table is another one.
@@ -173,6 +192,7 @@ def read_frames(path: Path) -> list[float]:
     if not {"j", "box_iou"} <= set(heads):
         raise ValueError("it has no columns j and box_iou")
     found = [[float(row[name]) for _, row in rows if row[name]] for name in ("j", "box_iou")]
-    if not all(0 <= value <= 1 for values in found for value in values):
+    scored = [(float(row["score"]), float(row["j"])) for _, row in rows if row.get("score") and row["j"]]
+    if not all(0 <= value <= 1 for values in (*found, *scored) for value in values):
         raise ValueError("a measure is no share")
-    return found[0] or found[1]
+    return found[0] or found[1], scored

@@ -12,6 +12,7 @@ import torch
 from backdrop.documents import require_whole_archive
 from backdrop.errors import RunError, one_line
 from backdrop.files import whole_file
+from backdrop.program import program
 from callbacks import MaskMetrics
 from experiments.results.record import RESULTS, MadeBy, Results
 from experiments.runs import provenance
@@ -46,7 +47,11 @@ def combine(runs: Mapping[str, Path], command: str) -> Results:
     """
     metrics = MaskMetrics()
     for run in runs.values():
-        metrics.merge(_frame_state(run))
+        try:
+            metrics.merge(_frame_state(run))
+        except KeyError as error:
+            file = run / FRAME_STATE
+            raise RunError(f"{file} is of another version: {_remedy(run)}.") from error
     metrics.compute_results()
     models = {clip: Results.read(run / RESULTS["held_out"]).made_by for clip, run in runs.items()}
     first = next(iter(models.values()))
@@ -71,7 +76,7 @@ def _frame_state(run: Path) -> dict[str, Any]:
     Raises:
         RunError: If it is not there, or damaged.
     """
-    file, remedy = run / FRAME_STATE, f"python -m experiments evaluate {run} makes it anew"
+    file, remedy = run / FRAME_STATE, _remedy(run)
     if not file.is_file():
         raise RunError(f"{file} is missing: {remedy}.")
     try:
@@ -80,6 +85,10 @@ def _frame_state(run: Path) -> dict[str, Any]:
     except Exception as error:  # what torch raises depends on what the file holds
         raise RunError(f"{file} is damaged ({one_line(error)}): delete it, and {remedy}.") from error
     return state
+
+
+def _remedy(run: Path) -> str:
+    return f"{program()} evaluate {run} makes it anew"
 
 
 def _mean(shares: Sequence[float | None]) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from backdrop.program import MODULE, SCRIPT
 from datamodules.clips.problems import counted
 from experiments.results.entries import Entry, by_protocol, by_setting, require_one_protocol
 from experiments.results.measures import HEADINGS, MEASURES, OFFICIAL, RANKING, SECONDS
@@ -127,7 +128,7 @@ def _published(title: str, figure: Mapping[str, Any]) -> Row:
 def _command(entry: Entry) -> str:
     """What was typed to make a result: where that command has only scored it, the trainings too."""
     made = entry.results.made_by
-    scored = made.command.startswith("python -m experiments evaluate")
+    scored = made.command.startswith((f"{MODULE} evaluate", f"{SCRIPT} evaluate"))
     trained = (made.trained_by or {}) if scored else {}
     return "; ".join(filter(None, (trained.get("inpainter_command"), trained.get("command"), made.command)))
 

@@ -29,7 +29,7 @@ from experiments.runs.settings import DECIDING
 from experiments.runs.trainers import measuring_trainer
 
 TRAINED_BY = ("commits", "command", "inpainter_commits", "inpainter_command")
-BEST = "best_* uses test labels to choose a threshold"
+BEST = "that threshold (best_*) is chosen with the test labels"
 LABELS_USED = f"none in training; {BEST}"
 TUNED = "; the small profile's settings were tuned with labels of the demo's validation clips"
 TUNED_SUBJECTS = "; how several subjects are told apart was chosen with labels of the demo's validation clips"

@@ -20,8 +20,8 @@ OFFICIAL = {
 }
 """Further figures of the protocol of DAVIS, see :mod:`experiments.results.official`."""
 
-RANKING = {"peak_in_box": "peak in box", "average_precision": "AP"}
-"""Measures of the detector's probabilities: they know no threshold."""
+RANKING = {"peak_in_box": "peak in box", "average_precision": "AP", "aurc": "AURC"}
+"""Measures of the detector's probabilities and of the score: they know no threshold."""
 SECONDS = {"seconds_per_frame": "s/frame", "processor_seconds_per_frame": "CPU s/frame"}
 HEADINGS = {**MEASURES, **OFFICIAL, **RANKING, **SECONDS}
 """Every column that a table of results may have, in order."""

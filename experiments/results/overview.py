@@ -25,7 +25,7 @@ def show(path: Path, results: Results) -> None:
         print(f"numbers: {path}")
         return
     terminal(run_table(results), *([subjects_table(results)] if results.subjects is not None else []))
-    print(f"best rows: {BEST}")
+    print(f"rows at the best threshold: {BEST}")
     if results.made_by.settings.transductive:
         print("transductive: the model was trained on the frames that are scored, never on their masks")
     if results.made_by.cues_agree is not None:

@@ -26,6 +26,7 @@ Numbers = Mapping[str, float | None]
 
 Kind = TypeVar("Kind")
 _COUNTED = ("frames", "masks", "threshold")
+_OPTIONAL = ("subjects", "risk_coverage")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,8 @@ class Results:
         clips: The measures of each clip.
         floors: The measures of predictions that look at nothing.
         subjects: Measures of several subjects, one by one, and those of each of its ``clips``.
+        risk_coverage: Of frames with a score, the risk (1 - J) among the share of them whose score is highest, by that
+            share.
         made_by: What made them.
     """
 
@@ -140,6 +143,7 @@ class Results:
     clips: Mapping[str, Numbers]
     floors: Mapping[str, Numbers]
     subjects: Mapping[str, Any] | None = None
+    risk_coverage: Numbers | None = None
     made_by: MadeBy
 
     @classmethod
@@ -194,8 +198,8 @@ class Results:
         Args:
             path: ``results.json``.
         """
-        several = {"subjects": self.subjects} if self.subjects is not None else {}
-        whole = {**self.numbers, "clips": self.clips, "floors": self.floors, **several, "made_by": _known(self.made_by)}
+        more = {name: value for name in _OPTIONAL if (value := getattr(self, name)) is not None}
+        whole = {**self.numbers, "clips": self.clips, "floors": self.floors, **more, "made_by": _known(self.made_by)}
         write_text(path, json.dumps(whole, indent=2, allow_nan=False) + "\n")
 
 
@@ -215,7 +219,7 @@ def _require_measures(numbers: Numbers, where: str) -> None:
 
 def _split(content: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a record, of which the file holds the numbers beside the others."""
-    parts = {name: content[name] for name in ("clips", "floors", "subjects", "made_by") if name in content}
+    parts = {name: content[name] for name in ("clips", "floors", *_OPTIONAL, "made_by") if name in content}
     return {"numbers": {name: value for name, value in content.items() if name not in parts}, **parts}
 
 

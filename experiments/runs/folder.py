@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -74,6 +74,7 @@ class StageFolder:
                     images/                      picture sheets
                     clips.json                   the clips of each split, which later commands use too
                     trust.json                   how far the targets are to be trusted, where it has learnt from targets
+                    score.json                   what the score is worth, where it could be calibrated
 
     Attributes:
         path: The folder.
@@ -122,6 +123,11 @@ class StageFolder:
             _trust,
             "delete it; only the trust in the masks is lost",
         )
+
+    @property
+    def score_file(self) -> Path:
+        """What the score of its checkpoints is worth, see :mod:`experiments.calibration`."""
+        return self.path / "score.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -203,7 +209,7 @@ class StageFolder:
             if unknown or needed:
                 what = f"this one does not know {unknown[0]}" if unknown else f"it does not say {needed[0]}"
                 raise RunError(
-                    f"{self.config_file} is of another version, or damaged ({what}): train again in another RUN, or "
+                    f"{self.config_file} is of another version, or damaged ({what}): train again in another folder, or "
                     "take the version that trained it."
                 )
             found = {name: default[name] for name in missing}
@@ -232,6 +238,22 @@ class StageFolder:
         except KeyError:
             return Progress(int(checkpoint["global_step"]), int(checkpoint.get("epoch", 0)))
         return Progress(int(checkpoint["global_step"]), int(epochs), validation["started"] > validation["processed"])
+
+    def unfinished(self) -> str | None:
+        """How far the training is where it has not come to its end, in words; None where it has, or knows no end.
+
+        Raises:
+            RunError: If its checkpoint or its config cannot be read.
+        """
+        progress, limits = self.progress(), self.config().get("trainer") or {}
+        if progress is None:
+            return "it has no checkpoint"
+        if limits.get("max_time") or progress.reached(limits):
+            return None
+        steps, epochs = (limits.get(name) or -1 for name in LIMITS)
+        if steps > 0:
+            return f"step {progress.step} of {steps}"
+        return f"epoch {progress.epoch} of {epochs}" if epochs > 0 else None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -327,24 +349,6 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
-
-
-def absent(folder: Path) -> list[Path]:
-    """A folder and those above it, as far as they are not there yet, the deepest first."""
-    return [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def remove_empty(folders: Sequence[Path]) -> None:
-    """Remove folders in which nothing is, or only folders in which nothing is; a failed call has made them in vain.
-
-    Args:
-        folders: What :func:`absent` has listed before the call.
-    """
-    for top in folders:
-        inside = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)  # the deepest first
-        for folder in (*inside, top):
-            with suppress(OSError):  # something is in it, or it was never made
-                folder.rmdir()
 
 
 @cache

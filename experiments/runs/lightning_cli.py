@@ -7,8 +7,8 @@ import os
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,20 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 import callbacks  # noqa: F401  (importing makes the short class names known)
 import lightning_modules  # noqa: F401
-from backdrop.errors import NothingToDo, RunError, Terminated, warn
-from backdrop.files import sha256, write_text
+from backdrop.errors import NothingToDo, RunError, Terminated, one_line, warn
+from backdrop.files import absent, remove_empty, sha256, write_text
 from backdrop.locks import sole
+from backdrop.program import program
 from backdrop.settings import import_class
 from datamodules import FramesDataModule, load_all
+from experiments.calibration.calibrate import NotCalibrated, calibrate
 from experiments.runs import provenance
 from experiments.runs.composition import CUES, HELP, compose
 from experiments.runs.folder import (
     INPAINTER_CHANGED,
     Progress,
     StageFolder,
-    absent,
     differences,
-    remove_empty,
     require_whole,
 )
 from experiments.runs.loggers import InpainterArtifact, build_loggers, finish_wandb, new_run_id
@@ -45,7 +45,8 @@ from experiments.runs.restore import build_data
 from experiments.runs.settings import RunSettings
 from experiments.runs.slurm import own_environment
 from experiments.runs.splits_record import SplitsRecord
-from experiments.runs.suggestions import make_command
+from experiments.runs.suggestions import suggested
+from lightning_modules import SegmentationModule
 from lightning_modules.building import try_out
 
 load_all()  # for the short class names
@@ -91,7 +92,7 @@ class ExperimentCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Understand the command line, of which shipped configs need not be full paths; keep it as it was given."""
         assert isinstance(args, list)
-        self.command = shlex.join(["python", "-m", "experiments", *args])
+        self.command = shlex.join([*program().split(), *args])
         self.words = args
         super().parse_arguments(parser, [*args[:1], *compose(args[1:], trains=True)])
 
@@ -130,7 +131,7 @@ class ExperimentCLI(LightningCLI):
             self._check_inpainter()
             if self.first and not self.at_end.enter_context(sole(self.folder.path / ".training")):
                 raise RunError(
-                    f"Another process trains in {self.folder.path}: wait for its end, or choose another RUN."
+                    f"Another process trains in {self.folder.path}: wait for its end, or choose another run folder."
                 )
             self._resume_or_refuse()
 
@@ -139,11 +140,12 @@ class ExperimentCLI(LightningCLI):
         config = self.stage_config.as_dict()
         if config["trainer"] is None:
             raise RunError("trainer is null, expected its settings: leave it out for the defaults.")
-        data, kind = build_data(config), import_class(config["model"]["class_path"])
+        self.described, kind = build_data(config), import_class(config["model"]["class_path"])
         assert kind is not None and issubclass(kind, pl.LightningModule)
         scene = getattr(try_out(kind, config["model"].get("init_args") or {}), "scene", None)
-        self.asks_inpainter = getattr(scene, "asks_inpainter", False)
-        lacks = [name for name in getattr(scene, "needs", ()) if name not in getattr(data, "brings", frozenset)()]
+        self.asks_inpainter = bool(getattr(scene, "asks_inpainter", True))
+        brings: frozenset[str] = getattr(self.described, "brings", frozenset)()
+        lacks = [name for name in getattr(scene, "needs", ()) if name not in brings]
         if self.subcommand == "fit" and lacks:
             what, names = ("targets", CUES) if "target" in lacks else ("background plates", "static or temporal")
             raise RunError(
@@ -184,15 +186,20 @@ class ExperimentCLI(LightningCLI):
         return FLOAT32
 
     def _check_inpainter(self) -> None:
-        """Stage 2: the stage-1 checkpoint must exist; its check sum goes into the config."""
+        """Stage 2: the stage-1 checkpoint must exist, where it is needed; its check sum goes into the config.
+
+        Where none is named, that of the same run is taken.
+        """
         config = self.stage_config
-        if config.run.stage != "segment":
-            return
         given = config.model.init_args.get("inpainter_ckpt")
+        if config.run.stage != "segment" or (given is None and not self.asks_inpainter):
+            return
         usual = StageFolder(self.folder.path.parent / "inpaint")
+        if given is None and usual.last.is_file():
+            given = config.model.init_args["inpainter_ckpt"] = str(usual.last)
         stage1 = usual if given is None else StageFolder(Path(given).parent.parent)
-        made = stage1 if stage1.path.name == "inpaint" else usual  # where make writes it
-        command = make_command("train-inpaint", config.as_dict(), made.path.parent)
+        made = stage1 if stage1.path.name == "inpaint" else usual  # where a run has it
+        command = suggested(["inpaint"], config.as_dict(), made.path.parent)
         pass_it = f"pass --model.init_args.inpainter_ckpt {made.last}, which {command} makes."
         if given is None:
             raise RunError(f"Stage 2 needs the inpainter of stage 1: {pass_it}")
@@ -207,9 +214,8 @@ class ExperimentCLI(LightningCLI):
             config.run.inpainter_command = made_by.get("command")
             progress = stage1.progress()
             config.run.inpainter_steps = progress.step if progress else None
-            limits = trained.get("trainer") or {}
-            if path == stage1.last and progress and not progress.reached(limits) and not limits.get("max_time"):
-                again = make_command("train-inpaint", trained, made.path.parent)
+            if path == stage1.last and progress and stage1.unfinished():
+                again = suggested(["inpaint"], trained, made.path.parent)
                 warn(
                     f"the inpainter {path} stopped at step {progress.step}, before its end; "
                     f"{again if stage1 == made else 'the command that began it'} goes on with it."
@@ -240,15 +246,16 @@ class ExperimentCLI(LightningCLI):
         new = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
         changed = differences(old, new)
         if changed == [INPAINTER_CHANGED]:
-            raise RunError(
-                f"The inpainter {config.model.init_args.inpainter_ckpt} was trained further, or replaced, since "
-                f"{self.folder.path} was trained over it: stage 2 must start anew: delete {self.folder.path}."
-            )
+            now, path = config.model.init_args.get("inpainter_ckpt"), self.folder.path
+            what = f"The inpainter {now} was trained further, or replaced, since {path} was trained over it"
+            if now is None:
+                what = f"{path} was begun over an inpainter, which such a training goes without now"
+            raise RunError(f"{what}: stage 2 must start anew: delete {path}.")
         if changed:
             raise RunError(
                 f"{self.folder.path} holds a run with other settings ({'; '.join(changed[:3])}"
                 f"{f'; {len(changed) - 3} more' if len(changed) > 3 else ''}): "
-                "choose another RUN, or delete that folder."
+                "choose another run folder, or delete that one."
             )
         if progress.reached(new["trainer"]):
             raise NothingToDo(f"{self.folder.path} is finished ({progress.step} steps): nothing to do.")
@@ -299,6 +306,8 @@ class ExperimentCLI(LightningCLI):
         run, limits = self.stage_config.run, self.stage_config.trainer
         begin = f", resumed at step {self.resumed.step}" if self.resumed is not None else ""
         goal = f"{limits.max_steps} steps" if limits.max_steps > 0 else f"{limits.max_epochs or 1000} epochs"
+        alone = run.stage == "segment" and self.stage_config.model.init_args.get("inpainter_ckpt") is None
+        begin += ", without an inpainter, which no objective asks" if alone and not self.asks_inpainter else ""
         self._say(f"{run.stage}: {goal} on {run.data} ({run.profile}) in {self.folder.path}{begin}")
         kept = self.folder.clips() if self.resumed is not None else None
         if kept is not None and isinstance(self.datamodule, FramesDataModule):
@@ -317,6 +326,17 @@ class ExperimentCLI(LightningCLI):
             finish_wandb()
         self._say(f"{run.stage}: done at step {self.trainer.global_step}, checkpoints in {self.folder.checkpoints}")
         self._say_trust()
+        self._calibrate()
+
+    def _calibrate(self) -> None:
+        """Give stage 2 its score, and say what that is worth, or why there is none."""
+        finished = self.trainer.is_global_zero and self.folder.last.is_file() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
+        if finished and isinstance(self.model, SegmentationModule) and isinstance(self.datamodule, FramesDataModule):
+            try:
+                line = calibrate(self.folder, self.datamodule).sentence()
+            except NotCalibrated as reason:
+                line = one_line(reason)
+            self._say(f"{self.stage_config.run.stage}: {line}")
 
     def _say_trust(self) -> None:
         """Write down and say how far the targets of stage 2 are to be trusted, where it has learnt from targets."""
@@ -363,8 +383,27 @@ def run_lightning(arguments: Sequence[str], kind: type[ExperimentCLI] = Experime
     )
 
 
+@dataclass(frozen=True)
+class Understood:
+    """What a subcommand would do.
+
+    Attributes:
+        config: The merged config.
+        data: The data module that it describes; nothing is read or decoded.
+        asks_inpainter: Whether an objective of its model asks an inpainter.
+    """
+
+    config: dict[str, Any]
+    data: pl.LightningDataModule
+    asks_inpainter: bool
+
+
 class _Understood(Exception):
     """The arguments fit."""
+
+    def __init__(self, what: Understood) -> None:
+        super().__init__()
+        self.what = what
 
 
 class _OnlyUnderstand(ExperimentCLI):
@@ -373,7 +412,7 @@ class _OnlyUnderstand(ExperimentCLI):
     def before_instantiate_classes(self) -> None:
         """End here, once the values are checked."""
         self._refuse_wrong_values()
-        raise _Understood
+        raise _Understood(Understood(self.stage_config.as_dict(), self.described, self.asks_inpainter))
 
     def _parse_ckpt_path(self) -> None:
         """A checkpoint need not be there yet."""
@@ -382,16 +421,22 @@ class _OnlyUnderstand(ExperimentCLI):
         """Nothing is drawn."""
 
 
-def understand(arguments: Sequence[str]) -> None:
+def understand(arguments: Sequence[str]) -> Understood:
     """Look whether a subcommand's arguments fit, their values too; nothing is decoded or written.
 
     Args:
         arguments: Command-line arguments, from the subcommand on.
 
+    Returns:
+        What they mean.
+
     Raises:
-        ArgumentError: If they do not.
+        ArgumentError: If they do not fit.
         RunError: If a config does not exist.
         ValueError: If a value is out of its range.
     """
-    with suppress(_Understood):
+    try:
         run_lightning(arguments, _OnlyUnderstand)
+    except _Understood as understood:
+        return understood.what
+    raise AssertionError("it goes no further than that")

@@ -24,14 +24,22 @@ _KEY = "backdrop/precision"
 _stores: list[object] = []  # the first process serves the others as long as its store lives
 
 
+def on_processor(accelerator: object) -> bool:
+    """Whether a training runs on the processor.
+
+    Args:
+        accelerator: The trainer's setting of that name.
+    """
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+
+
 def slow_bf16(accelerator: object) -> bool:
     """Whether a training in bfloat16 would be slow here, as it runs on a processor that has none.
 
     Args:
         accelerator: The trainer's setting of that name.
     """
-    on_processor = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    return on_processor and not has_bf16()
+    return on_processor(accelerator) and not has_bf16()
 
 
 def agreed(choose: Callable[[], str], devices: object = 1, nodes: object = 1) -> str:

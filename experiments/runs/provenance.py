@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
-    *("torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "albumentations", "numpy"),
+    *("backdrop-seg", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "kornia", "albumentations", "numpy"),
     *("scipy", "opencv-python-headless", "opencv-python", "opencv-contrib-python", "av", "pillow", "h5py", "ortools"),
 )
-"""All that touch pixels, weights or scores, as they are installed by name; OpenCV comes under several."""
+"""This package, whose wheel knows no commit, and all that touch pixels, weights or scores, as they are installed by
+name; OpenCV comes under several."""
 
 
 def commit() -> dict[str, Any]:
@@ -63,16 +64,26 @@ def trained_by(before: Sequence[str]) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that the numbers depend on."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+    found = versions_of(LIBRARIES)
     if "av" in found:
         import av
 
         found |= {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
+    return found
+
+
+def versions_of(names: Sequence[str]) -> dict[str, str]:
+    """Versions of packages, of those that are installed.
+
+    Args:
+        names: Of the packages.
+    """
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
     return found
 
 

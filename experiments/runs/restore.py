@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse import ArgumentError, ArgumentParser
 
-from backdrop.errors import RunError, in_words
+from backdrop.errors import RunError, in_words, warn
 from backdrop.outputs import CONFIG
 from backdrop.settings import import_class
 from datamodules import load_all
+from experiments.runs.composition import Stage
 from experiments.runs.folder import StageFolder, require_whole
-from experiments.runs.suggestions import make_command
+from experiments.runs.suggestions import suggested
 from lightning_modules import SegmentationModule
 from lightning_modules.building import without_files
 
@@ -42,30 +43,29 @@ def segment_folder(run: Path) -> StageFolder:
     known = next((stage for stage in (stage1, folder) if stage.config_file.is_file()), None)
     if known is None:
         what = f"{run} holds no trained stage" if run.is_dir() else f"There is no run at {run}"
-        anew = make_command("train-inpaint train-seg", {"run": {"data": "demo", "profile": "small"}}, run)
-        raise RunError(f"{what}: train one with {anew}, or on your own footage with DATA=videos and ROOT=its folder.")
-    targets = "train-seg" if stage1.last.is_file() else "train-inpaint train-seg"
-    raise RunError(f"{run} has no trained stage 2: make it with {make_command(targets, known.config(), run)}.")
+        yours = {"run": {"data": "videos", "profile": "small"}, "data": {"init_args": {"root": "VIDEOS"}}}
+        raise RunError(f"{what}: train one on your own videos with {suggested(['inpaint', 'segment'], yours, run)}.")
+    stages: list[Stage] = ["segment"] if stage1.last.is_file() else ["inpaint", "segment"]
+    raise RunError(f"{run} has no trained stage 2: make it with {suggested(stages, known.config(), run)}.")
 
 
 def load_model(
-    folder: StageFolder, checkpoint: Literal["last", "best"] = "last", subjects: int = 1
+    folder: StageFolder, checkpoint: str = "last", subjects: int = 1
 ) -> pl.LightningModule:
     """Load the segmentation model, in eval mode, on the CPU.
 
     Args:
         folder: The stage's folder.
-        checkpoint: Which of its checkpoints.
+        checkpoint: Name of one of its checkpoints: last, best.
         subjects: Most subjects that it is to find in a frame.
 
     Returns:
-        The model, complete without the files that its training began from.
+        The model, complete without the files that its training began from. A warning says so where the training has
+        not come to its end.
 
     Raises:
         RunError: If the checkpoint is missing or damaged, or the number of subjects is out of range.
     """
-    if not 1 <= subjects <= MOST_SUBJECTS:
-        raise RunError(f"The number of subjects is {subjects}, expected 1 to {MOST_SUBJECTS}.")
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     parameters = require_whole(path).get("hyper_parameters", {})
     config = folder.config()
@@ -74,11 +74,31 @@ def load_model(
     kept = without_files(model_class, parameters)  # they begin a training, and may be gone
     changed = {name: value for name, value in kept.items() if value != parameters[name]}
     model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, **changed)
+    if at := folder.unfinished():
+        warn(f"the training in {folder.path} is not finished ({at}): the command that began it goes on with it.")
+    return seeking(model.eval(), subjects)
+
+
+def seeking(model: pl.LightningModule, subjects: int) -> pl.LightningModule:
+    """Let a model find several subjects in a frame.
+
+    Args:
+        model: The segmentation model.
+        subjects: The most that it is to find.
+
+    Returns:
+        The same model.
+
+    Raises:
+        RunError: If the number is out of range, or the model finds one only.
+    """
+    if not 1 <= subjects <= MOST_SUBJECTS:
+        raise RunError(f"The number of subjects is {subjects}, expected 1 to {MOST_SUBJECTS}.")
     if isinstance(model, SegmentationModule):
         model.subjects = subjects
     elif subjects > 1:
-        raise RunError(f"{model_class.__name__} finds one subject in a frame: leave --subjects out.")
-    return model.eval()
+        raise RunError(f"{type(model).__name__} finds one subject in a frame: leave --subjects out.")
+    return model
 
 
 def load_data(config: Mapping[str, Any]) -> pl.LightningDataModule:

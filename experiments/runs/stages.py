@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from backdrop.errors import RunError, Terminated
 from backdrop.locks import flock, hold
+from backdrop.program import own_command, own_environment
 from experiments.runs.composition import Composition
 from experiments.runs.composition import Stage as Stage
 
@@ -38,7 +38,7 @@ def fit_arguments(stage: Stage, folder: Path, data: str, profile: str, backgroun
 
 def train(
     arguments: Sequence[str],
-    command: Sequence[str] = (sys.executable, "-m", "experiments"),
+    command: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
     keep: Sequence[int] = (),
 ) -> int:
@@ -48,7 +48,7 @@ def train(
 
     Args:
         arguments: Arguments of ``command``.
-        command: The program.
+        command: The program; None is this one.
         environment: Its environment; None is that of this process.
         keep: Descriptors that stay open in it, such as a lock that must last as long as it does.
 
@@ -58,7 +58,8 @@ def train(
     Raises:
         KeyboardInterrupt: If this process was interrupted.
     """
-    process = subprocess.Popen([*command, *arguments], env=environment, pass_fds=keep)
+    own = own_environment() if environment is None else environment
+    process = subprocess.Popen([*(command or own_command()), *arguments], env=own, pass_fds=keep)
     try:
         return process.wait()
     except KeyboardInterrupt as interruption:

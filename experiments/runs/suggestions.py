@@ -1,48 +1,90 @@
-"""Commands that a message tells the user to run: whole ones, that can be pasted."""
+"""Commands that a message tells the user to run: whole ones, that can be pasted, in the form that the user types."""
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.runs.composition import INPAINTING, names
+from backdrop.program import MAKE, called, program
+from experiments.runs.composition import INPAINTING, RECORDINGS, Stage, names
+
+TARGETS: dict[Stage, str] = {"inpaint": "train-inpaint", "segment": "train-seg"}
+"""The Makefile's target of a single stage."""
 
 
-def make_command(targets: str, config: Mapping[str, Any], run: Path) -> str:
+def suggested(stages: Sequence[Stage], config: Mapping[str, Any], run: Path) -> str:
     """How to make a part of a run with the data and the profile of a config.
 
     Args:
-        targets: Targets of the Makefile, such as ``train-inpaint``.
+        stages: What is to be trained.
         config: A merged config, of either stage.
         run: The run folder.
 
     Returns:
-        ``make`` and its variables, in backquotes; in words where the config is of the user's own making, which make
-        does not know.
+        ``make`` and its variables, ``train`` with its options, or ``fit`` where only stage 1 is to be trained, in
+        backquotes; in words where the config is of the user's own making, which these do not know.
     """
     named = config.get("run") or {}
-    data = (config.get("data") or {}).get("init_args") or {}
-    name, profile = named.get("data"), named.get("profile")
-    if name not in names("data") or profile not in names("profile"):
-        return f"`python -m experiments fit` with your own configs, as far as `make {targets}` would go, in {run}"
+    if named.get("data") not in names("data") or named.get("profile") not in names("profile"):
+        return f"`{program()} fit` with your own configs, for the {' and the '.join(stages)} stage, in {run}"
+    words = _make(stages, config, run) if called() == MAKE else _command(stages, config, run)
+    return f"`{' '.join(words)}`"
+
+
+def _make(stages: Sequence[Stage], config: Mapping[str, Any], run: Path) -> list[str]:
+    """Targets and variables of the Makefile."""
+    data, named = (config.get("data") or {}).get("init_args") or {}, config["run"]
     values = {
-        "DATA": name,
+        "DATA": named["data"],
         "ROOT": data.get("root"),
         "CLIPS": " ".join(data.get("clips") or []),
         "RESOLUTION": data.get("resolution"),
         "PRESET": data.get("preset"),
         "HELD_OUT": data.get("held_out") or None,
-        "PROFILE": profile,
-        "BACKGROUND": data.get("plates"),
+        "PROFILE": named["profile"],
+        "BACKGROUND": _background(data),
         "SEED": config.get("seed_everything"),
         "RUN": run,
     }
     usual = {"RESOLUTION": "480p", "PROFILE": "small", "BACKGROUND": INPAINTING, "SEED": 0}
-    words = [
+    variables = [
         f"{variable}={shlex.quote(str(value).replace('$', '$$'))}"
         for variable, value in values.items()
         if value not in (None, "", usual.get(variable))
     ]
-    return f"`make {targets} {' '.join(words)}`"
+    return [MAKE, TARGETS[stages[0]] if len(stages) == 1 else "train", *variables]
+
+
+def _command(stages: Sequence[Stage], config: Mapping[str, Any], run: Path) -> list[str]:
+    """Words of a command of the program."""
+    data, named = (config.get("data") or {}).get("init_args") or {}, config["run"]
+    root, name, seed = data.get("root"), named["data"], config.get("seed_everything") or 0
+    usually: dict[str, object] = {"clips": None, "resolution": "480p", "preset": "handheld", "held_out": 0.0}
+    usually |= {"val_fraction": 0.0} if name in RECORDINGS and "segment" in stages else {}
+    more = [
+        word
+        for setting, usual in usually.items()
+        if (value := data.get(setting)) not in (None, usual)
+        for word in (f"--data.init_args.{setting}", value if isinstance(value, str) else json.dumps(value))
+    ]
+    profile = [] if named["profile"] == "small" else ["--profile", named["profile"]]
+    if "segment" not in stages:
+        place = ["--data.init_args.root", root] if root else []
+        own = ["--stage", "inpaint", "--data", name, "--profile", named["profile"], *place, *more]
+        own += ["--seed_everything", seed] if seed else []
+        words = ["fit", *own, "--trainer.default_root_dir", run / "inpaint"]
+    else:
+        place = [root] if name in RECORDINGS else ["--data", name, *(["--root", root] if root else [])]
+        scene = ["--background", _background(data)] if _background(data) else []
+        words = ["train", *place, "--run", run, *profile, *scene, *(["--seed", seed] if seed else [])]
+        words += ["--", *more] if more else []
+    return [*program().split(), *(shlex.quote(str(word)) for word in words)]
+
+
+def _background(data: Mapping[str, Any]) -> str | None:
+    """The background that the data were prepared for, where they were for one."""
+    plates: str | None = data.get("plates")
+    return "cues" if data.get("targets") else plates

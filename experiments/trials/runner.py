@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from backdrop.errors import RunError, Terminated, one_line
+from backdrop.program import own_command, own_environment
 from experiments.runs.progress_bar import duration
 from experiments.runs.stages import refuse_failure
 from experiments.trials.trial import Trial, summary
@@ -33,7 +34,8 @@ def start(trial: Trial, keep_unfinished: bool, to_a_file: bool, stack: ExitStack
         trial.folder.mkdir(parents=True, exist_ok=True)
         output = stack.enter_context((trial.folder / LOG).open("ab"))
     return subprocess.Popen(
-        [sys.executable, "-m", "experiments", "trial", *["--continue"] * keep_unfinished, *trial.words()],
+        [*own_command(), "trial", *["--continue"] * keep_unfinished, *trial.words()],
+        env=own_environment(),
         stdout=output,
         stderr=subprocess.STDOUT if to_a_file else None,
     )

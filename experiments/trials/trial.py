@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from jsonargparse import ArgumentError
 
 from backdrop.errors import RunError, UsageError, in_words, one_line
 from backdrop.files import write_text
+from backdrop.program import own_environment
 from experiments.results.evaluation import NothingToScore, evaluate
 from experiments.results.record import RESULTS, Results
 from experiments.runs.folder import StageFolder
@@ -31,7 +31,7 @@ class Trial:
 
     ::
 
-        RUN/inpainters/seed0/inpaint/    stage 1, of all trials that agree in it
+        RUN/inpainters/seed0/inpaint/    stage 1, of all trials that agree in it, where one asks an inpainter
             joint-seed0/segment/         stage 2
                         results.json     the scores; the trial is done
                         unscored.txt     instead, where no test clip has a mask or a box
@@ -87,11 +87,16 @@ class Trial:
         fit = fit_arguments("inpaint", self.inpainter / "inpaint", r.data, r.profile, r.background, r.seed)
         return [*fit, *data_options(r.settings), *data_options(r.options), *r.inpaint_options]
 
-    def segment_arguments(self) -> list[str]:
-        """Command line of its stage 2."""
+    def segment_arguments(self, over_inpainter: bool = True) -> list[str]:
+        """Command line of its stage 2.
+
+        Args:
+            over_inpainter: Whether it is trained over an inpainter.
+        """
         r = self.recipe
         fit = fit_arguments("segment", self.folder / "segment", r.data, r.profile, r.background, r.seed)
-        inpainter = ["--model.init_args.inpainter_ckpt", str(StageFolder(self.inpainter / "inpaint").last)]
+        last = str(StageFolder(self.inpainter / "inpaint").last)
+        inpainter = ["--model.init_args.inpainter_ckpt", last] if over_inpainter else []
         names = [r.setting] if r.setting is not None else []
         setting = ["--run.setting", *names] if names else []
         tags = ["--run.tags", json.dumps([self.run.name, *names])]
@@ -174,12 +179,10 @@ def run_trial(trial: Trial, command: str, keep_unfinished: bool = False) -> str:
     """
     with alone(trial.folder) as mine:
         if not trial.done():
-            with alone(trial.inpainter) as shared:
-                own = {name: value for name, value in os.environ.items() if name not in OF_THE_AGENT}
-                train = partial(train_stage, trial.inpaint_arguments(), "stage 1", own, (mine, shared))
-                inpainter = StageFolder(trial.inpainter / "inpaint")
-                make_stage(trial.inpainter, trial.recipe.inpainter(), inpainter, train, keep_unfinished)
-            train = partial(train_stage, trial.segment_arguments(), "stage 2", keep=(mine,))
+            asked = understand(trial.segment_arguments()).asks_inpainter
+            if asked:
+                _make_inpainter(trial, keep_unfinished, mine)
+            train = partial(train_stage, trial.segment_arguments(asked), "stage 2", keep=(mine,))
             make_stage(trial.folder, trial.recipe, StageFolder(trial.folder / "segment"), train, keep_unfinished)
             try:
                 evaluate(trial.folder, command)
@@ -188,15 +191,26 @@ def run_trial(trial: Trial, command: str, keep_unfinished: bool = False) -> str:
         return summary(trial)
 
 
+def _make_inpainter(trial: Trial, keep_unfinished: bool, lock: int) -> None:
+    """Train stage 1, unless another trial has; ``lock`` is the descriptor of the trial's own lock."""
+    with alone(trial.inpainter) as shared:
+        own = {name: value for name, value in own_environment().items() if name not in OF_THE_AGENT}
+        train = partial(train_stage, trial.inpaint_arguments(), "stage 1", own, (lock, shared))
+        inpainter = StageFolder(trial.inpainter / "inpaint")
+        make_stage(trial.inpainter, trial.recipe.inpainter(), inpainter, train, keep_unfinished)
+
+
 def summary(trial: Trial) -> str:
     """The main numbers of a trial that is done, for a line of progress; why there are none where there are not.
 
     Raises:
         RunError: If they cannot be read.
     """
+    trust = StageFolder(trial.folder / "segment").trust()
+    agree = f"the cues agree in {trust[0]:.0%} of the frames; " if trust is not None else ""
     if not trial.results.is_file() and trial.unscored.is_file():
-        return trial.unscored.read_text(encoding="utf-8").strip()
+        return agree + trial.unscored.read_text(encoding="utf-8").strip()
     numbers = Results.read(trial.results).numbers
     named = {"J": numbers.get("j_mean"), "hit rate": numbers.get("hit_rate")}
     shown = ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)
-    return f"{shown}; numbers: {trial.results}"
+    return f"{shown}; {agree}numbers: {trial.results}"

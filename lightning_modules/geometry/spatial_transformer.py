@@ -51,6 +51,9 @@ def crop(image: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
         ValueError: If ``box`` is not (B, 4).
     """
     frame_size = (image.shape[-2], image.shape[-1])
+    if torch.compiler.is_exporting():
+        require_boxes(box)
+        return _sampled(image, box[:, :2], box[:, 2:], size)
     with torch.autocast(image.device.type, enabled=False):
         dtype = _precision(image, box)
         return warp_affine(image.to(dtype), crop_matrix(box.to(dtype), frame_size, size), size, align_corners=False)
@@ -71,10 +74,35 @@ def paste(window: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
         ValueError: If ``box`` is not (B, 4).
     """
     window_size = (window.shape[-2], window.shape[-1])
+    if torch.compiler.is_exporting():
+        require_boxes(box)
+        return _sampled(window, -box[:, :2] / box[:, 2:], 1 / box[:, 2:], size)
     with torch.autocast(window.device.type, enabled=False):
         dtype = _precision(window, box)
         matrix = invert_affine_transform(crop_matrix(box.to(dtype), size, window_size))
         return warp_affine(window.to(dtype), matrix, size, align_corners=False)
+
+
+def _sampled(image: Tensor, centre: Tensor, extent: Tensor, size: tuple[int, int]) -> Tensor:
+    """Sample bilinearly on an upright grid, by two products of matrices.
+
+    An exported graph does it so, to the same values up to rounding: Kornia inverts matrices, which ONNX cannot.
+
+    Args:
+        image: (B, C, H, W); zeros outside.
+        centre: Of the grid in the image, x and y in [-1, 1], (B, 2).
+        extent: Half the width and height of the grid, likewise.
+        size: Output (height, width) in pixels.
+    """
+
+    def weights(axis: int, source: int, target: int) -> Tensor:
+        step = (torch.arange(target, device=image.device, dtype=torch.float32) + 0.5) * 2 / target - 1
+        place = (centre[:, axis, None] + extent[:, axis, None] * step + 1) * source / 2 - 0.5
+        apart = place[:, :, None] - torch.arange(source, device=image.device, dtype=torch.float32)
+        return (1 - apart.abs()).clamp(min=0)[:, None]  # (B, 1, target, source)
+
+    down, along = weights(1, image.shape[-2], size[0]), weights(0, image.shape[-1], size[1])
+    return down @ image.float() @ along.transpose(-1, -2)
 
 
 def _precision(*tensors: Tensor) -> torch.dtype:

@@ -23,16 +23,18 @@ class Proposals:
         box: (B, C, 4), see :mod:`lightning_modules.geometry.boxes`.
         grid: (h, w).
         live: Which cells may be chosen, (C,), bool.
+        features: What the trunk sees at each cell, (B, F, h, w).
     """
 
     probability: Tensor
     box: Tensor
     grid: tuple[int, int]
     live: Tensor
+    features: Tensor
 
     def at(self, cell: Tensor) -> Tensor:
         """The boxes of chosen cells; cell (B,) or (B, K) -> (B, 4) or (B, K, 4)."""
-        index = cell.reshape(len(cell), -1, 1).expand(-1, -1, 4)
+        index = cell.reshape(cell.shape[0], -1, 1).expand(-1, -1, 4)
         return self.box.gather(1, index).reshape(*cell.shape, 4)
 
     def offset(self) -> Tensor:
@@ -127,8 +129,8 @@ class Detector(nn.Module):
             max_offset = 0.5 if settings.direct else settings.max_offset
             box = decode_boxes(raw[:, :4], settings.s_min, settings.s_max, max_offset)
             if settings.direct:
-                one = raw.new_ones(len(raw), 1)
-                return Proposals(one, box, grid, one[0].bool())
+                one = raw.new_ones(raw.shape[0], 1)
+                return Proposals(one, box, grid, one[0].bool(), features)
             live = live_cells(grid, raw.device)
             logit = raw[:, 4].flatten(1).masked_fill(~live, float("-inf"))
-            return Proposals(logit.softmax(dim=1), box, grid, live)
+            return Proposals(logit.softmax(dim=1), box, grid, live, features)

@@ -63,7 +63,10 @@ class Segmenter(nn.Module):
         seen = self.recolour(window) if self.training else window
         foreground, mask = self.synthesis(window, seen.contiguous(memory_format=torch.channels_last))
         mask = mask * self.bump
-        frame = paste(torch.cat([mask, foreground], 1), box, (image.shape[-2], image.shape[-1]))  # (B, 4, H, W)
+        size = (image.shape[-2], image.shape[-1])
+        if torch.compiler.is_exporting():  # apart: the exporter then leaves out the foreground, which nobody asks for
+            return paste(mask, box, size), paste(foreground, box, size), mask
+        frame = paste(torch.cat([mask, foreground], 1), box, size)  # (B, 4, H, W)
         return frame[:, :1], frame[:, 1:], mask
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests import fake_data
+
 
 def blocks(page: Path) -> str:
     """The Python of a page, in its order."""
@@ -36,3 +38,14 @@ def test_a_data_set_is_read_without_lightning_and_torch(root: Path, davis: Path)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines and all(re.fullmatch(r"\S+ \d+ frames \d+ masks", line) for line in lines)
+
+
+def test_the_python_of_the_page_runs(
+    root: Path, tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path, frames=1, pattern="frame.jpg")
+    fake_data.write_video(tmp_path / "new.mp4", frames=5)
+    monkeypatch.chdir(tmp_path)
+    exec(blocks(root / "docs" / "python.md").replace("runs/cats", str(trained)), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-3:]] == ["0", "2", "4"]
+    assert (tmp_path / "overlay.png").is_file() and (tmp_path / "cat.png").is_file()

@@ -20,8 +20,9 @@ import torch
 import yaml
 from docstring_parser import parse
 
+from backdrop import __version__
 from experiments.benchmarks import flops
-from experiments.cli import COMMANDS, load, main
+from experiments.cli import COMMANDS, FIRST, load, main
 from experiments.runs import provenance
 from experiments.runs.folder import StageFolder
 from lightning_modules import InpaintingModule
@@ -47,11 +48,43 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
 
 
-def test_help_and_a_wrong_command_import_no_torch(root: Path) -> None:
-    code = "import sys; from experiments.cli import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
-    for words in (["--help"], ["fitt"]):
+def test_the_users_commands_come_first(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    first, research = capsys.readouterr().out.split("For research")
+    for command in COMMANDS:
+        assert (f"\n  {command} " in first) == (command in FIRST)
+        assert (f"\n  {command} " in research) == (command not in FIRST)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"backdrop {__version__}\n"
+
+
+def test_help_and_a_wrong_command_import_no_library(root: Path) -> None:
+    code = (
+        "import sys; from experiments.cli import main; main(sys.argv[1:])\n"
+        "sys.exit(bool({'torch', 'numpy', 'jsonargparse', 'pytorch_lightning'} & set(sys.modules)))"
+    )
+    for words in (["--help"], ["--version"], ["fitt"]):
         done = subprocess.run([sys.executable, "-c", code, *words], cwd=root, capture_output=True, check=False)
         assert done.returncode == 0
+
+
+def test_who_reads_the_first_lines_only_sees_no_traceback(root: Path) -> None:
+    command = f"{sys.executable} -u -m experiments --help | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("usage: ") and not done.stderr
+
+
+@pytest.mark.parametrize("program", ["backdrop", "python -m experiments", "make"])
+def test_messages_name_the_command_that_was_typed(
+    program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKDROP_PROGRAM", program)
+    usual = "python -m experiments" if program == "make" else program  # make has no help of a command's options
+    assert f"(see {usual} --help)" in refusal(capsys, ["xyz"], 2)
+    assert f"(see {usual} evaluate --help)" in refusal(capsys, ["evaluate"], 2)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -68,6 +101,10 @@ def test_every_parameter_of_a_command_is_documented(command: str) -> None:
     [
         (["xyz"], "There is no command xyz (see python -m experiments --help)"),
         (["evaluat"], "There is no command evaluat: did you mean evaluate?"),
+        (["trian"], "There is no command trian: did you mean train?"),
+        (["train"], "Which videos? python -m experiments train VIDEOS --run runs/NAME"),
+        (["train", "nowhere.mp4"], "Nothing at nowhere.mp4"),
+        (["train", "a.mp4", "--root", "b"], "a.mp4 and --root b both say where the data are"),
         (["predict"], "required"),
         (["evaluate"], "required"),
         (["flops", "--profile", "huge"], "huge"),
@@ -111,7 +148,8 @@ def test_stage_2_before_stage_1_says_what_to_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments, davis: Path
 ) -> None:
     line = refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
-    assert f"`make train-inpaint DATA=davis ROOT={davis} RUN={tmp_path}`" in line
+    assert "`python -m experiments fit --stage inpaint --data davis --profile small" in line
+    assert f"--data.init_args.root {davis} --trainer.default_root_dir {tmp_path}/inpaint`" in line
     assert not (tmp_path / "segment").exists()
 
 

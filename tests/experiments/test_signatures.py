@@ -9,7 +9,7 @@ import pytest
 from jsonargparse import ArgumentError
 
 from backdrop.errors import UsageError
-from experiments.signatures import Command, Rest, Settings, Typed, Words, call, parser_of
+from experiments.signatures import Command, Operands, Rest, Settings, Typed, Words, call, parser_of
 
 
 def recorded(*words: str, function: Command | None = None) -> dict[str, Any]:
@@ -46,6 +46,41 @@ def test_parameters_without_default_are_positional_and_the_others_options() -> N
     found = recorded("a/b", "one", "two")
     assert found["run"] == Path("a/b") and found["names"] == ["one", "two"]
     assert tuple(found["size"]) == (3, 4) and (found["kind"], found["dry_run"], found["set_"]) == ("a", False, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "loud"),
+    [
+        ([], [], False),
+        (["a", "b"], ["a", "b"], False),
+        (["--loud", "a"], ["a"], True),
+        (["a", "--loud"], ["a"], True),
+    ],
+)
+def test_operands_may_be_missing(words: list[str], files: list[str], loud: bool) -> None:
+    def command(files: Operands[Path] = [], loud: bool = False) -> None:  # noqa: B006
+        """Do it.
+
+        Args:
+            files: Which, if any.
+            loud: How.
+        """
+        assert (list(map(str, files)), loud) == (expected, is_loud)
+
+    expected, is_loud = files, loud
+    assert call("do", command, words) == 0
+
+
+def test_an_output_has_a_short_name() -> None:
+    def command(output: Path | None = None) -> None:
+        """Do it.
+
+        Args:
+            output: Where.
+        """
+        assert output == Path("x")
+
+    assert [call("do", command, words) for words in (["-o", "x"], ["--output=x"])] == [0, 0]
 
 
 def test_lists_and_pairs_take_words_and_a_bool_is_a_switch() -> None:

@@ -32,7 +32,7 @@ def proposals(*frames: tuple[int, ...]) -> Proposals:
     for row, places in enumerate(frames):
         for cell, place in zip((5, 6, 9, 10), places, strict=True):
             probability[row, cell], box[row, cell] = 0.25, torch.tensor(WHERE[place])
-    return Proposals(probability, box, (4, 4), probability[0] > 0)
+    return Proposals(probability, box, (4, 4), probability[0] > 0, torch.zeros(len(box), 1, 4, 4))
 
 
 def test_each_subject_has_a_mask_and_the_union_has_all() -> None:

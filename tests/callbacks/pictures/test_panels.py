@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from callbacks.pictures.panels import SUBJECT_COLOURS, draw_detection, panels
+from backdrop.drawing import SUBJECT_COLOURS
+from callbacks.pictures.panels import draw_detection, panels
 from callbacks.pictures.sheet import sheet
 from tests.callbacks.toy import drawn_frame
 
@@ -35,10 +36,10 @@ def test_labels_can_be_read() -> None:
 
 
 def test_the_background_is_named_after_its_maker() -> None:
-    """Plates are the background; without them it is painted."""
+    """Plates are the background; without them it is inpainted."""
     frame = {**drawn_frame(), "background": torch.zeros(3, 64, 128)}
-    assert "painted" in panels(frame) and "background" not in panels(frame)
-    assert "background" in panels({**frame, "plate": True}) and "painted" not in panels({**frame, "plate": True})
+    assert "inpainted" in panels(frame) and "background" not in panels(frame)
+    assert "background" in panels({**frame, "plate": True}) and "inpainted" not in panels({**frame, "plate": True})
 
 
 def test_panels_follow_the_output() -> None:

@@ -214,7 +214,7 @@ def test_missing_parts_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "There is no run" in capsys.readouterr().err
     (tmp_path / "inpaint").mkdir()
     assert main(["evaluate", str(tmp_path)]) == 1
-    assert f"`make train-inpaint train-seg DATA=demo RUN={tmp_path}`" in capsys.readouterr().err
+    assert f"`python -m experiments train VIDEOS --run {tmp_path}`" in capsys.readouterr().err
 
 
 def test_boxes_alone_are_scored(

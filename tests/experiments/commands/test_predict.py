@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,15 +16,15 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from backdrop.drawing import draw
 from backdrop.found import Found, union
-from datamodules.readers import resize
+from datamodules.readers import VideoFrames, resize
 from experiments.cli import main
 from experiments.prediction import apply
-from experiments.prediction.overlays import draw
 from experiments.prediction.predictor import Predictor, _at_full_size
 from tests import fake_data
 
-HEADER = ["frame", "x0", "y0", "x1", "y1", "confidence", "file"]
+HEADER = "frame,x0,y0,x1,y1,confidence,file,time,score,found,area,share".split(",")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def boxes(output: Path) -> list[list[str]]:
 
 
 def check_boxes(rows: list[list[str]], size: tuple[int, int]) -> None:
-    for _, *corners, confidence, _file in rows:
+    for _, *corners, confidence in (row[:6] for row in rows):
         x0, y0, x1, y1 = map(float, corners)
         assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
         assert 0 < float(confidence) <= 1
@@ -61,7 +62,7 @@ def test_a_folder_keeps_names_numbers_and_size(alone: Path, tmp_path: Path) -> N
     assert mask.shape == (50, 70) and set(np.unique(mask)) <= {0, 255}
     rows = boxes(tmp_path / "out")
     assert [int(row[0]) for row in rows] == list(range(98, 116))
-    assert [row[-1] for row in rows] == names
+    assert [row[6] for row in rows] == names
     check_boxes(rows, (50, 70))
 
 
@@ -69,13 +70,13 @@ def test_one_image(
     alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_data.write_images(tmp_path / "in", frames=3)
-    arguments = [str(alone), str(tmp_path / "in" / "00001.jpg"), "--output", str(tmp_path / "out"), "--soft"]
-    assert main(["predict", *arguments]) == 0
+    arguments = [str(alone), str(tmp_path / "in" / "00001.jpg"), "--output", str(tmp_path / "out")]
+    assert main(["predict", *arguments, "--save", "overlay,soft"]) == 0
     assert [path.name for path in (tmp_path / "out" / "overlays").iterdir()] == ["00001.png"]
     assert [row[0] for row in boxes(tmp_path / "out")] == ["1"]
     shown = capsys.readouterr().out
-    for name in ("overlays", "masks", "boxes.csv"):
-        assert str(tmp_path / "out" / name) in shown
+    assert shown.startswith(f"00001.jpg: 1 frame; {tmp_path / 'out'} has overlays, soft, boxes.csv\n")
+    assert len(np.unique(np.asarray(Image.open(tmp_path / "out" / "soft" / "00001.png")))) > 2
 
 
 def test_images_that_differ_by_their_suffix_alone_have_results_of_their_own(alone: Path, tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_former_prediction_is_replaced_as_a_whole(
         overlay = ["overlay.mp4"] if source == video else ["overlays/00000.png", "overlays/00001.png"]
         masks = ["masks/000000.png"] if source == video else ["masks/00000.png", "masks/00001.png"]
         assert everything(output) == sorted(["boxes.csv", *masks, "notes.txt", *overlay])
-        assert f"overlays: {output / overlay[0].split('/')[0]}\n" in capsys.readouterr().out
+        assert f"{output} has {overlay[0].split('/')[0]}, masks, boxes.csv\n" in capsys.readouterr().out
 
 
 def test_an_interruption_leaves_the_former_prediction(
@@ -134,13 +135,13 @@ def test_an_interruption_leaves_the_former_prediction(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(apply, "draw", interrupt)
+        patch.setattr(apply, "save_png", interrupt)
         assert main(arguments) == 130
         assert not output.exists()
         patch.undo()
         assert main(arguments) == 0
         before = everything(output)
-        patch.setattr(apply, "draw", interrupt)
+        patch.setattr(apply, "save_png", interrupt)
         assert main(arguments) == 130
     assert everything(output) == before and not (output / ".part").exists()
 
@@ -165,7 +166,7 @@ def test_broken_images_are_left_out_and_named(
     assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]) == 0
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert "2 of 5 images cannot be read and left out: 00001.jpg, 00003.jpg; replace" in warning
-    assert [(row[0], row[-1]) for row in boxes(output)] == [("0", "00000.jpg"), ("2", "00002.jpg"), ("4", "00004.jpg")]
+    assert [(row[0], row[6]) for row in boxes(output)] == [("0", "00000.jpg"), ("2", "00002.jpg"), ("4", "00004.jpg")]
     for folder in ("overlays", "masks"):
         assert sorted(path.name for path in (output / folder).iterdir()) == ["00000.png", "00002.png", "00004.png"]
     for path in (tmp_path / "in").iterdir():
@@ -184,16 +185,118 @@ def test_a_truncated_video_says_what_is_missing(
     assert main(["predict", str(alone), str(video), "--output", str(tmp_path / "out")]) == 0
     found = boxes(tmp_path / "out")
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
-    assert 1 < len(found) < 59 and {row[-1] for row in found} == {"in.mp4"}
+    assert 1 < len(found) < 59 and {row[6] for row in found} == {"in.mp4"}
     assert f"warning: {60 - len(found)} of 60 frames of in.mp4 missing or broken (between " in warning
 
 
-def test_a_folder_of_videos_is_told_from_one_of_images(
+def test_a_folder_of_videos_gives_a_folder_for_each(
     alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    video = fake_data.write_video(tmp_path / "in" / "a.mp4", frames=1)
-    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 1
-    assert f"{tmp_path / 'in'} holds videos: give one of them, such as {video}." in capsys.readouterr().err
+    """Of one name, that of their folder comes before; one that is given twice counts once."""
+    for name in ("a/one.mp4", "a/two.mp4", "b/two.mp4"):
+        fake_data.write_video(tmp_path / name, frames=2)
+    inputs = [tmp_path / "a", tmp_path / "b" / "two.mp4", tmp_path / "a" / "one.mp4"]
+    assert main(["predict", str(alone), *map(str, inputs), "--output", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-two.mp4", "b-two.mp4", "one.mp4"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == ["one.mp4", "a-two.mp4", "b-two.mp4"]
+
+
+def test_a_broken_file_among_many_is_skipped_and_named(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.mp4", "c.mp4"):
+        fake_data.write_video(tmp_path / "in" / name, frames=2)
+    (tmp_path / "in" / "b.mp4").write_bytes(b"no video")
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "c.mp4"]
+    reason, last = capsys.readouterr().err.splitlines()[-2:]
+    assert reason.startswith("error: Cannot read the input") and last == f"1 of 3 inputs skipped: {tmp_path}/in/b.mp4"
+
+
+def test_images_given_one_by_one_are_one_clip(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=3)
+    images = [str(tmp_path / "in" / f"0000{number}.jpg") for number in (0, 2)]
+    assert main(["predict", str(alone), *images, "--output", str(tmp_path / "out")]) == 0
+    assert [row[6] for row in boxes(tmp_path / "out")] == ["00000.jpg", "00002.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [("--save=film", "nothing called film"), ("--smooth=4", "odd number"), ("--save=soft --refine", "no grey values")],
+)
+def test_a_wrong_option_is_refused_before_anything_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, expected: str
+) -> None:
+    assert main(["predict", str(tmp_path / "no_run"), str(tmp_path), *option.split()]) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_frames_without_a_subject_are_empty_and_counted(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_data.write_images(tmp_path / "in", frames=3, size=(48, 64), pattern="{:d}.png")
+    mask = np.ones((48, 64), np.float32)
+    found = [[Found(mask, (8.0, 8.0, 16.0, 16.0), 0.7, score)] for score in (0.9, 0.49, 0.5)]
+    monkeypatch.setattr(Predictor, "__call__", lambda self, images: found)
+    output = tmp_path / "out"
+    words = ["--save", "overlay,mask,cutout", "--track"]
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output), *words]) == 0
+    assert capsys.readouterr().out.startswith("in: 3 frames, 1 of them without a subject; ")
+    with (output / "boxes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["found"] for row in rows] == ["1", "0", "1"] and [row["track"] for row in rows] == ["1", "", "1"]
+    cells = [(row["x0"], row["area"], row["share"]) for row in rows[:2]]
+    assert cells == [("8.0", "3072", "1.00000"), ("", "0", "0.00000")]
+    assert not np.asarray(Image.open(output / "masks" / "1.png")).any()
+    assert not np.asarray(Image.open(output / "cutouts" / "1.png")).any()
+    frame = np.asarray(Image.open(tmp_path / "in" / "1.png").convert("RGB"))
+    assert np.array_equal(np.asarray(Image.open(output / "overlays" / "1.png")), frame)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg reads the alpha back")
+def test_a_cut_out_video_has_an_alpha_that_ffmpeg_reads(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=3, size=(48, 64))
+    mask = np.zeros((48, 64), np.float32)
+    mask[:24, :32], mask[24:, 32:] = 1, 0.5
+    monkeypatch.setattr(
+        Predictor, "__call__", lambda self, images: [[Found(mask, (0.0, 0.0, 32.0, 24.0), 0.7)] for _ in images]
+    )
+    output = tmp_path / "out"
+    assert main(["predict", str(alone), str(video), "--output", str(output), "--save", "cutout-video"]) == 0
+    command = ["ffmpeg", "-v", "error", "-i", str(output / "cutout.mov"), "-f", "rawvideo", "-pix_fmt", "rgba", "-"]
+    read = subprocess.run(command, check=True, capture_output=True).stdout
+    frames = np.frombuffer(read, np.uint8).reshape(-1, 48, 64, 4)
+    assert len(frames) == 3
+    alpha = frames[..., 3].astype(int)
+    assert np.abs(alpha - (mask * 255).round()).max() <= 2
+    shown = next(VideoFrames(video).frames())[1].astype(int)
+    assert np.abs(frames[0, :24, :32, :3] - shown[:24, :32]).mean() < 8
+
+
+def test_the_plate_is_the_scene_behind_the_subject(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = np.random.default_rng(0).integers(0, 200, (48, 64, 3), dtype=np.uint8)
+    masks = []
+    (tmp_path / "in").mkdir()
+    for number in range(8):
+        mask, frame = np.zeros((48, 64), np.float32), scene.copy()
+        mask[10:20, 6 * number : 6 * number + 10], mask[30:40, 20:30] = 1, 1  # one moves, one stays
+        frame[mask > 0] = 255
+        Image.fromarray(frame).save(tmp_path / "in" / f"{number}.png")
+        masks.append(mask)
+    found = [[Found(mask, (0.0, 0.0, 1.0, 1.0), 0.7)] for mask in masks]
+    monkeypatch.setattr(Predictor, "__call__", lambda self, images: found)
+    output = tmp_path / "out"
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output), "--save", "plate"]) == 0
+    plate = np.asarray(Image.open(output / "plate.png"))
+    hidden = np.zeros((48, 64), bool)
+    hidden[29:41, 19:31] = True  # grown by a pixel
+    assert ((plate[..., 3] == 0) == hidden).all() and (plate[..., :3] == scene * ~hidden[..., None]).all()
+    assert f"{hidden.mean():.1%} of plate.png is behind the subject" in capsys.readouterr().err
 
 
 def test_a_table_of_an_earlier_version_is_replaced(alone: Path, tmp_path: Path) -> None:
@@ -259,14 +362,14 @@ def test_a_bad_input_is_named(
 
 
 def test_a_threshold_out_of_range_is_refused(alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", str(alone), str(tmp_path), "--output", str(tmp_path / "o"), "--threshold", "1.5"]) == 1
+    assert main(["predict", str(alone), str(tmp_path), "--output", str(tmp_path / "o"), "--threshold", "1.5"]) == 2
     assert "between 0 and 1" in capsys.readouterr().err
 
 
 def test_boxes_are_in_pixels_of_the_frame() -> None:
-    mask = torch.zeros(1, 2, 2)
-    mask[0, 0, 0] = 1
-    found = _at_full_size(mask, torch.tensor([0.5, -0.5, 0.25, 0.75]), 0.5, (100, 200))
+    mask = torch.zeros(2, 2)
+    mask[0, 0] = 1
+    found = _at_full_size(mask, torch.tensor([0.5, -0.5, 0.25, 0.75]), 0.5, None, (100, 200))
     assert found.box == (125.0, 0.0, 175.0, 62.5)
     assert found.mask.shape == (100, 200)
     assert found.mask[10, 10] == 1 and found.mask[90, 190] == 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from callbacks.pictures.png import save_png
@@ -196,16 +197,70 @@ def test_what_made_the_runs_is_told(page: Page) -> None:
 
 def test_pictures_are_each_there_once_and_described(page: Page) -> None:
     drawn = [e.attributes for e in page.all("img") if e.attributes.get("src")]
-    assert len(drawn) == 2 * 2 * (len(ROWS) + 2 + 1) == len({a["src"] for a in drawn})
+    first = [a for a in drawn if a["alt"].endswith("mask over the frame")]
+    assert len(drawn) - len(first) == 2 * 2 * (len(ROWS) + 2 + 1)
+    assert len({a["src"] for a in drawn}) == len(drawn) - len(first)  # the first screen shows three of each run again
     assert {"one: bear 1 worst J 0.100, overlay", "one: camel 0, overlay"} <= {a["alt"] for a in drawn}
     assert sorted({a["data-frame"] for a in drawn if "data-frame" in a}) == list(ROWS)
+
+
+def test_a_run_at_a_glance_shows_its_worst_median_and_best_frames(page: Page) -> None:
+    card = next(e for e in page.all("article") if "one" in next(e.all("h3")).whole_text.split())
+    assert next(card.all("img")).attributes["alt"] == "one: bear 1 worst J 0.100, mask over the frame"
+    text = card.whole_text
+    assert f"{scores(1)['j_mean']:.3f}" in text and "cues agree" not in text
+
+
+def test_bars_of_each_clip_stand_beside_the_floors(page: Page) -> None:
+    labels = [e.attributes["aria-label"] for e in page.all("div") if e.attributes.get("class", "").startswith("bar ")]
+    label = next(label for label in labels if label.startswith("bear, one: "))
+    assert label.startswith(f"bear, one: J {scores(51)['j_mean']:.3f}; whole frame {scores(100)['j_mean']:.3f}")
+    assert f"centred blob {scores(101)['j_mean']:.3f}" in label
+
+
+def test_tables_and_what_concerns_the_method_are_folded(page: Page) -> None:
+    folded = {id(table) for details in page.all("details") for table in details.all("table")}
+    assert page.all("table") and {id(table) for table in page.all("table")} == folded
+    assert not any("open" in details.attributes for details in page.all("details"))
+
+
+def test_a_run_that_is_not_finished_or_not_evaluated_says_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "short", 1)
+    write_run(tmp_path / "stage1", 2)
+    config = tmp_path / "short" / "segment" / "config_fit.yaml"
+    config.write_text(config.read_text().replace("max_steps: 20", "max_steps: 50"))
+    torch.save({"state_dict": {}, "global_step": 20}, checkpoint(tmp_path / "short" / "segment"))
+    (tmp_path / "short" / "results.json").unlink()
+    shutil.rmtree(tmp_path / "stage1" / "segment")
+    assert main(["report", str(tmp_path)]) == 0
+    text = {next(e.all("h3")).whole_text: e.whole_text for e in Page(tmp_path / "report.html").all("article")}
+    assert "step 20 of 50" in text["short"] and "It is not evaluated: " in text["short"]
+    assert "Stage segment is not trained yet." in text["stage1"]
+
+
+def checkpoint(stage: Path) -> Path:
+    (stage / "checkpoints").mkdir()
+    return stage / "checkpoints" / "last.ckpt"
+
+
+def test_the_score_and_the_agreement_of_the_cues_are_shown(tmp_path: Path) -> None:
+    write_run(tmp_path / "one", 1)
+    trust = {"frames": 3, "agree": 0.25, "clips": {}, "features": "none"}
+    (tmp_path / "one" / "segment" / "trust.json").write_text(json.dumps(trust))
+    rows = "bear,0,0.5,0.4,0.2\nbear,1,0.1,0.3,\ncamel,0,0.9,0.8,0.95\n"
+    (tmp_path / "one" / "frames.csv").write_text(f"clip,frame,j,box_iou,score\n{rows}")
+    assert main(["report", str(tmp_path)]) == 0
+    page = Page(tmp_path / "report.html")
+    assert "cues agree 25%" in " ".join(page.all("article")[0].whole_text.split())
+    labels = [e.attributes["aria-label"] for e in page.all("svg")]
+    assert any(label.startswith(curves.RISK_TITLE) and "one ends at 0.3" in label for label in labels)
 
 
 def test_curves_end_where_the_log_does(runs: Path, page: Page) -> None:
     labels = [e.attributes["aria-label"] for e in page.all("svg")]
     label = next(label for label in labels if label.startswith("loss by"))
     assert "one train ends at 0.2" in label and "one val ends at 0.3" in label
-    (chart,) = [c for c in curves.stage_charts(find_runs(runs), "segment")[0] if c.title == "j_mean"]
+    (chart,) = [c for c in curves.stage_charts(find_runs(runs), "segment")[1] if c.title == "j_mean"]
     heights = {line.label: line.points[0][1] for line in chart.lines}
     assert heights["one val"] > heights["deeper/<two> & ümlaut val"]  # 0.1 lies below 0.2
 
@@ -330,6 +385,7 @@ report.sides = getComputedStyle(second).clipPath; report.hidden = getComputedSty
 document.querySelector("[data-toggle='0']").click();
 const lines = [...document.querySelectorAll("svg [data-run='0']")];
 report.lines = lines.every((line) => getComputedStyle(line).display === "none");
+document.querySelector("#scores details").open = true;
 const title = document.querySelector("#scores table th:nth-child(2) button"); title.click();
 report.sorted = [...title.closest("table").tBodies[0].rows].map((row) => row.cells[1].textContent.trim());
 report.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;

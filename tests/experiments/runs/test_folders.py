@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from backdrop.settings import argument_defaults
 from datamodules import VideosDataModule
 from experiments.cli import main
 from experiments.runs.folder import Progress, StageFolder, differences, load_checkpoint
+from experiments.runs.restore import load_model
 from experiments.runs.settings import RunSettings
 from lightning_modules import SegmentationModule
 
@@ -208,3 +210,33 @@ def test_atomic_writing_leaves_no_part(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"taken"):
         write_text(tmp_path / "new" / "taken", "three")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["file.txt", "taken"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"max_steps": 300}, "step 120 of 300"),
+        ({"max_steps": 120}, None),
+        ({"max_steps": -1, "max_epochs": 5}, "epoch 3 of 5"),
+        ({"max_steps": -1, "max_epochs": 3}, None),
+        ({"max_steps": 300, "max_time": "00:01:00:00"}, None),
+        ({"max_steps": -1, "max_epochs": None}, None),
+    ],
+)
+def test_a_training_that_is_not_finished_is_known(limits: dict[str, Any], said: str | None, tmp_path: Path) -> None:
+    folder = StageFolder(tmp_path)
+    folder.checkpoints.mkdir()
+    torch.save({"state_dict": {}, "global_step": 120, "epoch": 3}, folder.last)
+    folder.config_file.write_text(yaml.safe_dump({"trainer": limits}))
+    assert folder.unfinished() == said
+
+
+def test_a_model_of_an_unfinished_training_comes_with_a_warning(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = StageFolder(Path(shutil.copytree(trained / "segment", tmp_path / "segment")))
+    load_model(folder)
+    assert capsys.readouterr().err == ""
+    folder.config_file.write_text(folder.config_file.read_text().replace("max_steps: 2\n", "max_steps: 300\n"))
+    load_model(folder)
+    assert f"warning: the training in {folder.path} is not finished (step 2 of 300)" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from datamodules.readers import VideoFrames
-from experiments.prediction.overlay_video import overlay_video
+from experiments.prediction.video_files import video_like
 from tests.fake_data import SIZE, draw_frame, write_gif, write_variable_rate, write_video
 
 with_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg command line is not installed")
@@ -34,7 +34,7 @@ SOUNDS = {
 def overlaid(path: Path) -> Path:
     """The overlay of a video in which nothing is drawn."""
     video = VideoFrames(path)
-    with overlay_video(path.with_name("overlay.mp4"), video) as write:
+    with video_like(path.with_name("overlay.mp4"), video) as write:
         for frame in video.timed_frames():
             write(frame.image, frame)
     return path.with_name("overlay.mp4")
@@ -203,7 +203,7 @@ def test_the_overlay_says_its_colours_and_has_those_that_were_written(tmp_path: 
     colours = np.array([(200, 40, 40), (40, 200, 40), (40, 40, 200)], np.uint8)
     image = colours.repeat(-(-size[1] // 3), axis=0)[None, : size[1]].repeat(size[0], axis=0)
     video = VideoFrames(path)
-    with overlay_video(tmp_path / "overlay.mp4", video) as write:
+    with video_like(tmp_path / "overlay.mp4", video) as write:
         for frame in video.timed_frames():
             write(image, frame)
     found = probe(tmp_path / "overlay.mp4")
@@ -219,7 +219,7 @@ def test_the_overlay_says_its_colours_and_has_those_that_were_written(tmp_path: 
 
 def test_a_failed_video_leaves_nothing(tmp_path: Path) -> None:
     video = VideoFrames(write_video(tmp_path / "run.mp4", frames=2))
-    with pytest.raises(RuntimeError), overlay_video(tmp_path / "half.mp4", video) as write:
+    with pytest.raises(RuntimeError), video_like(tmp_path / "half.mp4", video) as write:
         for frame in video.timed_frames():
             write(frame.image, frame)
         raise RuntimeError

@@ -1,0 +1,43 @@
+"""How the user has called this program, so that messages name commands that can be typed in the same way."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+SCRIPT, MODULE, MAKE = "backdrop", "python -m experiments", "make"
+VARIABLE = "BACKDROP_PROGRAM"
+"""Says how, to processes that another one starts: the Makefile, or a command that trains in a process of its own."""
+
+
+def called() -> str:
+    """What the user has typed before the command's name.
+
+    Returns:
+        ``backdrop``, ``python -m experiments`` or ``make``.
+    """
+    if (given := os.environ.get(VARIABLE)) in (SCRIPT, MODULE, MAKE):
+        return given
+    path = Path(sys.argv[0])  # bin/backdrop, or backdrop/__main__.py
+    return SCRIPT if SCRIPT in (path.stem, path.parent.name) else MODULE
+
+
+def program() -> str:
+    """What runs a command with all its options: ``backdrop`` or ``python -m experiments``; make knows a few only."""
+    return SCRIPT if called() == SCRIPT else MODULE
+
+
+def own_command() -> list[str]:
+    """The words that start this program in a process of its own, which imports the modules that this one does.
+
+    A process that does not look for modules in the working directory starts none that does: the rooms of a user's own
+    project may lie there.
+    """
+    looks_here = bool({"", os.getcwd()} & set(sys.path))
+    return [sys.executable, *([] if looks_here else ["-P"]), "-m", "experiments"]
+
+
+def own_environment() -> dict[str, str]:
+    """The environment of such a process."""
+    return {**os.environ, VARIABLE: called()}

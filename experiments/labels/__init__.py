@@ -1,0 +1,1 @@
+"""Labels for annotation tools and trainers, made by a trained model."""

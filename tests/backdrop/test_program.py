@@ -1,0 +1,44 @@
+"""How this program was called, and how it calls itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from backdrop import program
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/usr/bin/backdrop", "backdrop"),
+        ("C:/Scripts/backdrop.exe", "backdrop"),
+        ("/lib/backdrop/__main__.py", "backdrop"),
+        ("/lib/experiments/__main__.py", "python -m experiments"),
+        ("/usr/bin/pytest", "python -m experiments"),
+    ],
+)
+def test_it_is_known_by_its_file(path: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [path])
+    assert program.called() == program.program() == expected
+
+
+def test_make_says_so_and_knows_no_options_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(program.VARIABLE, "make")
+    assert (program.called(), program.program()) == ("make", "python -m experiments")
+    assert program.own_environment()[program.VARIABLE] == "make"
+    monkeypatch.setenv(program.VARIABLE, "rm -rf")
+    assert program.called() == "python -m experiments"
+
+
+def test_a_process_of_its_own_looks_for_modules_where_this_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [os.getcwd(), *sys.path])
+    assert program.own_command() == [sys.executable, "-m", "experiments"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["/elsewhere"])
+    assert program.own_command() == [sys.executable, "-P", "-m", "experiments"]
