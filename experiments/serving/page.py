@@ -122,4 +122,4 @@ def serve(app: App, port: int, ready: Callable[[str], object]) -> None:
             raise RunError(f"Port {port} cannot be had ({error.strerror}): choose another one with --port.") from error
         listener.listen()  # who asks from now on waits
         ready(f"http://{HOST}:{listener.getsockname()[1]}")
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])  # type: ignore[arg-type]
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
