@@ -128,7 +128,7 @@ class Score(nn.Module):
         """Logarithm of the expected overlap, before it is stretched, (B,)."""
         signals = self._standardised(self.signals(seen))
         found = signals @ self.found[:-1] + self.found[-1]
-        overlap = (signals @ self.overlap[:-1] + self.overlap[-1]).clamp(_LEAST, 1)
+        overlap = (signals @ self.overlap[:-1] + self.overlap[-1]).clamp(_LEAST, 1.0)
         return nn.functional.logsigmoid(found) + overlap.log()
 
     def _standardised(self, signals: Tensor) -> Tensor:
