@@ -185,4 +185,5 @@ def _versions(compared: tuple[Differences, str]) -> list[tuple[str, str]]:
     names = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime")
     libraries = ", ".join(f"{name} {number}" for name, number in provenance.versions_of(names).items())
     differences, frames = compared
-    return [("libraries", libraries), ("largest difference from PyTorch", f"{differences}, on {differences.frames} {frames}")]
+    largest = f"{differences}, on {differences.frames} {frames}"
+    return [("libraries", libraries), ("largest difference from PyTorch", largest)]
