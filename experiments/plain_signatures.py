@@ -49,7 +49,7 @@ def call(name: str, function: Callable[..., int | None], words: Sequence[str]) -
         if get_origin(kind) is Literal:
             kind, more["choices"] = str, get_args(kind)
         if kind not in PLAIN:
-            raise UsageError(f"{name} needs more than an exported model does: pip install backdrop-seg")
+            raise UsageError(f"{name} needs more than an exported model does: install Backdrop without --no-deps")
         more |= {"default": parameter.default} if option else {"metavar": parameter.name.upper()}
         more |= {"action": "store_true"} if kind is bool else {"type": kind}
         parser.add_argument(*(_spellings(parameter.name) if option else [parameter.name]), **more)

@@ -18,8 +18,8 @@ SIGNALS = ("certainty", "agreement", "likeness")
 """What tells a subject from none, and a good mask from a bad one: the larger, the better. See :func:`observed`, and for
 the last one :meth:`Score.signals`."""
 
-LIMIT, SURE = 0.5, 0.9
-"""Scores of the least of the frames held out that count as found, and of their median."""
+SURE = 0.9
+"""Score of the median of the frames held out; the least of those that count as found has .5 (backdrop.found.LIMIT)."""
 
 FOUND = 0.95
 """Share of the frames held out that count as found."""

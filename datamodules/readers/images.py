@@ -139,11 +139,12 @@ def read_image(path: Path | str, size: tuple[int, int] | None = None) -> Pixels:
     if find_spec("PIL") is None:  # beside an exported model
         from datamodules.readers.av_image import read_image as read
 
-        return read(path)
-    from PIL import ImageOps
+        image = read(path)
+    else:
+        from PIL import ImageOps
 
-    with open_image(path) as file:
-        image = np.asarray(_eight_bits(file, ImageOps.exif_transpose(file)).convert("RGB"))
+        with open_image(path) as file:
+            image = np.asarray(_eight_bits(file, ImageOps.exif_transpose(file)).convert("RGB"))
     return image if size is None else resize(image, size)
 
 

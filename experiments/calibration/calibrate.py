@@ -12,13 +12,14 @@ from torch import Tensor
 
 from backdrop.errors import RunError
 from backdrop.files import whole_file, write_text
+from backdrop.found import LIMIT
 from backdrop.progress import progress
 from datamodules import FramesDataModule
 from experiments.calibration.frames import KEPT_OUT, OWN, PAINTED, Look, Looker, places, unseen
 from experiments.runs.folder import StageFolder, require_whole
 from experiments.runs.restore import load_model
 from lightning_modules import SegmentationModule
-from lightning_modules.score import LIMIT, Observed, Score, calibrated
+from lightning_modules.score import Observed, Score, calibrated
 
 Checkpoint = Literal["last", "best"]
 PREFIX = "score."

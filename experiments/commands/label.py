@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ def label(
     every: int = 1,
     output: Path = Path("labels"),
     min_score: float | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     subjects: int = 1,
     checkpoint: Literal["last", "best"] = "last",
     png: bool = False,
@@ -35,24 +36,28 @@ def label(
         every: Take every such frame of each input, the first one too.
         output: Folder of the labels; it appears when all are made.
         min_score: Lowest score of a label (0.5, the limit that the training found).
-        threshold: Mask values from here on count as subject.
+        threshold: Mask values from here on count as subject (that of an exported model, else 0.5).
         subjects: Most subjects to label in a frame.
         checkpoint: The last one, or the best: that of the smallest val/loss.
         png: Frames as PNG, without loss, instead of JPEG of quality 95.
         overwrite: Replace labels that are there.
     """
-    from backdrop.loading import load_engine
+    from backdrop.loading import load_engine, usual_threshold
     from datamodules.clips.problems import counted
     from experiments.labels.choice import Choice
     from experiments.labels.formats import formats
     from experiments.labels.making import make_labels
 
-    wanted, choice = formats(format), Choice(threshold, min_score)
+    wanted, choice = formats(format), Choice(0.5 if threshold is None else threshold, min_score)
+    if min_score is not None and subjects > 1:
+        raise UsageError("There is no score where several subjects are sought: leave --min-score or --subjects out.")
     if every < 1:
         raise UsageError(f"--every is {every}, expected 1 or more.")
     if not name.strip() or not name.isprintable() or set(name) & set(':,"<>'):
         raise UsageError(f"The name is {name!r}, expected letters, digits and spaces.")
     engine = load_engine(run, subjects, checkpoint)
+    if threshold is None:
+        choice = replace(choice, threshold=usual_threshold(engine))
     suffix = ".png" if png else ".jpg"
     tally = make_labels(engine, input, output, wanted, name, choice, every, suffix, overwrite)
     print(f"{counted(tally.frames, 'frame')}, {counted(tally.subjects, 'mask')}")

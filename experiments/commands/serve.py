@@ -9,7 +9,7 @@ from typing import Literal
 def serve(
     run: Path,
     port: int = 7860,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     subjects: int = 1,
     checkpoint: Literal["last", "best"] = "last",
     megabytes: float = 100,
@@ -24,7 +24,7 @@ def serve(
     Args:
         run: A run folder, such as runs/demo, or an exported model, such as cat.onnx.
         port: Where the page is: http://127.0.0.1:PORT; 0 takes a free one.
-        threshold: Mask values from here on count as subject.
+        threshold: Mask values from here on count as subject (that of an exported model, else 0.5).
         subjects: Most subjects to find in a frame.
         checkpoint: The last one, or the best: that of the smallest val/loss.
         megabytes: The largest file.

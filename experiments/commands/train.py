@@ -87,7 +87,8 @@ def train(
 
         named = {"data": data, "profile": profile, "background": scene, "seed": seed}
         sweep("each", own, command, str(run), **named, processes=processes, continue_=True, dry_run=dry_run)  # type: ignore[arg-type]
-        print(f"models: {run}/*-seed{seed}; `{program()} predict` takes each of these folders", flush=True)
+        if not dry_run:
+            print(f"models: {run}/*-seed{seed}; `{program()} predict` takes each of these folders", flush=True)
         return
     segment = [*fit_arguments("segment", run / "segment", data, profile, scene, seed), *own]
     inpaint = [*fit_arguments("inpaint", run / "inpaint", data, profile, scene, seed), *data_options(own), *limits]

@@ -28,9 +28,11 @@ _FAILURES = (
     "Thin parts (legs, wheels, ropes) are thinner than what the networks see at the working size.",
     "Subjects that are hidden in part, or are the smaller part of what moves.",
 )
+_TAG = "backdrop"
+_BACKDROP = "PATH_TO_BACKDROP  # a clone of its repository, or its wheel"
 _LOADING = {
     ".onnx": (
-        "pip install onnxruntime av numpy\npip install --no-deps backdrop-seg",
+        f"pip install onnxruntime av numpy\npip install --no-deps {_BACKDROP}",
         'import backdrop\n\nmodel = backdrop.load("{file}")\nresult = model(array)  # RGB, uint8 (H, W, 3), or a path\n'
         "result.found, result.score, result.box, result.mask",
     ),
@@ -39,14 +41,25 @@ _LOADING = {
         'import torch\n\nmodel = torch.export.load("{file}").module()\n{outputs} = model(image)  # uint8 (B, H, W, 3)',
     ),
     ".ckpt": (
-        "pip install backdrop-seg",
+        f"pip install {_BACKDROP}",
         'import backdrop\n\nmodel = backdrop.load("{file}")\nresult = model("frame.jpg")',
     ),
 }
 
 
+def is_card(file: Path) -> bool:
+    """Whether a file is a model card of an exported file, and may be replaced by another.
+
+    Args:
+        file: Any file.
+    """
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    front = text.split("\n---\n")[0].split("\n")
+    return front[0] == "---" and f"- {_TAG}" in front
+
+
 def card(
-    folder: StageFolder, run: Path, file: Path, description: Description, compared: tuple[Differences, str] | None
+    folder: StageFolder, run: Path, file: Path, description: Description, compared: tuple[Differences, str]
 ) -> str:
     """Write what somebody must know who gets the file.
 
@@ -55,7 +68,7 @@ def card(
         run: The run folder.
         file: The exported file.
         description: What it says of itself.
-        compared: How it differs from PyTorch, and on which frames; None where it is PyTorch's own.
+        compared: How it differs from PyTorch, and on which frames.
 
     Returns:
         The text.
@@ -67,7 +80,7 @@ def card(
         "license": description.licence,
         "pipeline_tag": "image-segmentation",
         "library_name": "onnx" if file.suffix == ".onnx" else "pytorch",
-        "tags": ["video-object-segmentation", "self-supervised", "backdrop"],
+        "tags": ["video-object-segmentation", "self-supervised", _TAG],
     }
     install, code = _LOADING.get(file.suffix, _LOADING[".ckpt"])
     entries = description.entries()
@@ -88,7 +101,7 @@ def card(
             )
         ],
         "Data": [_listed(_data(folder, description))],
-        "Figures": _figures(folder, run),
+        "Figures": _figures(folder, run, description.steps),
         "When it fails": [_listed(_FAILURES)],
         "Licence": [
             _listed(
@@ -132,8 +145,8 @@ def _data(folder: StageFolder, description: Description) -> list[str]:
     return lines + (["the clips that it was tested on were trained on too, without their masks"] if shared else [])
 
 
-def _figures(folder: StageFolder, run: Path) -> list[str]:
-    """What was measured of the run, with and without labels."""
+def _figures(folder: StageFolder, run: Path, steps: int) -> list[str]:
+    """What was measured of the run, with and without labels; figures of a checkpoint of other steps are none of it."""
     parts = []
     if trust := folder.trust():
         parts.append(
@@ -141,11 +154,13 @@ def _figures(folder: StageFolder, run: Path) -> list[str]:
             "that share is low, the masks are not to be trusted."
         )
     results = _results(run)
-    if results:
+    settings = (results.get("made_by") or {}).get("settings") or {}
+    if results and settings.get("steps") == steps:
         rows = [(words, f"{results[name]:.3f}") for name, words in MEASURES.items() if results.get(name) is not None]
-        settings = (results.get("made_by") or {}).get("settings") or {}
         how = f"over {results.get('masks')} masks, at a threshold of {settings.get('threshold')}"
         parts += [f"With labels, {how}:", _table(("measure", "value"), rows)]
+    elif results:
+        parts.append(f"With labels another checkpoint was measured (steps {settings.get('steps')}), not this one.")
     return parts or ["Nothing was measured: `backdrop evaluate` does, on footage with masks."]
 
 
@@ -165,11 +180,10 @@ def _results(run: Path) -> dict[str, Any]:
     return dict(found) if isinstance(found, Mapping) else {}
 
 
-def _versions(compared: tuple[Differences, str] | None) -> list[tuple[str, str]]:
+def _versions(compared: tuple[Differences, str]) -> list[tuple[str, str]]:
     """The libraries, and how near the file is to PyTorch."""
     names = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime")
-    rows = [("libraries", ", ".join(f"{name} {number}" for name, number in provenance.versions_of(names).items()))]
-    if compared is None:
-        return rows
+    libraries = ", ".join(f"{name} {number}" for name, number in provenance.versions_of(names).items())
     differences, frames = compared
-    return [*rows, ("largest difference from PyTorch", f"{differences}, on {differences.frames} {frames}")]
+    largest = f"{differences}, on {differences.frames} {frames}"
+    return [("libraries", libraries), ("largest difference from PyTorch", largest)]

@@ -10,7 +10,6 @@ from typing import Any
 from backdrop import __version__
 from backdrop.onnx_engine import FORMAT
 from experiments.runs import provenance
-from experiments.runs.folder import StageFolder
 
 INPUT = "image: RGB frames, uint8 (B, H, W, 3), B, H and W of any size"
 OUTPUTS = {
@@ -35,7 +34,7 @@ class Description:
         data: Name of the data set.
         licence: Licence of the weights; ``unknown`` where nobody said.
         data_licence: Licence of the footage, likewise.
-        steps: Optimiser steps of the training.
+        steps: Optimiser steps of the checkpoint.
         commits: Commits of Backdrop's source that trained it.
     """
 
@@ -47,7 +46,7 @@ class Description:
     data: str = UNKNOWN
     licence: str = UNKNOWN
     data_licence: str = UNKNOWN
-    steps: int | None = None
+    steps: int = 0
     commits: tuple[str, ...] = ()
 
     def entries(self) -> dict[str, str]:
@@ -63,7 +62,7 @@ class Description:
             "data_licence": self.data_licence,
             "working_size": f"{self.working_size[1]}x{self.working_size[0]}",
             "threshold": str(self.threshold),
-            "steps": UNKNOWN if self.steps is None else str(self.steps),
+            "steps": str(self.steps),
             "trained_by": " ".join(self.commits) or UNKNOWN,
             "commit": provenance.named(commit["commit"], commit["dirty"]) or UNKNOWN,
             "input": INPUT,
@@ -72,24 +71,30 @@ class Description:
 
 
 def describe(
-    run: Path, config: Mapping[str, Any], working_size: tuple[int, int], outputs: tuple[str, ...], **said: Any  # noqa: ANN401
+    run: Path,
+    config: Mapping[str, Any],
+    steps: int,
+    working_size: tuple[int, int],
+    outputs: tuple[str, ...],
+    **said: Any,  # noqa: ANN401
 ) -> Description:
     """Describe a run.
 
     Args:
         run: The run folder.
         config: Its saved config.
+        steps: Optimiser steps of the checkpoint.
         working_size: (height, width) in pixels.
         outputs: Names of what the file puts out.
         **said: Further attributes of :class:`Description`, as the user gave them.
     """
-    settings, progress = config.get("run") or {}, StageFolder(run / "segment").progress()
+    settings = config.get("run") or {}
     return Description(
         run=run.resolve().name,
         working_size=working_size,
         outputs=outputs,
         data=settings.get("data") or UNKNOWN,
-        steps=progress.step if progress else None,
+        steps=steps,
         commits=tuple(settings.get("commits") or ()),
         **said,
     )

@@ -8,6 +8,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,9 @@ def write_onnx(graph: Graph, description: Description, path: Path) -> None:
     Raises:
         RunError: If what it needs is not installed, or the exporter took a size for fixed.
     """
-    try:
-        import onnxscript  # noqa: F401  what torch's exporter writes with
-    except ImportError:
-        raise RunError("An ONNX file is written with onnx and onnxscript: pip install onnx onnxscript.") from None
+    if absent := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
+        what = "An ONNX file is written with onnx and onnxscript, and compared with the run by onnxruntime"
+        raise RunError(f"{what}: pip install {' '.join(absent)}.")
     with _quiet():
         written: Any = torch.onnx.export(
             _program(graph), dynamo=True, input_names=["image"], output_names=list(graph.names), opset_version=OPSET,

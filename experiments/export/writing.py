@@ -12,13 +12,14 @@ from backdrop.errors import RunError, UsageError
 from backdrop.files import whole_file, write_text
 from backdrop.found import Engine
 from backdrop.onnx_engine import OnnxEngine
-from experiments.export.card import card
+from experiments.export.card import card, is_card
 from experiments.export.checkpoint import SUFFIXES, read_checkpoint, write_checkpoint
 from experiments.export.comparison import Differences, compare, generated_frames, own_frames
 from experiments.export.description import Description, describe
 from experiments.export.files import ProgramEngine, write_onnx, write_program
 from experiments.export.graph import Graph
 from experiments.prediction.predictor import Predictor
+from experiments.runs.folder import load_checkpoint
 from experiments.runs.restore import load_data, load_model, segment_folder
 
 KINDS = (".onnx", ".pt2", *SUFFIXES)
@@ -64,13 +65,17 @@ def export_run(
         raise UsageError(f"{output} ends in none of {', '.join(KINDS)}, which say what is written")
     if frames < 1:
         raise UsageError(f"frames is {frames}, expected 1 or more")
+    page = output.with_suffix(".md")
+    if page.exists() and not is_card(page):
+        raise UsageError(f"{page} is there and is no model card, which would be written there: name another file")
     folder = segment_folder(run)
     config, data = folder.config(), load_data(folder.config())
     if clips := folder.clips():
         data.keep_splits(clips)  # type: ignore[attr-defined]
     size: tuple[int, int] = data.working_size  # type: ignore[attr-defined]
     graph = Graph(load_model(folder, checkpoint), size)
-    description = describe(run, config, size, graph.names, **said)
+    steps = int(load_checkpoint(folder.checkpoints / f"{checkpoint}.ckpt")["global_step"])
+    description = describe(run, config, steps, size, graph.names, **said)
     own = own_frames(data, frames)
     which = f"frames of the run's own data ({description.data})" if own else "generated frames: the data are not there"
     with whole_file(output) as part:
@@ -83,7 +88,6 @@ def export_run(
             draft.replace(part)
         finally:
             draft.unlink(missing_ok=True)
-    page = output.with_suffix(".md")
     write_text(page, card(folder, run, output, description, (found, which)))
     return Exported(output, page, output.stat().st_size, found, which)
 

@@ -14,11 +14,11 @@ from experiments.prediction.threads import ahead
 
 
 class Input:
-    """Every so-manieth frame of a video, or of the images of a folder.
+    """Every n-th frame of a video, or of the images of a folder.
 
     Args:
         footage: Where they are.
-        every: Takes every such frame, from the first one on.
+        every: n; the first frame is taken too.
 
     Raises:
         RunError: If it cannot be opened.

@@ -12,6 +12,7 @@ from backdrop.errors import RunError, UsageError, one_line, warn
 from backdrop.loading import load_engine, usual_threshold
 from backdrop.outputs import CONFIG
 from datamodules.clips.problems import counted
+from experiments.calibration import no_score
 from experiments.prediction.apply import SAVED, Summary, Wanted, apply
 from experiments.prediction.folder import PARTS
 from experiments.prediction.footage import Footage, find_footage
@@ -63,7 +64,7 @@ def predict_all(
         unscored |= not summary.scored
         print(_line(clip, summary, folder), flush=True)
     if unscored:
-        print("This model has no score: every frame counts as one with a subject.", flush=True)
+        print(_without_score(run, subjects), flush=True)
     for reason in failed.values():
         print(f"error: {reason}", file=sys.stderr, flush=True)
     if failed:
@@ -101,6 +102,13 @@ def home(run: Path) -> Path:
     if run.is_dir() or not (stage / CONFIG).is_file():
         return (run if run.is_dir() else run.parent) / "predictions"
     return stage.parent / "predictions"
+
+
+def _without_score(run: Path, subjects: int) -> str:
+    """What it means that there is no score, in one sentence."""
+    if subjects > 1:
+        return "There is no score where several subjects are sought: every frame counts as one with a subject."
+    return no_score(run) if run.is_dir() else "This model has no score: every frame counts as one with a subject."
 
 
 def _line(clip: Footage, summary: Summary, folder: Path) -> str:

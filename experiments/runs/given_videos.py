@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -37,20 +38,25 @@ def root_of(videos: Sequence[Path], run: Path) -> Path:
         other = named.setdefault(path.name, path)
         if other.resolve() != path.resolve():
             raise UsageError(f"{other} and {path} have the same name: rename one of them.")
-    folder = run / VIDEOS
-    if folder.is_dir():
-        begun = {link.name: Path(os.readlink(link)) for link in folder.iterdir() if link.is_symlink()}
-        if begun != named:
-            given = ", ".join(sorted(map(str, begun.values())))
-            raise RunError(f"{run} was begun with other videos ({given}): name these, or choose another run folder.")
+    folder, part = run / VIDEOS, run / f".{VIDEOS}.part"
+    linked = {link.name: Path(os.readlink(link)) for link in _in(folder) if link.is_symlink()}
+    if linked == named:
         return folder
-    part = folder.with_name(f".{VIDEOS}.part")
-    part.mkdir(parents=True, exist_ok=True)
+    if linked and any(path not in (folder, part) for path in _in(run)):
+        given = ", ".join(sorted(map(str, linked.values())))
+        raise RunError(f"{run} was begun with other videos ({given}): name these, or choose another run folder.")
+    for former in (part, folder):  # of a call that was killed, or only said what it would do
+        shutil.rmtree(former, ignore_errors=True)
+    part.mkdir(parents=True)
     for name, path in named.items():
-        (part / name).unlink(missing_ok=True)
         (part / name).symlink_to(path)
     os.replace(part, folder)
     return folder
+
+
+def _in(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where there is none."""
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def as_options(words: Sequence[str]) -> list[str]:

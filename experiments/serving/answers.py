@@ -75,11 +75,16 @@ def _of_clip(model: Model, path: Path) -> Answer:
             for frame, result in zip(batch, model([frame.image for frame in batch]), strict=True):
                 write(result.overlay(), frame)
                 results.append((result.found, result.score))
-                best = result if best is None or (result.score or 0) > (best.score or 0) else best
+                best = result if best is None or _sureness(result) > _sureness(best) else best
     if best is None:
         raise ValueError("it has no frame")
     words = _of_frames(results, len(broken)) + f" The pictures are of the surest frame. {in_words(best)}"
     return Answer(words, best.overlay(), best.alpha, best.rgba(), overlay)
+
+
+def _sureness(result: Result) -> float:
+    """The score; where there is none, the confidence."""
+    return result.confidence if result.score is None else result.score
 
 
 def _of_frames(results: Sequence[tuple[bool, float | None]], broken: int) -> str:
@@ -97,7 +102,7 @@ def in_words(result: Result) -> str:
     Args:
         result: Of the model.
     """
-    score = "no score, as the run was never calibrated" if result.score is None else f"score {result.score:.2f}"
+    score = "no score" if result.score is None else f"score {result.score:.2f}"
     if result.box is None:
         return f"No subject found ({score})."
     x0, y0, x1, y1 = (round(value) for value in result.box)

@@ -22,7 +22,9 @@ _MOST = 1 << 20  # bytes of a request that is no upload
 
 
 class Guard:
-    """Refuses strange hosts (DNS rebinding) and what would fetch from elsewhere; tells the browser to stay here.
+    """Refuses strange hosts (DNS rebinding), what the page of another site sends, and what would fetch from elsewhere.
+
+    It tells the browser to stay here.
 
     Args:
         app: What answers the rest.
@@ -36,8 +38,10 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
-        allowed = host in HOSTS and not any(path in scope["path"] for path in _FETCHING)
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get(b"host", "")
+        allowed = host.rsplit(":", 1)[0] in HOSTS and headers.get(b"origin", f"http://{host}") == f"http://{host}"
+        allowed = allowed and not any(path in scope["path"] for path in _FETCHING)
         if allowed and scope.get("method") == "POST" and not scope["path"].endswith("/upload"):
             body = await _body(receive)
             allowed = body is not None and not _names_elsewhere(body)
@@ -85,4 +89,5 @@ def _again(body: bytes, receive: Receive) -> Receive:
 def _names_elsewhere(body: bytes) -> bool:
     """Whether an address of another machine stands in a request: Gradio fetches files that are given by address."""
     text = body.decode("utf-8", "replace").replace("\\/", "/")
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), text)  # as JSON may spell any letter
     return any(urlsplit(address).hostname not in HOSTS for address in re.findall(r"(?i)https?://[^\s\"'\\]*", text))

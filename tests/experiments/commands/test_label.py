@@ -270,6 +270,23 @@ def test_frames_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(most) == 9 and max(most) <= 5 * BATCH
 
 
+class Exported:
+    """An exported model, whose masks are at .4 and whose threshold is another one."""
+
+    def __init__(self) -> None:
+        self.metadata = {"threshold": "0.3"}
+
+    def __call__(self, images: Sequence[Pixels]) -> list[list[Found]]:
+        return [[Found(np.full(image.shape[:2], 0.4, np.float32), (0, 0, 1, 1), 0.5)] for image in images]
+
+
+def test_an_exported_model_labels_by_its_own_threshold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Exported())
+    folder = write_folder(tmp_path / "in", [draw(20)])
+    assert label(folder, "--output", tmp_path / "out") == 0
+    assert label(folder, "--output", tmp_path / "more", "--threshold", "0.5") == 1
+
+
 def test_labels_are_not_taken_for_footage(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "in", [draw(20)])
     assert label(folder, "--output", tmp_path / "out") == 0
@@ -286,6 +303,7 @@ def test_labels_are_not_taken_for_footage(tmp_path: Path) -> None:
         (["--name", " "], "The name is"),
         (["--threshold", "1"], "The threshold is 1.0"),
         (["--min-score", "1.5"], "The least score is 1.5"),
+        (["--min-score", "0.5", "--subjects", "2"], "There is no score where several subjects are sought"),
     ],
 )
 def test_wrong_words_are_refused_before_anything_is_read(

@@ -23,8 +23,8 @@ TINY = ["--", "--config=debug.yaml", "--data.init_args.target_features=none", "-
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three folders of images of a square that moves over noise."""
     root = tmp_path_factory.mktemp("my videos")
-    scene = np.random.default_rng(0).integers(60, 120, (64, 64, 3)).astype(np.uint8)
-    for clip in ("a", "b", "c"):
+    for seed, clip in enumerate("abc"):  # of other noise each: copies of a recording are left out
+        scene = np.random.default_rng(seed).integers(60, 120, (64, 64, 3)).astype(np.uint8)
         for number in range(6):
             frame = scene.copy()
             frame[20:44, 4 + 6 * number : 24 + 6 * number] = (220, 40, 40)
@@ -78,7 +78,10 @@ def test_several_videos_are_linked(clips: Path, tmp_path: Path, capsys: pytest.C
     assert "2 clips to train on, about 12 frames" in capsys.readouterr().out
     assert sorted(path.resolve() for path in (run / "videos").iterdir()) == [clips / "a", clips / "c"]
     assert train(clips / "c", clips / "a", "--run", run, "--dry-run", "--steps", 7) == 0
-    assert train(clips / "a", clips / "b", "--run", run, "--dry-run") == 1
+    assert train(clips / "a", clips / "b", "--run", run, "--dry-run") == 0  # nothing was begun
+    assert sorted(path.resolve() for path in (run / "videos").iterdir()) == [clips / "a", clips / "b"]
+    (run / "segment").mkdir()
+    assert train(clips / "a", clips / "c", "--run", run, "--dry-run") == 1
     assert f"{run} was begun with other videos" in capsys.readouterr().err
 
 

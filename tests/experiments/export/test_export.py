@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,9 +19,13 @@ from backdrop.found import Engine, Found
 from backdrop.onnx_engine import OnnxEngine
 from experiments.cli import main
 from experiments.export import writing
+from experiments.export.card import card, is_card
 from experiments.export.checkpoint import read_checkpoint
+from experiments.export.comparison import Differences
+from experiments.export.description import Description
 from experiments.export.files import ProgramEngine
 from experiments.prediction.predictor import load_predictor
+from experiments.runs.folder import StageFolder
 from tests import fake_data
 
 
@@ -72,6 +77,28 @@ def test_the_card_says_what_somebody_must_know(checkpoint: Path, trained: Path) 
         assert words in body
     assert "data set: davis" in body and "| run | tiny |" in body
     assert str(trained.parent) not in text and str(Path.home()) not in body
+
+
+def test_a_card_replaces_a_card_and_nothing_else(
+    checkpoint: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert is_card(checkpoint.with_suffix(".md"))
+    for text in ("# My notes\n", "---\ntitle: x\n---\n- backdrop\n"):
+        (tmp_path / "cat.md").write_text(text)
+        assert main(["export", str(trained), "-o", str(tmp_path / "cat.ckpt")]) == 2
+        assert "cat.md is there and is no model card" in capsys.readouterr().err
+        assert (tmp_path / "cat.md").read_text() == text and not (tmp_path / "cat.ckpt").exists()
+
+
+@pytest.mark.parametrize(("steps", "measured"), [(2, True), (7, False)])
+def test_the_figures_of_another_checkpoint_are_not_in_the_card(tmp_path: Path, steps: int, measured: bool) -> None:
+    results = {"j_mean": 0.5, "masks": 9, "made_by": {"settings": {"steps": steps, "threshold": 0.5}}}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    described = Description("cat", "run", (48, 64), 0.5, ("mask",), steps=2)
+    compared = Differences(frames=1, mask=0, box=0, usual=0, confidence=0, score=None), "frames"
+    text = card(StageFolder(tmp_path / "segment"), tmp_path, tmp_path / "cat.ckpt", described, compared)
+    assert ("| J (mean intersection over union) | 0.500 |" in text) is measured
+    assert ("another checkpoint was measured (steps 7)" in text) is not measured
 
 
 def test_a_file_that_differs_is_not_left(

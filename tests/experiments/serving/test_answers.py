@@ -65,6 +65,19 @@ def test_a_clip_is_answered_with_its_overlay(model: Model, tmp_path: Path) -> No
     assert found.clip is not None and found.clip.parent == tmp_path and len(VideoFrames(found.clip)) == 7
 
 
+def test_the_pictures_of_a_clip_without_scores_are_of_the_surest_frame(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def third_is_surest(images: Sequence[Pixels]) -> list[list[Found]]:
+        masks = [np.ones(image.shape[:2], np.float32) for image in images]
+        return [[Found(mask, (0, 0, 1 + at, 9), 0.9 if at == 2 else 0.1)] for at, mask in enumerate(masks)]
+
+    monkeypatch.setattr("backdrop.loading.load_engine", lambda *_: third_is_surest)
+    found = answer(load("run"), Limits(), fake_data.write_video(tmp_path / "run.mp4", frames=5), tmp_path)
+    assert "A subject in 5 of 5 frames." in found.words
+    assert "A subject (no score), box from (0, 0) to (3, 9)" in found.words
+
+
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
@@ -122,7 +135,7 @@ def test_limits_out_of_range_are_refused() -> None:
         Limits(seconds=0)
 
 
-def asked(path: str, host: str, body: bytes | None = None) -> tuple[int, dict[bytes, bytes]]:
+def asked(path: str, host: str, body: bytes | None = None, origin: str | None = None) -> tuple[int, dict[bytes, bytes]]:
     """Status and headers of a page behind the guard, which must get the body whole."""
     sent, parts = list[Any](), [] if body is None else [body[:5], body[5:]]
 
@@ -139,7 +152,8 @@ def asked(path: str, host: str, body: bytes | None = None) -> tuple[int, dict[by
         return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
     method = "GET" if body is None else "POST"
-    scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", host.encode())]}
+    headers = [(b"host", host.encode()), *([(b"origin", origin.encode())] if origin is not None else [])]
+    scope = {"type": "http", "method": method, "path": path, "headers": headers}
     asyncio.run(Guard(page)(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"])
 
@@ -150,6 +164,13 @@ def test_the_guard_answers_this_machine_only() -> None:
     assert asked("/", "localhost:7860")[0] == 200
     for host in ("evil.example:7860", "evil.example", ""):
         assert asked("/", host)[0] == 403
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:8000", "null", ""])
+def test_the_guard_refuses_what_the_page_of_another_site_sends(origin: str) -> None:
+    for body in (None, b"{}"):
+        assert asked("/gradio_api/upload", "localhost:7860", body, origin)[0] == 403
+        assert asked("/gradio_api/upload", "localhost:7860", body, "http://localhost:7860")[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/file=http://a.example/x", "/gradio_api/file=https://a.example/x"])
@@ -164,6 +185,7 @@ def test_the_guard_lets_the_page_fetch_nothing(path: str) -> None:
         ("http://127.0.0.1:7860/gradio_api/file=/tmp/a.png", 200),
         ("https://a.example/a.png", 403),
         (r"HTTPS:\/\/a.example\/a.png", 403),
+        (r"\u0068ttps://a.example/a.png", 403),
         ("http://127.0.0.1@a.example/a.png", 403),
         ("http://127.0.0.1.a.example/a.png", 403),
     ],
