@@ -104,8 +104,8 @@ lint: $(STAMP) ## ruff: rules and formatting of the imports
 typecheck: $(STAMP) ## mypy, strict
 	$(PY) -m mypy
 
-test: $(STAMP) ## the tests that take minutes, without the slow ones
-	$(PY) -m pytest -m "not slow" $(ARGS)
+test: $(STAMP) ## the tests that take minutes, without the slow ones, in two processes
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(ARGS)
 
 test-full: $(STAMP) ## all tests
 	$(PY) -m pytest $(ARGS)
