@@ -45,8 +45,8 @@ def draw(image: Pixels, found: Sequence[Found], threshold: float, colours: Seque
 
 def span(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
     """The rows and columns that a mask reaches over; None where it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if len(rows) else None
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)).tolist() for axis in (1, 0))
+    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if rows else None
 
 
 def _tint(

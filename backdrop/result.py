@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backdrop.drawing import draw
+from backdrop.drawing import draw, span
 from backdrop.errors import RunError
 from backdrop.found import Found, Pixels, union
 from backdrop.shapes import Polygon, coco_runs, polygons
@@ -157,16 +157,15 @@ class Result:
             What JSON can hold; its box and area are those of the mask. None where there is no subject.
         """
         mask = self.binary
-        if not mask.any():
+        if (where := span(mask)) is None:
             return None
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        x, y, right, bottom = (int(edge) for edge in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+        rows, columns = where
         annotation: dict[str, Any] = {
             "id": annotation_id,
             "image_id": image_id,
             "category_id": category_id,
             "segmentation": {"size": list(mask.shape), "counts": coco_runs(mask)},
-            "bbox": [x, y, right - x, bottom - y],
+            "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
             "area": int(mask.sum()),
             "iscrowd": 0,
         }

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.drawing import span
+
 Ring = NDArray[np.int64]
 """The corners of a closed line, (N, 2), (x, y) each; the first is not repeated at the end."""
 
@@ -57,11 +59,10 @@ def polygons(mask: NDArray[np.bool_]) -> list[Polygon]:
 
 def _rings(mask: NDArray[np.bool_]) -> Iterator[Ring]:
     """Follow the borders of a mask, each with the mask on its right."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    if (where := span(mask)) is None:
         return
-    top, left = int(rows[0]), int(columns[0])
-    inner = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1], 1)
+    top, left = where[0].start, where[1].start
+    inner = np.pad(mask[where], 1)
     above, below = inner[:-1, 1:], inner[1:, 1:]
     before, after = inner[1:, :-1], inner[1:, 1:]
     starts = [below & ~above, before & ~after, above & ~below, after & ~before]  # at the edge's first pixel

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.drawing import span
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -24,8 +26,10 @@ class Subject:
     @cached_property
     def corners(self) -> tuple[int, int, int, int]:
         """The box of the mask: (left, top, right, bottom) on pixel edges, so that right - left is its width."""
-        rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
-        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        where = span(self.mask)
+        assert where is not None, "the mask is not empty"
+        rows, columns = where
+        return columns.start, rows.start, columns.stop, rows.stop
 
     @cached_property
     def inside(self) -> NDArray[np.bool_]:

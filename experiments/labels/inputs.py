@@ -8,9 +8,8 @@ from pathlib import Path
 from backdrop.found import Engine, Found
 from datamodules.readers import Broken
 from datamodules.readers.videos import TimedFrame, VideoFrames
-from experiments.prediction.apply import BATCH, BATCH_BYTES
-from experiments.prediction.footage import Footage, batches, file_names, say_remarks, timed
-from experiments.prediction.threads import ahead
+from experiments.prediction.apply import found_in
+from experiments.prediction.footage import Footage, file_names, say_remarks, timed
 
 
 class Input:
@@ -45,7 +44,7 @@ class Input:
         return self._prefix + (f"{frame.number:06d}" if known is None else Path(known).stem)
 
     def found(self, engine: Engine, broken: Broken) -> Iterator[tuple[TimedFrame, list[Found]]]:
-        """Yield each frame with what the model says of it, in constant memory.
+        """Each frame with what the model says of it, in constant memory.
 
         Args:
             engine: What finds the subjects.
@@ -56,6 +55,4 @@ class Input:
             OSError: If the disk fails.
         """
         say_remarks(self._frames)
-        frames = timed(self._frames, broken, lambda position, _: position % self._every == 0)
-        for batch in ahead(batches(frames, BATCH, BATCH_BYTES)):
-            yield from zip(batch, engine([frame.image for frame in batch]), strict=True)
+        return found_in(engine, timed(self._frames, broken, lambda position, _: position % self._every == 0))

@@ -143,7 +143,7 @@ def _results(
     names: dict[int, str],
 ) -> Generator[tuple[TimedFrame, Result], None, None]:
     """Yield each frame with what is found in it, smoothed and numbered as wanted."""
-    pairs = _found(engine, timed(frames, broken))
+    pairs = found_in(engine, timed(frames, broken))
     if wanted.smooth > 1:
         single = ((frame, found[0]) for frame, found in pairs)
         pairs = ((frame, [one]) for frame, one in smoothed(single, wanted.smooth))
@@ -156,8 +156,13 @@ def _results(
         yield frame, Result(frame.image, tuple(kept), name, frame.number, time, numbers, wanted.threshold)
 
 
-def _found(engine: Engine, frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, list[Found]]]:
-    """Yield each frame with what the model says of it."""
+def found_in(engine: Engine, frames: Iterator[TimedFrame]) -> Iterator[tuple[TimedFrame, list[Found]]]:
+    """Yield each frame with what the model says of it, in constant memory.
+
+    Args:
+        engine: What finds the subjects.
+        frames: The frames, which are read in another thread.
+    """
     for batch in ahead(batches(frames, BATCH, BATCH_BYTES)):
         yield from zip(batch, engine([frame.image for frame in batch]), strict=True)
 

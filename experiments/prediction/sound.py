@@ -1,4 +1,4 @@
-"""The sound of a video, for its overlay: copied where players take it in an mp4, else encoded anew."""
+"""The sound of a video, for what is drawn of it: copied where players take it in an mp4 or mov, else encoded anew."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from av.container import InputContainer, OutputContainer
 from backdrop.errors import one_line, warn
 
 _COPIED = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+_NOT_IN_MOV = frozenset({"flac", "opus"})  # FFmpeg writes them into mp4 alone
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)  # of AAC
 
 
@@ -70,7 +71,7 @@ class Sound:
             offset = round(self._begin / (packet.time_base or 1))
             if packet.pts is not None:
                 time = (packet.pts - offset) * (packet.time_base or Fraction(0))
-            if not _is_copied(stream):
+            if not _is_copied(stream, self._target):
                 yield time, self._encoded(packet, target, offset)
             elif packet.size and packet.dts is not None and packet.pts is not None and not packet.is_discard:
                 packet.pts, packet.dts, packet.stream = packet.pts - offset, packet.dts - offset, target
@@ -90,11 +91,12 @@ class Sound:
         return found if packet.size else found + target.encode()
 
     def _leave_out(self, error: Exception) -> None:
-        warn(f"The overlay goes without sound of {self._name}, or without the rest of it ({one_line(error)}).")
+        warn(f"The new video goes without sound of {self._name}, or without the rest of it ({one_line(error)}).")
 
 
-def _is_copied(stream: AudioStream) -> bool:
-    return stream.codec_context.codec.canonical_name in _COPIED
+def _is_copied(stream: AudioStream, target: OutputContainer) -> bool:
+    taken = _COPIED - _NOT_IN_MOV if target.format.name == "mov" else _COPIED
+    return stream.codec_context.codec.canonical_name in taken
 
 
 def _twin(stream: AudioStream, target: OutputContainer) -> AudioStream:
@@ -106,7 +108,7 @@ def _twin(stream: AudioStream, target: OutputContainer) -> AudioStream:
     """
     if not getattr(stream, "codec_context", None) or not stream.rate or not stream.channels:
         raise ValueError("its codec or its header is not known")
-    if _is_copied(stream):
+    if _is_copied(stream, target):
         return target.add_stream_from_template(stream)
     twin = target.add_stream("aac", rate=next((rate for rate in _RATES if rate <= stream.rate), _RATES[-1]))
     twin.codec_context.format, twin.codec_context.layout = "fltp", "mono" if stream.channels == 1 else "stereo"

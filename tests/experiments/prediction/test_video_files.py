@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from datamodules.readers import VideoFrames
-from experiments.prediction.video_files import video_like
+from experiments.prediction.video_files import CUTOUT, video_like
 from tests.fake_data import SIZE, draw_frame, write_gif, write_variable_rate, write_video
 
 with_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg command line is not installed")
@@ -94,6 +94,16 @@ def test_the_last_frame_is_shown_as_long_as_in_the_video(tmp_path: Path) -> None
     overlay = overlaid(write_gif(tmp_path / "run.gif", durations=(100, 100, 300, 900)))
     assert times(overlay) == pytest.approx([0, 0.1, 0.2, 0.5], abs=0.001)
     assert length(overlay) == pytest.approx(1.4, abs=0.001)
+
+
+@with_ffmpeg
+@pytest.mark.parametrize(("sound", "kept"), [("libopus", "aac"), ("flac", "aac"), ("libmp3lame", "mp3")])
+def test_a_cut_out_video_has_sound_that_a_mov_can_hold(tmp_path: Path, sound: str, kept: str) -> None:
+    video, cutout = VideoFrames(write_event(tmp_path / "run.mkv", "libx264", sound)), tmp_path / "cutout.mov"
+    with video_like(cutout, video, CUTOUT) as write:
+        for frame in video.timed_frames():
+            write(np.dstack([frame.image, frame.image[..., :1]]), frame)
+    assert probe(cutout)["codec_name"] == "prores" and probe(cutout, "a")["codec_name"] == kept
 
 
 def test_no_frame_of_a_long_pause_is_lost(tmp_path: Path) -> None:
