@@ -12,6 +12,7 @@ import numpy as np
 
 from backdrop.errors import RunError, one_line
 from backdrop.found import Found, Pixels
+from backdrop.seal import has_changed
 
 FORMAT = "backdrop-1"
 """What an exported file says of itself under the name ``format``."""
@@ -34,7 +35,8 @@ class OnnxEngine:
     Raises:
         FileNotFoundError: If there is no such file.
         RunError: If onnxruntime is not installed.
-        ValueError: If the file is no model of Backdrop, or the number of threads is not positive.
+        ValueError: If the file is no model of Backdrop, or has changed since it was written, or the number of threads
+            is not positive.
     """
 
     def __init__(self, path: Path | str, threads: int | None = None) -> None:
@@ -42,12 +44,17 @@ class OnnxEngine:
             raise ValueError(f"threads is {threads}, expected 1 or more")
         if not Path(path).is_file():
             raise FileNotFoundError(f"There is no file {path}.")
-        self._session = _session(Path(path))
-        self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        changed = has_changed(Path(path))
+        damaged = f"{path} has changed since backdrop export wrote it, and may be damaged: copy it or export it again."
+        if changed:
+            raise ValueError(damaged)
+        self._session, self.metadata = _session(Path(path))
         if self.metadata.get("format") != FORMAT:
             what = self.metadata.get("format", "")
             other = f"is of the format {what}" if what.startswith("backdrop-") else "is no model of Backdrop"
             raise ValueError(f"{path} {other}, expected {FORMAT}: write it with backdrop export RUN -o {path}.")
+        if changed is None:
+            raise ValueError(damaged)
         self._names = [output.name for output in self._session.get_outputs()]
         self._threads = threads or _usual_threads()
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None  # its threads start when needed
@@ -67,8 +74,8 @@ class OnnxEngine:
         return [Found(found["mask"][0], (x0, y0, x1, y1), float(found["confidence"][0]), score)]
 
 
-def _session(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no type information
-    """Read the file."""
+def _session(path: Path) -> tuple[Any, Mapping[str, str]]:  # onnxruntime has no type information
+    """Read the file, and what it says of itself."""
     try:
         import onnxruntime
     except ImportError:
@@ -78,7 +85,8 @@ def _session(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no type inform
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors, which are raised as well
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return session, dict(session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # what onnxruntime raises depends on what the file holds
         raise ValueError(f"{path} cannot be read as an ONNX model ({one_line(error)[:200]}).") from error
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from backdrop.errors import RunError
 from backdrop.found import Found, Pixels
+from backdrop.seal import BLANK, seal
 from experiments.export.convolutions import split_uneven
 from experiments.export.description import Description
 from experiments.export.graph import Graph
@@ -53,9 +54,10 @@ def write_onnx(graph: Graph, description: Description, path: Path) -> None:
     if found.get("") != OPSET:
         raise RunError(f"The exporter wrote operators {found}, expected version {OPSET}.")
     split_uneven(model)
-    model.metadata_props.update(description.entries())
+    model.metadata_props.update({**description.entries(), "check": BLANK})
     model.doc_string = f"Backdrop: finds and cuts out {description.name}"
     written.save(str(path))
+    seal(path)
 
 
 def write_program(graph: Graph, description: Description, path: Path) -> None:

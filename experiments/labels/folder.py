@@ -26,30 +26,40 @@ def whole_folder(output: Path, overwrite: bool) -> Iterator[Path]:
         overwrite: Replace labels that are there.
 
     Yields:
-        An empty folder beside it; gone in the end, also after an error, when what was there is as it was.
+        An empty folder beside it; gone in the end, also after an error, when what was there is as it was. A process
+        that is killed leaves one or the other labels whole, under this name or for the next call under another.
 
     Raises:
         RunError: If something else is there, or labels and not ``overwrite``, or another process makes them.
     """
     output = output.resolve()
     before = absent(output.parent)
-    part = output.with_name(f".{output.name}.part")
+    part, former = (output.with_name(f".{output.name}.{word}") for word in ("part", "former"))
     try:
         with sole(output.with_name(f".{output.name}.labelling")) as alone:
             if not alone:
                 raise RunError(f"Another process makes labels in {output}: wait for its end, or choose another folder.")
+            _put_back(former, output)  # of a process that was killed
             _require_free(output, overwrite)
-            shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+            shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
             try:
                 yield part
                 if output.exists():
-                    shutil.rmtree(output)
+                    os.replace(output, former)
                 os.replace(part, output)
             finally:
+                _put_back(former, output)
                 shutil.rmtree(part, ignore_errors=True)
     finally:
         remove_empty(before)
+
+
+def _put_back(former: Path, output: Path) -> None:
+    """Give former labels their name again, unless others have it: then they are replaced, and go."""
+    if former.is_dir() and not output.exists():
+        os.replace(former, output)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def _require_free(output: Path, overwrite: bool) -> None:

@@ -1,15 +1,21 @@
-"""Commands in processes of their own, warm from the start, that may be killed at a chosen moment."""
+"""Commands in processes of their own, warm from the start, that may be killed at a chosen moment.
+
+What a command starts in a process of its own, as `train` and `sweep` do, begins as a copy of it, and is killed with it.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from backdrop.program import own_command
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.faults.warm"])
@@ -43,33 +49,90 @@ class Ended:
         return line
 
 
-def _call(
-    words: list[str], folder: str, environment: Mapping[str, str], moment: int, fault: Fault, log: str, told: Any  # noqa: ANN401
-) -> None:
-    """Run a command; in place of the ``moment``-th change below the folder it is killed."""
-    os.setsid()
+class Copy(subprocess.Popen[bytes]):
+    """In place of ``Popen``: this program begins as a copy of the process, with all that it has imported."""
+
+    counted: int
+    """The process whose changes count, beside those of its own copies."""
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        stdout: Any = None,  # noqa: ANN401
+        **more: Any,  # noqa: ANN401
+    ) -> None:
+        own = own_command()
+        self._copied = [*args[: len(own)]] == own
+        if not self._copied:
+            super().__init__(args, env=env, stdout=stdout, **more)
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.returncode, self.pid = None, os.fork()  # type: ignore[assignment]
+        if self.pid == 0:
+            Copy.counted = os.getpid()
+            for name in os.environ.keys() - (env or {}).keys():
+                del os.environ[name]
+            if stdout is not None:
+                os.dup2(stdout.fileno(), 1)
+                os.dup2(stdout.fileno(), 2)
+            _run([*args[len(own) :]], env or {})
+
+    def poll(self) -> int | None:
+        return self._ended(os.WNOHANG) if self._copied else super().poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self._ended(0) if self._copied else super().wait(timeout)  # type: ignore[return-value]
+
+    def terminate(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+
+    def _ended(self, options: int) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, options)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def _run(words: list[str], environment: Mapping[str, str]) -> None:
+    """Run a command, which ends the process."""
     os.environ.update(environment)
+    code = 70
+    try:
+        from experiments.cli import main
+
+        code = main(words)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _call(
+    words: list[str], folder: str, environment: Mapping[str, str], moment: int, fault: Fault, log: str, *shared: Any  # noqa: ANN401
+) -> None:
+    """Run a command; in place of the ``moment``-th change below the folder it and all it has started is killed."""
+    os.setsid()
     output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    count, process = 0, os.getpid()
+    count, _ = shared  # the second one is open as long as a process of the command lives
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal count
-        if os.getpid() == process and changes_below(folder, event, arguments):
-            count += 1
-            if count == moment:
-                os.kill(process, signal.SIGKILL)
+        if os.getpid() == Copy.counted and changes_below(folder, event, arguments):
+            with count.get_lock():
+                count.value += 1
+                reached = count.value == moment
+            if reached:
+                os.killpg(0, signal.SIGKILL)
 
+    Copy.counted = os.getpid()
+    subprocess.Popen = Copy  # type: ignore[misc]
     sys.addaudithook(hook)
     fault()
-    from experiments.cli import main
-
-    code = main(words)
-    told.send(count)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    _run(words, environment)
 
 
 def no_fault() -> None:
@@ -83,17 +146,17 @@ def call(
 
     Args:
         words: Its arguments.
-        folder: Below which its changes are counted.
+        folder: Below which its changes are counted, and those of the commands that it starts.
         moment: In place of which of them it is killed, from 1; 0 lets it live.
         fault: Called before it, in its process.
         environment: For the process.
     """
     hear, told = FORKS.Pipe(duplex=False)
-    log = folder.parent / "log"
-    process = FORKS.Process(target=_call, args=(words, str(folder), environment, moment, fault, str(log), told))
+    log, count = folder.parent / "log", FORKS.Value("i", 0)
+    process = FORKS.Process(target=_call, args=(words, str(folder), environment, moment, fault, str(log), count, told))
     process.start()
     told.close()
     process.join()
-    code = process.exitcode
-    assert code is not None
-    return Ended(code, hear.recv() if code >= 0 else 0, log.read_text())
+    assert hear.poll(60), "a process that the command has started lives on"
+    assert process.exitcode is not None
+    return Ended(process.exitcode, count.value, log.read_text())

@@ -28,7 +28,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import backdrop
 from backdrop.errors import RunError, one_line
+from backdrop.onnx_engine import FORMAT
 from datamodules import DavisDataModule, FramesDataModule, H36mDataModule, SkiDataModule, VideosDataModule
 from experiments.cli import main
 from experiments.reporting.runs import find_runs
@@ -221,6 +223,20 @@ def model(root: Path) -> Reading:
     return Reading(digest(dict(load_model(segment_folder(root)).state_dict())))
 
 
+def exported(root: Path) -> Path:
+    """An exported model, small and made by hand."""
+    from tests.backdrop.test_onnx_engine import write  # where onnx is not installed, it skips
+
+    root.mkdir()
+    return write(root / "red.onnx", {"format": FORMAT, "name": "red"})
+
+
+def loaded(root: Path) -> Reading:
+    """Load an exported model and ask it, as a program of a user does."""
+    found = backdrop.load(root / "red.onnx")(fake_data.draw_frame(0, 0)[0])
+    return Reading(digest(found.mask, found.box, found.score, found.name))
+
+
 def beside(root: Path) -> Reading:
     """Read the small files beside a training."""
     folder = StageFolder(root / "segment")
@@ -293,6 +309,7 @@ FORMATS: dict[str, Format] = {
     "trust.json": Format(run("segment/trust.json"), beside, TEXT, DIGITS, files=70),
     "checkpoint": Format(run("segment/checkpoints/last.ckpt"), model, files=80),
     "frames.pt": Format(run("frames.pt"), combined, files=60),
+    "onnx": Format(exported, loaded, files=150),
 }
 
 

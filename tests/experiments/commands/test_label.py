@@ -254,6 +254,27 @@ def test_an_interruption_leaves_what_was_there(tmp_path: Path, monkeypatch: pyte
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
+def test_labels_that_are_replaced_are_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right value is the folder before; the kills at each moment are in tests/faults/test_kills.py."""
+    folder, out = write_folder(tmp_path / "in", [draw(20)]), tmp_path / "out"
+    assert label(folder, "--output", out) == 0
+    before, rename = everything(out), os.replace
+
+    def fails(source: Path, target: Path) -> None:
+        if Path(source).name == ".out.part":
+            raise OSError(5, "Input/output error")
+        rename(source, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", fails)
+        assert label(folder, "--output", out, "--overwrite", "--format", "voc") == 1
+    assert everything(out) == before
+    out.rename(tmp_path / ".out.former")  # as a process that is killed between the two leaves them
+    assert label(folder, "--output", out) == 1  # the labels have their name again, and stay
+    assert everything(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
 def test_frames_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the video: those of a few batches are there at once."""
     seen, most = list[weakref.ref[Pixels]](), list[int]()
