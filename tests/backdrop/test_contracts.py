@@ -40,6 +40,7 @@ def output(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
         "mask": torch.rand(2, 1, 4, 6),
         "box": torch.rand(2, 4),
         "confidence": torch.rand(2),
+        "score": torch.rand(2),
         "subject_mask": torch.rand(2, 3, 4, 6),
         "subject_box": torch.rand(2, 3, 4),
         "subject_confidence": torch.rand(2, 3),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from backdrop.errors import RunError
 from backdrop.settings import import_class
@@ -45,6 +46,7 @@ def test_no_command_imports_what_a_run_names(
     folder = stage(tmp_path / "runs" / "a", "somebodys.Grey")
     of_one = command[0] in ("evaluate", "predict")
     words = [str(folder.path.parent if of_one else folder.path.parent.parent)]
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     words += [str(tmp_path / "a.png")] if command[0] == "predict" else []
     code = main([*command, *words])
     said = capsys.readouterr()

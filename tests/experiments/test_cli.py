@@ -210,7 +210,7 @@ def test_other_settings_are_refused(
     capsys: pytest.CaptureFixture[str], trained: Path, fit_arguments: FitArguments
 ) -> None:
     line = refusal(capsys, fit_arguments(trained, "inpaint", "--model.init_args.learning_rate=0.5"), 1)
-    assert "model.init_args.learning_rate: 0.003 -> 0.5" in line and "choose another RUN" in line
+    assert "model.init_args.learning_rate: 0.003 -> 0.5" in line and "choose another run folder" in line
 
 
 def test_an_inpainter_that_was_trained_further(
@@ -222,7 +222,7 @@ def test_an_inpainter_that_was_trained_further(
     folder = tmp_path / "segment"
     assert "was trained further, or replaced" in line and f"stage 2 must start anew: delete {folder}." in line
     line = refusal(capsys, fit_arguments(tmp_path, "segment", "--model.init_args.learning_rate=0.5"), 1)
-    assert "-> 0.5; run.inpainter_sha256: another inpainter): choose another RUN" in line
+    assert "-> 0.5; run.inpainter_sha256: another inpainter): choose another run folder" in line
     assert main(["evaluate", str(tmp_path)]) == 0
     (warning,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("warning: ")]
     assert f"{tmp_path}/inpaint and {folder} no longer belong together" in warning and "the older one" in warning

@@ -263,7 +263,7 @@ def test_portrait_video_is_read_upright(tmp_path: Path) -> None:
     assert np.abs(np.rot90(draw_frame(0, 0)[0], -1).astype(int) - image).mean() < 20
 
 
-@pytest.mark.parametrize("wrong", [{"every_nth": 0}, {"val_fraction": 0.0}, {"val_fraction": 1.0}])
+@pytest.mark.parametrize("wrong", [{"every_nth": 0}, {"val_fraction": -0.1}, {"val_fraction": 1.0}])
 def test_arguments_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} of Videos is .*, expected"):
         videos(tmp_path, **wrong)

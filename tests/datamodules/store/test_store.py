@@ -720,7 +720,7 @@ def test_a_failing_source_disk_is_no_broken_frame(tmp_path: Path, monkeypatch: p
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(path)
 
-    monkeypatch.setattr("datamodules.readers.images.Image.open", fail)
+    monkeypatch.setattr(Image, "open", fail)
     with pytest.raises(OSError, match=r"00001\.jpg.*check the disk"):
         videos(tmp_path / "run", tmp_path / "store").prepare()
     assert entries(tmp_path / "store") == []

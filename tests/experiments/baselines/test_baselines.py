@@ -64,7 +64,7 @@ def test_results_are_those_of_an_evaluation(
             assert wanted <= set(numbers)
         made = found["made_by"]
         assert made["command"].startswith(f"python -m experiments baselines {tmp_path} --method mog2")
-        assert made["labels_used"] == "none in training; best_* uses test labels to choose a threshold"
+        assert made["labels_used"] == "none in training; that threshold (best_*) is chosen with the test labels"
         assert made["seconds_per_frame"] > 0 and {"commit", "dirty", "date", "seed", "versions"} <= set(made)
         assert made["settings"]["method"] == method and made["settings"]["data"] == "davis"
         assert made["settings"]["data_settings"]["init_args"]["root"] == str(davis)
@@ -106,7 +106,7 @@ def test_results_of_other_settings_are_not_taken_for_these(
     assert main(command("--data.init_args.batch_size=4", methods=["mog2"])) == 0  # which changes no number
     capsys.readouterr()
     assert main(command("--mog2.history=7", methods=["mog2"])) == 1
-    assert "was made with other settings (history: 100 -> 7): choose another RUN" in capsys.readouterr().err
+    assert "was made with other settings (history: 100 -> 7): choose another run folder" in capsys.readouterr().err
     assert main(command("--data.init_args.held_out=0.5", methods=["mog2"])) == 1
     assert "data.init_args.held_out: 0.0 -> 0.5" in capsys.readouterr().err
     assert main(command("--seed_everything=5", methods=["mog2"])) == 1

@@ -50,7 +50,7 @@ def test_the_numbers_are_all_there(scored: Path) -> None:
 def test_what_made_them_is_written_down(scored: Path, davis: Path) -> None:
     made = json.loads((scored / "results.json").read_text())["made_by"]
     assert made["command"] == f"python -m experiments evaluate {scored}"
-    assert made["labels_used"].startswith("none in training; best_*")
+    assert made["labels_used"].startswith("none in training; that threshold (best_*)")
     assert made["seed"] == 0 and {"commit", "dirty", "date"} <= set(made)
     run = StageFolder(scored / "segment").config()["run"]
     assert made["trained_by"] == {name: run[name] for name in TRAINED_BY}

@@ -96,7 +96,8 @@ def test_a_second_training_in_a_run_is_refused(
     with held(tmp_path / "inpaint" / ".training", root):
         assert main(fit_arguments(tmp_path, "inpaint")) == 1
     error = capsys.readouterr().err
-    assert f"error: Another process trains in {tmp_path}/inpaint: wait for its end, or choose another RUN.\n" in error
+    said = f"error: Another process trains in {tmp_path}/inpaint: wait for its end, or choose another run folder.\n"
+    assert said in error
     assert os.listdir(tmp_path / "inpaint") == [".training"]
 
 

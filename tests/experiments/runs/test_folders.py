@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from backdrop.errors import RunError
 from backdrop.files import sha256, write_text
@@ -159,7 +160,9 @@ def test_a_run_of_another_version_is_refused(
     folder = StageFolder(tmp_path / "segment")
     folder.checkpoints.mkdir(parents=True)
     folder.config_file.write_text(yaml.safe_dump({"model": model}))
-    for command in (["evaluate", str(tmp_path)], ["predict", str(tmp_path), "a.mp4"], ["estimators", str(tmp_path)]):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    predict = ["predict", str(tmp_path), str(tmp_path / "a.png")]
+    for command in (["evaluate", str(tmp_path)], predict, ["estimators", str(tmp_path)]):
         assert main(command) == 1
         reason = f"this one does not know {unknown}"
         expected = f"{folder.config_file} is of another version, or damaged ({reason}): train again"

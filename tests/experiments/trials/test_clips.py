@@ -84,8 +84,8 @@ def test_each_clip_has_a_model_and_all_have_one_result(
     made = results["made_by"]
     assert made["command"].startswith("python -m experiments sweep each") and "setting" not in made
     assert not {"data_settings", "checkpoint", "checkpoint_sha256"} & made["settings"].keys()
-    assert len(in_this_process) == 2 * len(names)
-    segment = in_this_process[1]
+    assert len(in_this_process) == len(names)  # targets from cues ask no inpainter: there is no stage 1
+    segment = in_this_process[0]
     assert any("cues" in word for word in segment) and segment[-4:-2] == SEGMENT
     shown = capsys.readouterr().out
     assert "mean over clips" in shown and "transductive: the model was trained on the frames that are scored" in shown
@@ -123,7 +123,7 @@ def test_every_video_of_a_folder_has_a_model_and_those_with_masks_are_scored(
     root = fake_data.write_videos(tmp_path / "data", frames=6)
     names = Videos(root).available_clips()
     assert main(command(tmp_path / "run", root, data="videos")) == 0
-    assert len(in_this_process) == 2 * len(names) > 2
+    assert len(in_this_process) == len(names) > 1
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     scored = {path.parent.name for path in (tmp_path / "run").glob("*/results.json")}
     unscored = {path.parent.name for path in (tmp_path / "run").glob("*/unscored.txt")}
@@ -142,7 +142,7 @@ def test_other_settings_may_be_varied_too(tmp_path: Path, davis: Path, in_this_p
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(sweep, sort_keys=False))
     words = command(tmp_path / "run", davis, *clips_of(davis)[:2])
     assert main(["sweep", str(tmp_path / "two.yaml"), *words[2:]]) == 0
-    assert len(in_this_process) == 2 + 4  # a clip's inpainter serves both settings
+    assert len(in_this_process) == 4  # both settings of both clips, without stage 1
     for name in ("direct", "ours"):
         results = json.loads((tmp_path / "run" / "combined" / f"{name}-seed0" / "results.json").read_text())
         assert list(results["clips"]) == clips_of(davis)[:2] and results["made_by"]["setting"] == name
@@ -154,7 +154,7 @@ def test_a_clip_that_fails_does_not_stop_the_others(
     tmp_path: Path, davis: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = clips_of(davis)[:2]
-    broken = tmp_path / "inpainters" / f"{names[0]}-seed0" / "inpaint" / "checkpoints"
+    broken = tmp_path / f"{names[0]}-seed0" / "segment" / "checkpoints"
     broken.mkdir(parents=True)
     (broken / "last.ckpt").write_bytes(b"no checkpoint")
     assert main(command(tmp_path, davis, *names)) == 1
