@@ -10,6 +10,9 @@ from datamodules.dataset import FrameDataset
 FEW_FRAMES = 300
 """Fewer distinct frames than this make a warning."""
 
+FEW_WITH_TARGETS = 35
+"""The same where frames have training targets: no shorter clip was measured with them (docs/results/davis.md)."""
+
 SMALL_SUBJECT = 0.2
 """Smallest box of the paper's best setting, as a fraction of the frame."""
 
@@ -17,21 +20,22 @@ _SAMPLES = 8
 _ALIKE = 1.0
 
 
-def frame_warnings(dataset: FrameDataset, apart: int = 0) -> list[str]:
+def frame_warnings(dataset: FrameDataset, apart: int = 0, few: int = FEW_FRAMES) -> list[str]:
     """Look at training frames.
 
     Args:
         dataset: The training split.
         apart: Number of frames of the clips that only validate and test.
+        few: Fewer frames than this make a warning.
 
     Returns:
         One sentence for each problem: few frames, frames that hardly differ.
     """
     found = []
-    if len(dataset) < FEW_FRAMES:
-        few = f"Only {counted(len(dataset), 'training frame')}: expect little below some {FEW_FRAMES}"
+    if len(dataset) < few:
+        only = f"Only {counted(len(dataset), 'training frame')}: expect little below some {few}"
         more = f"; {apart} more are for validation and test only, which splits.json changes" if apart else ""
-        found.append(f"{few}{more}.")
+        found.append(f"{only}{more}.")
     clips = dataset.clips[:: max(1, len(dataset.clips) // _SAMPLES)]
     samples = [clip.read(range(0, len(clip), max(1, len(clip) // _SAMPLES))) for clip in clips]
     within = max(float(sample.std(axis=0, dtype=np.float32).mean()) for sample in samples)  # grey levels of 0 to 255

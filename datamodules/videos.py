@@ -10,7 +10,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 
 from backdrop.settings import Measurement, Place
 from datamodules.base import FramesDataModule
-from datamodules.checks import frame_warnings, subject_warnings
+from datamodules.checks import FEW_FRAMES, FEW_WITH_TARGETS, frame_warnings, subject_warnings
 from datamodules.clips.annotations import ClipMasks
 from datamodules.clips.clip import Clip
 from datamodules.clips.splits import SPLITS
@@ -70,7 +70,9 @@ class VideosDataModule(FramesDataModule):
         for split in SPLITS:
             if split in self._datasets and split not in before:
                 dataset, train = self.dataset(split), split == "train"
-                for warning in frame_warnings(dataset, self._frames_apart()) if train else subject_warnings(dataset):
+                few = FEW_WITH_TARGETS if self.targets else FEW_FRAMES
+                found = frame_warnings(dataset, self._frames_apart(), few) if train else subject_warnings(dataset)
+                for warning in found:
                     rank_zero_warn(warning)
 
     def notice_masks(self, clip: Clip, masks: ClipMasks) -> None:

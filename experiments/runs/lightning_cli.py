@@ -307,7 +307,7 @@ class ExperimentCLI(LightningCLI):
         begin = f", resumed at step {self.resumed.step}" if self.resumed is not None else ""
         goal = f"{limits.max_steps} steps" if limits.max_steps > 0 else f"{limits.max_epochs or 1000} epochs"
         alone = run.stage == "segment" and self.stage_config.model.init_args.get("inpainter_ckpt") is None
-        begin += ", without an inpainter, which no objective asks" if alone and not self.asks_inpainter else ""
+        begin += ", without an inpainter, which no objective uses" if alone and not self.asks_inpainter else ""
         self._say(f"{run.stage}: {goal} on {run.data} ({run.profile}) in {self.folder.path}{begin}")
         kept = self.folder.clips() if self.resumed is not None else None
         if kept is not None and isinstance(self.datamodule, FramesDataModule):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Plan:
             yield f"model: it sees frames at {width}x{height}; its masks are scaled to the size of the video"
         steps = {stage: _steps(what) for stage, what in (("1", self.inpaint), ("2", self.segment)) if what is not None}
         if self.inpaint is None:
-            yield "stage 1: left out, as nothing in this training asks an inpainter"
+            yield "stage 1: left out, as nothing in this training uses an inpainter"
         for stage, long in steps.items():
             yield f"stage {stage}: {long}"
         if known := self._time(frames):
@@ -136,7 +137,9 @@ def seconds_of_step(what: Understood) -> float:
         timer, steps = StepTimer(WARM_UP), WARM_UP + TIMED
         batches: DataLoader[dict[str, Any]] = DataLoader([batch] * steps, batch_size=None)  # type: ignore[arg-type]
         how = {"accelerator": trainer["accelerator"], "precision": precision, "max_steps": steps}
-        measuring_trainer([timer], Path(folder), **how).fit(module, batches)
+        with warnings.catch_warnings():  # Lightning misses a validation, which noise does not need
+            warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
+            measuring_trainer([timer], Path(folder), **how).fit(module, batches)
     return timer.seconds / TIMED
 
 

@@ -43,7 +43,7 @@ def test_it_says_what_it_will_do(clips: Path, tmp_path: Path, capsys: pytest.Cap
         f"training: {run}",
         "videos: 3 clips to train on, about 18 frames of 64x64; none is set aside",
         "model: it sees frames at 240x135; its masks are scaled to the size of the video",
-        "stage 1: left out, as nothing in this training asks an inpainter",
+        "stage 1: left out, as nothing in this training uses an inpainter",
         "stage 2: 7 steps",
     ]
     assert not run.exists()
