@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Corners = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What a model finds in one frame.
 
@@ -41,13 +41,19 @@ class Result:
         threshold: Mask values from here on count as subject.
     """
 
-    image: Pixels = field(repr=False)
-    subjects: tuple[Found, ...] = field(repr=False)
+    image: Pixels
+    subjects: tuple[Found, ...]
     name: str = ""
     number: int = 0
     time: float | None = None
     tracks: tuple[int, ...] | None = None
     threshold: float = 0.5
+
+    def __repr__(self) -> str:
+        """What a person at a prompt asks first: whether there is a subject, how sure, where."""
+        score = "None" if self.score is None else f"{self.score:.3f}"
+        box = None if self.box is None else tuple(round(side, 1) for side in self.box)
+        return f"Result(name={self.name!r}, number={self.number}, found={self.found}, score={score}, box={box})"
 
     @property
     def kept(self) -> tuple[Found, ...]:

@@ -201,16 +201,16 @@ def _make_inpainter(trial: Trial, keep_unfinished: bool, lock: int) -> None:
 
 
 def summary(trial: Trial) -> str:
-    """The main numbers of a trial that is done, for a line of progress; why there are none where there are not.
+    """The main numbers of a trial that is done, for a line of progress; why there are none where there is not one.
 
     Raises:
         RunError: If they cannot be read.
     """
     trust = StageFolder(trial.folder / "segment").trust()
-    agree = f"the cues agree in {trust[0]:.0%} of the frames; " if trust is not None else ""
+    agree = f"the cues agree in {trust[0]:.0%} of the frames" if trust is not None else ""
     if not trial.results.is_file() and trial.unscored.is_file():
-        return agree + trial.unscored.read_text(encoding="utf-8").strip()
+        return agree or trial.unscored.read_text(encoding="utf-8").strip()
     numbers = Results.read(trial.results).numbers
     named = {"J": numbers.get("j_mean"), "hit rate": numbers.get("hit_rate")}
     shown = ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)
-    return f"{shown}; {agree}numbers: {trial.results}"
+    return "; ".join(filter(None, (shown, agree, f"numbers: {trial.results}")))

@@ -160,3 +160,9 @@ def test_a_video_is_read_no_further_than_it_is_asked_for() -> None:
 def test_a_number_out_of_range_is_refused_at_once(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected at least 1"):
         model()[0].video("in.mp4", **wrong)
+
+
+def test_it_prints_what_a_person_asks_first() -> None:
+    subject = Found(np.ones((4, 6), np.float32), (1.0, 0.0, 5.0, 4.0), 0.3, 0.91)
+    printed = repr(Result(np.zeros((4, 6, 3), np.uint8), (subject,), "cat.jpg", 2))
+    assert printed == "Result(name='cat.jpg', number=2, found=True, score=0.910, box=(1.0, 0.0, 5.0, 4.0))"
