@@ -140,11 +140,26 @@ def test_a_turned_pil_image_is_turned_upright() -> None:
         (np.zeros((8, 12, 4), np.uint8), r"expected RGB \(H, W, 3\) or grey"),
         (Image.fromarray(np.zeros((4, 4), np.uint16)), "more than 8 bits"),
         (5, "of the type int"),
+        (np.zeros((0, 5), np.uint8), r"shape \(0, 5\), expected RGB"),
+        (np.zeros((5, 0), np.uint8), r"shape \(5, 0\), expected RGB"),
+        (Path(__file__).parent, "is a folder, expected an image"),
     ],
 )
 def test_what_is_no_image_is_refused(image: object, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         model()[0](image)  # type: ignore[call-overload]
+
+
+def test_a_pil_image_whose_file_is_cut_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:2000])
+    with Image.open(tmp_path / "a.jpg") as image, pytest.raises(ValueError, match="PIL image cannot be read"):
+        model()[0](image)
+
+
+def test_results_are_told_apart_and_found_again() -> None:
+    one, other = result(0.8), result(0.8)
+    assert one == one and one != other and [one, other].index(other) == 1 and len({one, other}) == 2
 
 
 def test_a_video_is_read_no_further_than_it_is_asked_for() -> None:
@@ -160,3 +175,9 @@ def test_a_video_is_read_no_further_than_it_is_asked_for() -> None:
 def test_a_number_out_of_range_is_refused_at_once(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected at least 1"):
         model()[0].video("in.mp4", **wrong)
+
+
+def test_a_stride_between_two_frames_is_refused() -> None:
+    """2.5 would take the frames 0 and 5, 10, ... without a word."""
+    with pytest.raises(ValueError, match=r"stride of Model is 2\.5, expected a whole number"):
+        model()[0].video("in.mp4", stride=2.5)  # type: ignore[arg-type]
