@@ -56,11 +56,6 @@ class OnnxEngine:
         if changed is None:
             raise ValueError(damaged)
         self._names = [output.name for output in self._session.get_outputs()]
-        if missing := {"mask", "box", "confidence"} - set(self._names):
-            raise ValueError(f"{path} gives no {sorted(missing)[0]}: write it anew with backdrop export RUN -o {path}.")
-        if not _is_threshold(said := self.metadata.get("threshold", "0.5")):
-            what = f"{path} has the threshold {said!r}, expected a number between 0 and 1"
-            raise ValueError(f"{what}: write it anew with backdrop export RUN -o {path}.")
         self._threads = threads or _usual_threads()
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None  # its threads start when needed
 
@@ -94,14 +89,6 @@ def _session(path: Path) -> tuple[Any, Mapping[str, str]]:  # onnxruntime has no
         return session, dict(session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # what onnxruntime raises depends on what the file holds
         raise ValueError(f"{path} cannot be read as an ONNX model ({one_line(error)[:200]}).") from error
-
-
-def _is_threshold(text: str) -> bool:
-    """Whether a text is a number between 0 and 1."""
-    try:
-        return 0 < float(text) < 1
-    except ValueError:
-        return False
 
 
 def _usual_threads() -> int:

@@ -87,21 +87,6 @@ def test_other_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
         OnnxEngine(foreign, 0)
 
 
-@pytest.mark.parametrize("threshold", ["", "abc", "nan", "0", "2"])
-def test_a_threshold_that_is_none_is_refused(tmp_path: Path, threshold: str) -> None:
-    path = write(tmp_path / "odd.onnx", {"format": FORMAT, "threshold": threshold})
-    with pytest.raises(ValueError, match=rf"odd\.onnx has the threshold '{threshold}', expected a number between"):
-        OnnxEngine(path)
-
-
-def test_a_file_without_a_box_is_refused(tmp_path: Path) -> None:
-    model = onnx.load(write(tmp_path / "odd.onnx", {"format": FORMAT}))
-    del model.graph.output[1]
-    onnx.save(model, tmp_path / "odd.onnx")
-    with pytest.raises(ValueError, match=r"odd\.onnx gives no box"):
-        OnnxEngine(tmp_path / "odd.onnx")
-
-
 def test_without_onnxruntime_it_says_what_to_install(red: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(RunError, match="pip install onnxruntime"):
