@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.errors import one_line
 from backdrop.found import Engine, Pixels
 from backdrop.ranges import at_least
 from backdrop.result import Result
@@ -114,6 +115,8 @@ class Model:
             ValueError: If the file is no video, or none of its frames can be read, or an argument is out of its range.
         """
         at_least(1, self, stride=stride, batch=batch)
+        if stride != int(stride):
+            raise ValueError(f"stride of Model is {stride}, expected a whole number.")
         return self._of_video(Path(path), stride, batch)
 
     def _of_video(self, path: Path, stride: int, batch: int) -> Iterator[Result]:
@@ -139,6 +142,8 @@ class Model:
     def _pixels(self, image: Picture) -> Pixels:
         """RGB, uint8, (H, W, 3), of what a user calls an image."""
         if isinstance(image, str | os.PathLike):
+            if Path(image).is_dir():
+                raise ValueError(f"{Path(image)} is a folder, expected an image: give a list of its files.")
             return self._reader.image(Path(image))
         if isinstance(image, np.ndarray):
             return _of_array(image)
@@ -157,7 +162,7 @@ def _of_array(image: NDArray[np.uint8]) -> Pixels:
     what = f"The image is an array of {image.dtype} and shape {image.shape}"
     if image.dtype != np.uint8:
         raise ValueError(f"{what}, expected uint8: scale it to 0 to 255 and call .astype('uint8').")
-    if image.ndim == 2:
+    if image.ndim == 2 and image.size:
         return np.repeat(image[..., None], 3, axis=2)
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"{what}, expected RGB (H, W, 3) or grey (H, W).")
@@ -168,14 +173,17 @@ def _of_picture(image: Image) -> Pixels:
     """RGB of a PIL image, upright.
 
     Raises:
-        ValueError: If it has more than 8 bits a channel.
+        ValueError: If it has more than 8 bits a channel, or its file is not complete.
     """
     from PIL import ImageOps
 
     if image.mode.startswith("I") or image.mode == "F":
         what = f"The image is a PIL image of mode {image.mode}, which has more than 8 bits a pixel"
         raise ValueError(f"{what}: save it as a file and give its path, or convert it to RGB.")
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    try:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError) as error:  # PIL reads a file when its pixels are wanted
+        raise ValueError(f"The PIL image cannot be read ({one_line(error)}).") from error
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

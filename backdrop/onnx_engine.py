@@ -45,16 +45,16 @@ class OnnxEngine:
         if not Path(path).is_file():
             raise FileNotFoundError(f"There is no file {path}.")
         changed = has_changed(Path(path))
-        damaged = f"{path} has changed since backdrop export wrote it, and may be damaged: copy it or export it again."
         if changed:
-            raise ValueError(damaged)
+            what = "has changed since backdrop export wrote it, and may be damaged"
+            raise ValueError(f"{path} {what}: copy it or export it again.")
         self._session, self.metadata = _session(Path(path))
         if self.metadata.get("format") != FORMAT:
             what = self.metadata.get("format", "")
             other = f"is of the format {what}" if what.startswith("backdrop-") else "is no model of Backdrop"
             raise ValueError(f"{path} {other}, expected {FORMAT}: write it with backdrop export RUN -o {path}.")
         if changed is None:
-            raise ValueError(damaged)
+            raise ValueError(f"{path} has no check sum, so another version wrote it, or it is damaged: export it again.")
         self._names = [output.name for output in self._session.get_outputs()]
         self._threads = threads or _usual_threads()
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None  # its threads start when needed

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Corners = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Result:
     """What a model finds in one frame.
 

@@ -51,9 +51,11 @@ def polygons(mask: NDArray[np.bool_]) -> list[Polygon]:
             holes.append(ring)
     outer.sort(key=lambda pair: -pair[0])
     inside: list[list[Ring]] = [[] for _ in outer]
+    corners = np.asarray([[*ring.min(axis=0), *ring.max(axis=0)] for _, ring in outer]).reshape(-1, 4)
     for hole in holes:
-        owner = max(at for at, (_, ring) in enumerate(outer) if _holds(ring, hole))  # the smallest that does
-        inside[owner].append(hole)
+        around = (corners[:, :2] <= hole.min(axis=0)) & (corners[:, 2:] >= hole.max(axis=0))
+        candidates = np.flatnonzero(around.all(axis=1))[::-1].tolist()  # the smallest first
+        inside[next(at for at in candidates if _holds(outer[at][1], hole))].append(hole)
     return [Polygon(ring, tuple(own)) for (_, ring), own in zip(outer, inside, strict=True)]
 
 

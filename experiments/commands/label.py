@@ -53,8 +53,9 @@ def label(
         raise UsageError("There is no score where several subjects are sought: leave --min-score or --subjects out.")
     if every < 1:
         raise UsageError(f"--every is {every}, expected 1 or more.")
-    if not name.strip() or not name.isprintable() or set(name) & set(':,"<>'):
-        raise UsageError(f"The name is {name!r}, expected letters, digits and spaces.")
+    name = name.strip()  # readers of VOC's labelmap.txt do so, and take a line with # for a remark
+    if not name or not name.isprintable() or set(name) & set(':,"<>') or name[0] == "#" or name == "background":
+        raise UsageError(f"The name is {name!r}, expected letters, digits and spaces, and not 'background'.")
     engine = load_engine(run, subjects, checkpoint)
     if threshold is None:
         choice = replace(choice, threshold=usual_threshold(engine))

@@ -31,6 +31,8 @@ def replacing(output: Path) -> Iterator[Path]:
         RunError: If ``output`` holds files under the names of a prediction's that are none, or another process
             predicts into it.
     """
+    if output.exists() and not output.is_dir():
+        raise RunError(f"{output} is no folder: choose another output folder.")
     before = absent(output)
     try:
         with sole(output / ".predicting") as alone:

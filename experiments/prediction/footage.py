@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,15 +116,17 @@ def _inside(path: Path) -> Iterator[Path]:
 
 
 def _of_folder(path: Path) -> Iterator[Path]:
-    """A folder itself, where images lie in it, and the videos in it."""
+    """A folder itself, where images lie in it, and the videos in it; links that lead nowhere too: reading says so."""
     if list_images(path):
         yield path
-    yield from sorted((one for one in path.iterdir() if is_video(one) and one.is_file()), key=natural_key)
+    own = ("overlay.mp4", "cutout.mov") if is_output(path) else ()  # of a prediction into this folder
+    videos = (one for one in path.iterdir() if is_video(one) and not one.is_dir() and one.name not in own)
+    yield from sorted((one for one in videos if one.is_file() or one.is_symlink()), key=natural_key)
 
 
 def _footage(path: Path, names: Sequence[str] | None) -> Footage:
     if names is None:
-        return Footage(path.resolve().name, path)
+        return Footage(os.path.basename(os.path.abspath(path)), path)  # a link's own name, and that of `..`
     if len(names) == 1:
         return Footage(names[0], path / names[0], (names[0],))
     return Footage(path.name, path, tuple(names))

@@ -48,6 +48,7 @@ class Kind:
 OVERLAY = Kind("mp4", "libx264", {"crf": "20", "preset": "ultrafast", "bf": "0"}, "rgb24", "yuv420p")
 CUTOUT = Kind("mov", "prores_aw", {}, "rgba", "yuva444p10le")
 """ProRes 4444, whose alpha editors and FFmpeg read without being told."""
+_PRORES_OF_ODD_WIDTH = "prores_ks"
 
 Write = Callable[[Pixels, TimedFrame], None]
 """Adds the picture of a frame, (H, W, 3 or 4), after those before it."""
@@ -105,7 +106,10 @@ def _add_stream(
     file: OutputContainer, kind: Kind, image: Pixels, video: VideoFrames, rate: Fraction, clock: Fraction
 ) -> VideoStream:
     """The stream of the pictures; ``rate`` is a hint."""
-    stream: Any = file.add_stream(kind.encoder, rate=rate, options=kind.options)
+    encoder, options = kind.encoder, kind.options
+    if encoder == CUTOUT.encoder and image.shape[1] % 2:  # which the faster encoder cannot hold
+        encoder, options = _PRORES_OF_ODD_WIDTH, {"profile": "4444"}
+    stream: Any = file.add_stream(encoder, rate=rate, options=options)
     stream.height, stream.width = image.shape[:2]
     # 4:2:0, which every player shows, cannot hold an odd number of pixels
     odd = kind.stored == "yuv420p" and (stream.width % 2 or stream.height % 2)

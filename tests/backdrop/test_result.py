@@ -16,7 +16,7 @@ from PIL import Image
 from backdrop.found import Found, Pixels
 from backdrop.model import Model, Reader
 from backdrop.result import Result
-from backdrop.shapes import Polygon, coco_runs, polygons
+from backdrop.shapes import Polygon, _holds, coco_runs, polygons
 
 
 def filled(found: Sequence[Polygon], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -48,6 +48,18 @@ def test_an_island_in_a_hole_is_a_piece_of_its_own() -> None:
     assert len(ring.holes) == 1 and not island.holes
     assert ring.outer.tolist() == [[1, 1], [11, 1], [11, 8], [1, 8]] and len(ring.holes[0]) == 4
     assert island.outer.tolist() == [[4, 4], [6, 4], [6, 5], [4, 5]]
+
+
+def test_the_piece_of_a_hole_is_not_sought_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a mask of 500 pieces with 300 holes takes 8 s: each of 400 rings has the hole that was drawn into it."""
+    mask = np.kron(np.ones((20, 20), bool), np.pad(np.pad([[False]], 1, constant_values=True), 1))
+    asked = list[int]()
+    monkeypatch.setattr("backdrop.shapes._holds", lambda ring, hole: bool(asked.append(1)) or _holds(ring, hole))
+    found = polygons(mask)
+    assert len(found) == 400 and len(asked) == 400
+    for piece in found:
+        (hole,) = piece.holes
+        assert (hole.min(axis=0) == piece.outer.min(axis=0) + 1).all()
 
 
 @pytest.mark.parametrize("mask", shapes())
@@ -140,11 +152,26 @@ def test_a_turned_pil_image_is_turned_upright() -> None:
         (np.zeros((8, 12, 4), np.uint8), r"expected RGB \(H, W, 3\) or grey"),
         (Image.fromarray(np.zeros((4, 4), np.uint16)), "more than 8 bits"),
         (5, "of the type int"),
+        (np.zeros((0, 5), np.uint8), r"shape \(0, 5\), expected RGB"),
+        (np.zeros((5, 0), np.uint8), r"shape \(5, 0\), expected RGB"),
+        (Path(__file__).parent, "is a folder, expected an image"),
     ],
 )
 def test_what_is_no_image_is_refused(image: object, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         model()[0](image)  # type: ignore[call-overload]
+
+
+def test_a_pil_image_whose_file_is_cut_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:2000])
+    with Image.open(tmp_path / "a.jpg") as image, pytest.raises(ValueError, match="PIL image cannot be read"):
+        model()[0](image)
+
+
+def test_results_are_told_apart_and_found_again() -> None:
+    one, other = result(0.8), result(0.8)
+    assert one == one and one != other and [one, other].index(other) == 1 and len({one, other}) == 2
 
 
 def test_a_video_is_read_no_further_than_it_is_asked_for() -> None:
@@ -166,3 +193,9 @@ def test_it_prints_what_a_person_asks_first() -> None:
     subject = Found(np.ones((4, 6), np.float32), (1.0, 0.0, 5.0, 4.0), 0.3, 0.91)
     printed = repr(Result(np.zeros((4, 6, 3), np.uint8), (subject,), "cat.jpg", 2))
     assert printed == "Result(name='cat.jpg', number=2, found=True, score=0.910, box=(1.0, 0.0, 5.0, 4.0))"
+
+
+def test_a_stride_between_two_frames_is_refused() -> None:
+    """2.5 would take the frames 0 and 5, 10, ... without a word."""
+    with pytest.raises(ValueError, match=r"stride of Model is 2\.5, expected a whole number"):
+        model()[0].video("in.mp4", stride=2.5)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -322,6 +323,8 @@ def test_labels_are_not_taken_for_footage(tmp_path: Path) -> None:
         (["--every", "0"], "--every is 0"),
         (["--name", "a:b"], "The name is 'a:b'"),
         (["--name", " "], "The name is"),
+        (["--name", "#cat"], "The name is '#cat'"),
+        (["--name", "background"], "not 'background'"),
         (["--threshold", "1"], "The threshold is 1.0"),
         (["--min-score", "1.5"], "The least score is 1.5"),
         (["--min-score", "0.5", "--subjects", "2"], "There is no score where several subjects are sought"),
@@ -338,6 +341,34 @@ def test_names_are_plain_and_differ_on_every_file_system() -> None:
     names = Names()
     given = [names.new(name) for name in ("a b.c", "a_b_c", "A_B_C", "é", "caf\udce9", "", "../x")]
     assert given == ["a_b_c", "a_b_c-2", "A_B_C-3", "é", "caf_", "_", "___x"]
+
+
+def test_a_long_name_keeps_its_end_and_is_one_that_file_systems_take() -> None:
+    """255 bytes are the most on ext4, APFS and NTFS."""
+    names = Names()
+    given = [names.new(name) for name in ("f" * 251 + "_000120", "é" * 125 + "_000120", "é" * 125 + "_000120")]
+    assert all(name.split("-")[0].endswith("_000120") for name in given) and len(set(given)) == 3
+    assert max(len(name.encode()) for name in given) < 240
+
+
+def test_the_threshold_is_that_of_an_exported_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Exported:
+        metadata: ClassVar = {"threshold": "0.3"}
+
+        def __call__(self, images: Sequence[Pixels]) -> list[list[Found]]:
+            return [[Found(np.array([[0.2, 0.4, 0.6]], np.float32), (0, 0, 3, 1), 0.5, 0.9)] for _ in images]
+
+    use(monkeypatch, Exported())
+    folder = write_folder(tmp_path / "in", [np.zeros((1, 3, 3), np.uint8)])
+    assert label(folder, "--output", tmp_path / "a") == label(folder, "--output", tmp_path / "b", "--threshold=.5") == 0
+    assert [table(tmp_path / name / "labels.csv")[0]["area"] for name in "ab"] == ["2", "1"]
+
+
+def test_spaces_around_the_name_are_left_out(tmp_path: Path) -> None:
+    """Datumaro, by which CVAT reads it, strips them from labelmap.txt, and would not find the label of the boxes."""
+    folder = write_folder(tmp_path / "in", [draw(8)])
+    assert label(folder, "--output", tmp_path / "out", "--name", " cat ", "--format", "voc") == 0
+    assert "\ncat:" in (tmp_path / "out/voc/VOCdevkit/VOC2012/labelmap.txt").read_text()
 
 
 def test_a_trained_run_labels(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

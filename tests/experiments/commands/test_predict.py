@@ -221,6 +221,35 @@ def test_images_given_one_by_one_are_one_clip(alone: Path, tmp_path: Path) -> No
     assert [row[6] for row in boxes(tmp_path / "out")] == ["00000.jpg", "00002.jpg"]
 
 
+def test_a_link_that_leads_nowhere_is_skipped_and_named(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mp4").symlink_to(fake_data.write_video(tmp_path / "0e1f.mp4", frames=2))
+    (tmp_path / "in" / "b.mp4").symlink_to(tmp_path / "not_fetched.mp4")
+    (tmp_path / "in" / "c.mp4").symlink_to("c.mp4")
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "b.mp4, a link that leads nowhere" in error and "c.mp4, a link that leads nowhere" in error
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp4"]
+
+
+def test_a_prediction_into_its_own_input_is_no_footage(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_video(tmp_path / "in" / "a.mp4", frames=2)
+    words = ["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "in")]
+    for _ in range(2):
+        assert main(words) == 0
+        assert len(boxes(tmp_path / "in")) == 2
+
+
+def test_an_output_that_is_a_file_is_refused(alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=2)
+    before = video.read_bytes()
+    assert main(["predict", str(alone), str(video), "--output", str(video)]) == 1
+    assert f"error: {video} is no folder: choose another" in capsys.readouterr().err
+    assert video.read_bytes() == before and everything(tmp_path) == ["in.mp4"]
+
+
 @pytest.mark.parametrize(
     ("option", "expected"),
     [("--save=film", "nothing called film"), ("--smooth=4", "odd number"), ("--save=soft --refine", "no grey values")],
@@ -255,11 +284,12 @@ def test_frames_without_a_subject_are_empty_and_counted(
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg reads the alpha back")
+@pytest.mark.parametrize("width", [64, 63])
 def test_a_cut_out_video_has_an_alpha_that_ffmpeg_reads(
-    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    video = fake_data.write_video(tmp_path / "in.mp4", frames=3, size=(48, 64))
-    mask = np.zeros((48, 64), np.float32)
+    video = fake_data.write_video(tmp_path / "in.mkv", frames=3, size=(48, width), codec="ffv1")
+    mask = np.zeros((48, width), np.float32)
     mask[:24, :32], mask[24:, 32:] = 1, 0.5
     monkeypatch.setattr(
         Predictor, "__call__", lambda self, images: [[Found(mask, (0.0, 0.0, 32.0, 24.0), 0.7)] for _ in images]
@@ -268,7 +298,7 @@ def test_a_cut_out_video_has_an_alpha_that_ffmpeg_reads(
     assert main(["predict", str(alone), str(video), "--output", str(output), "--save", "cutout-video"]) == 0
     command = ["ffmpeg", "-v", "error", "-i", str(output / "cutout.mov"), "-f", "rawvideo", "-pix_fmt", "rgba", "-"]
     read = subprocess.run(command, check=True, capture_output=True).stdout
-    frames = np.frombuffer(read, np.uint8).reshape(-1, 48, 64, 4)
+    frames = np.frombuffer(read, np.uint8).reshape(-1, 48, width, 4)
     assert len(frames) == 3
     alpha = frames[..., 3].astype(int)
     assert np.abs(alpha - (mask * 255).round()).max() <= 2
