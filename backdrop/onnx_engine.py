@@ -54,7 +54,8 @@ class OnnxEngine:
             other = f"is of the format {what}" if what.startswith("backdrop-") else "is no model of Backdrop"
             raise ValueError(f"{path} {other}, expected {FORMAT}: write it with backdrop export RUN -o {path}.")
         if changed is None:
-            raise ValueError(f"{path} has no check sum, so another version wrote it, or it is damaged: export it again.")
+            what = "has no check sum: another version wrote it, or it is damaged"
+            raise ValueError(f"{path} {what}: export it again.")
         self._names = [output.name for output in self._session.get_outputs()]
         self._threads = threads or _usual_threads()
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None  # its threads start when needed

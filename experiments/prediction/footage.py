@@ -66,7 +66,7 @@ def open_input(path: Path, images: Sequence[str] | None = None) -> ImageFrames |
         if path.is_file() and is_image(path):
             return ImageFrames(path.parent, [path.name])
         return open_frames(path) if images is None else ImageFrames(path, images)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:  # not there, no permission, a broken disk, no footage
         raise RunError(f"Cannot read the input: {error}") from error
 
 
