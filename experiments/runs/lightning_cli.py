@@ -258,7 +258,10 @@ class ExperimentCLI(LightningCLI):
                 "choose another run folder, or delete that one."
             )
         if progress.reached(new["trainer"]):
-            raise NothingToDo(f"{self.folder.path} is finished ({progress.step} steps): nothing to do.")
+            path, of_score = self.folder.path, ""
+            if config.run.stage == "segment" and not self.folder.score_file.is_file():  # or it was stopped just then
+                of_score = f" It has no score: {program()} calibrate {path.parent} makes it, or says why there is none."
+            raise NothingToDo(f"{path} is finished ({progress.step} steps): nothing to do.{of_score}")
         run = old.get("run") or {}
         config.run.id = run.get("id") or new_run_id()
         config.run.commits = provenance.trained_by(run.get("commits") or [])
