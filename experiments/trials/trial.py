@@ -209,7 +209,8 @@ def summary(trial: Trial) -> str:
     trust = StageFolder(trial.folder / "segment").trust()
     agree = f"the cues agree in {trust[0]:.0%} of the frames" if trust is not None else ""
     if not trial.results.is_file() and trial.unscored.is_file():
-        return agree or trial.unscored.read_text(encoding="utf-8").strip()
+        reason = trial.unscored.read_text(encoding="utf-8").strip()
+        return f"{agree}; not scored, as it has no masks or boxes" if agree else reason
     numbers = Results.read(trial.results).numbers
     named = {"J": numbers.get("j_mean"), "hit rate": numbers.get("hit_rate")}
     shown = ", ".join(f"{name} {value:.3f}" for name, value in named.items() if value is not None)
