@@ -45,13 +45,13 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def backdrop(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The installed command, in an environment whose other packages are those of this one."""
     folder = tmp_path_factory.mktemp("environment")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # pip looks there too
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / "bin" / "python"
     install = ["--python", str(python), "install", "--no-deps", "--no-index", "--quiet", str(wheel)]
-    subprocess.run([sys.executable, "-m", "pip", *install], check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "pip", *install], check=True, timeout=300, env=environment)
     (site,) = folder.glob("lib/python3*/site-packages")
     (site / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")  # its own .pth files are not read
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     def run(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
         command = [str(python.with_name("backdrop")), *map(str, words)]
