@@ -65,11 +65,10 @@ def read_image(path: Path | str) -> Pixels:
 
 def _grey(frame: av.VideoFrame) -> Pixels:
     """RGB of a grey frame, whose values FFmpeg's scaler takes for those of a video."""
-    deep = frame.format.components[0].bits > 8
-    values = np.frombuffer(frame.planes[0], np.uint8).reshape(frame.height, -1)  # type: ignore[call-overload]
-    step = len(frame.format.components) * (2 if deep else 1)
-    upper = int(deep and frame.format.name.endswith("le"))
-    grey = values[:, upper::step][:, : frame.width]
+    bits, step = frame.format.components[0].bits, len(frame.format.components)
+    kind = np.uint8 if bits == 8 else np.dtype("<u2" if frame.format.name.endswith("le") else ">u2")
+    values = np.frombuffer(frame.planes[0], kind).reshape(frame.height, -1)  # type: ignore[call-overload]
+    grey = (values[:, ::step][:, : frame.width] >> (bits - 8)).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
 
 

@@ -118,6 +118,21 @@ def test_av_reads_kinds_of_pixels_as_pillow_does(tmp_path: Path, mode: str) -> N
     assert (read_by_av(tmp_path / "in.png") == read_image(tmp_path / "in.png")).all()
 
 
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_av_takes_the_upper_bits_of_deep_grey(tmp_path: Path, bits: int) -> None:
+    """Lossless FFV1 by PyAV 18.1 has the numbers of an AVIF of such depth; what is right is arithmetic."""
+    values = np.linspace(0, 2**bits - 1, 16).astype("<u2")
+    with av.open(str(tmp_path / "in.mkv"), "w") as file:
+        stream = file.add_stream("ffv1", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 16, 8, f"gray{bits}le"
+        frame = av.VideoFrame(16, 8, stream.pix_fmt)
+        rows = np.zeros((8, frame.planes[0].line_size // 2), "<u2")
+        rows[:, :16] = values
+        frame.planes[0].update(rows.tobytes())
+        file.mux([*stream.encode(frame), *stream.encode()])
+    assert (read_by_av(tmp_path / "in.mkv") == (values >> (bits - 8))[None, :, None]).all()
+
+
 @pytest.mark.parametrize("content", [None, b"no image", b""])
 def test_av_names_what_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
