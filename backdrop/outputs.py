@@ -34,7 +34,7 @@ def is_output(folder: Path) -> bool:
     """
     if any((folder / stage / CONFIG).is_file() for stage in ("", *STAGES)) or any(folder.glob(SHEET.format("*"))):
         return True
-    return _begins(folder / BOXES, BOXES_HEADER) or is_labels(folder)
+    return begins(folder / BOXES, BOXES_HEADER) or is_labels(folder)
 
 
 def is_labels(folder: Path) -> bool:
@@ -43,11 +43,16 @@ def is_labels(folder: Path) -> bool:
     Args:
         folder: Any folder.
     """
-    return _begins(folder / LABELS, LABELS_HEADER)
+    return begins(folder / LABELS, LABELS_HEADER)
 
 
-def _begins(table: Path, columns: Sequence[str]) -> bool:
-    """Whether a file is a table with these first columns."""
+def begins(table: Path, columns: Sequence[str]) -> bool:
+    """Whether a file is a table with these first columns; no more of it is read.
+
+    Args:
+        table: The file, which need not be there.
+        columns: Their names.
+    """
     if not table.is_file():
         return False
     header = ",".join(columns).encode()

@@ -166,10 +166,10 @@ def write_gif(path: Path, clip: int = 0, durations: Sequence[int] = (100,) * 6) 
     return path
 
 
-def write_variable_rate(path: Path, shown: Sequence[int], codec: str = "libx264") -> Path:
-    """A video whose frames are shown at so many milliseconds each."""
+def write_variable_rate(path: Path, shown: Sequence[int], codec: str = "libx264", stated: int = 30) -> Path:
+    """A video whose frames are shown at so many milliseconds each, of a stated rate."""
     with av.open(str(path), "w") as file:
-        stream = file.add_stream(codec, rate=30)
+        stream = file.add_stream(codec, rate=stated)
         stream.height, stream.width = SIZE
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)

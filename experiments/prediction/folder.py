@@ -11,7 +11,7 @@ from pathlib import Path
 from backdrop.errors import RunError
 from backdrop.files import absent, remove_empty
 from backdrop.locks import sole
-from backdrop.outputs import BOXES, BOXES_HEADER
+from backdrop.outputs import BOXES, BOXES_HEADER, begins
 
 PARTS = ("overlays", "overlay.mp4", "masks", "soft", "cutouts", "cutout.mov", "plate.png", "subjects", BOXES)
 """What a prediction may hold; the table, by which it is known, comes last."""
@@ -47,7 +47,7 @@ def replacing(output: Path) -> Iterator[Path]:
 def _replaced(output: Path) -> Iterator[Path]:
     """The same, for the only process that writes into ``output``."""
     table, part = output / BOXES, output / ".part"
-    former = table.is_file() and table.read_text(errors="replace").startswith(",".join(BOXES_HEADER[:-1]))
+    former = begins(table, BOXES_HEADER[:-1])
     taken = [name for name in PARTS if (output / name).exists()]
     if taken and not former:
         there = f"{output / taken[0]} is there already"

@@ -65,15 +65,7 @@ def test_the_overlay_of_a_variable_rate_keeps_every_time(tmp_path: Path, stated:
     rng, shown = random.Random(1), [0]
     for _ in range(59):
         shown.append(shown[-1] + rng.choice([33, 34, 16, 50, 1, 120]))
-    with av.open(str(tmp_path / "run.webm"), "w") as file:
-        stream = file.add_stream("libvpx", rate=stated)
-        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        for number, milliseconds in enumerate(shown):
-            frame = av.VideoFrame.from_ndarray(draw_frame(0, number)[0], format="rgb24")
-            frame.pts, frame.time_base = milliseconds, Fraction(1, 1000)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
+    write_variable_rate(tmp_path / "run.webm", shown, "libvpx", stated)
     found = times(overlaid(tmp_path / "run.webm"))
     assert found == pytest.approx([milliseconds / 1000 for milliseconds in shown], abs=0.0006)
     assert length(tmp_path / "overlay.mp4") == pytest.approx(length(tmp_path / "run.webm"), abs=0.05)
