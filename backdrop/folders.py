@@ -1,4 +1,4 @@
-"""Replacing what a command has written into a folder: the former result or the new one is there, whenever it is killed."""
+"""Replacing what a command has written into a folder: whenever it is killed, the former or the new result is there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backdrop.errors import RunError, warn
-from backdrop.files import absent, naming, remove_empty
+from backdrop.files import FULL, NotWritten, absent, naming, remove_empty
 from backdrop.locks import sole
 
 PART, NEW, PLACED, LOCK = ".part", ".new", ".placed", ".writing"
@@ -39,7 +39,7 @@ def replacing(output: Path, names: Sequence[str], require_free: Callable[[], obj
         An empty folder inside ``output``; gone in the end, also after an error, when ``output`` is as it was.
 
     Raises:
-        NotWritten: If it cannot be made, or not be renamed.
+        NotWritten: If it cannot be made or renamed, or where the disk is full in the block.
         RunError: If ``output`` is no folder, or another process writes into it.
     """
     if output.exists() and not output.is_dir():
@@ -63,6 +63,10 @@ def replacing(output: Path, names: Sequence[str], require_free: Callable[[], obj
                 with naming(output):
                     os.replace(part, output / NEW)
                 _place(output, names)
+            except OSError as error:
+                if error.errno in FULL and error.filename is None:  # which does not say what it is about
+                    raise NotWritten(error.errno, error.strerror, str(output)) from error
+                raise
             finally:
                 shutil.rmtree(part, ignore_errors=True)
     finally:

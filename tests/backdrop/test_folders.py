@@ -5,6 +5,7 @@ The right values are the files of the two results; the process is killed in plac
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from backdrop.errors import RunError
+from backdrop.files import NotWritten
 from backdrop.folders import replacing
 from tests.faults.commands import changes_below
 
@@ -121,3 +123,12 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_was_made_in_vain_goes_again(tmp_path: Path) -> None:
     look(tmp_path / "deep" / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_that_does_not_say_so_is_named(tmp_path: Path) -> None:
+    """As write(2) raises it in Python: without a name."""
+    write(tmp_path, FORMER)
+    with pytest.raises(NotWritten, match=f"No space left on device: '{tmp_path}'"):
+        with replacing(tmp_path, NAMES, lambda: None):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert found(tmp_path) == FORMER

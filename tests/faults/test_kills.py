@@ -86,7 +86,7 @@ class Workshop:
         self.done: list[str] = []
 
     def call(self, name: str, moment: int = 0) -> int:
-        """How many changes a command has made, or that it was killed: but for labels that are there, nothing ends it."""
+        """How many changes a command has made, or that it was killed; else only labels that are there may end it."""
         found = call(self.commands[name], self.folder, moment, BACKDROP_CACHE=str(self.folder / "store"))
         there = name == "label" and found.code == 1 and "give --overwrite" in found.error  # complete before the kill
         assert found.code in (0, KILLED) or there, found.said[-3000:]
