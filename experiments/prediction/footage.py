@@ -108,7 +108,8 @@ def _inside(path: Path) -> Iterator[Path]:
         return
     clips = list(_of_folder(path))
     if not clips:
-        folders = sorted((one for one in path.iterdir() if one.is_dir() and not is_output(one)), key=natural_key)
+        inside = (one for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))
+        folders = sorted((one for one in inside if not is_output(one)), key=natural_key)
         clips = [clip for folder in folders for clip in _of_folder(folder)]
     if not clips:
         raise RunError(f"Cannot read the input: {path} holds no image and no video.")
