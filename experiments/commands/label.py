@@ -34,7 +34,7 @@ def label(
         format: One or several of coco, coco-polygons, yolo-seg, label-studio, cvat, voc, with commas in between.
         name: What the subject is called.
         every: Take every such frame of each input, the first one too.
-        output: Folder of the labels; it appears when all are made.
+        output: Folder of the labels; they appear in it when all are made.
         min_score: Lowest score of a label (0.5, the limit that the training found).
         threshold: Mask values from here on count as subject (that of an exported model, else 0.5).
         subjects: Most subjects to label in a frame.

@@ -19,7 +19,7 @@ from backdrop.outputs import BOXES, BOXES_HEADER, BOXES_MORE
 from backdrop.progress import progress
 from backdrop.result import Result
 from datamodules.readers.videos import TimedFrame, VideoFrames
-from experiments.prediction.folder import replacing
+from experiments.prediction.folder import new_prediction
 from experiments.prediction.footage import (
     Footage,
     file_names,
@@ -101,7 +101,7 @@ def apply(engine: Engine, footage: Footage, output: Path, wanted: Wanted) -> Sum
     frames = footage.open()
     say_remarks(frames)
     summary = Summary()
-    with replacing(output) as part:
+    with new_prediction(output) as part:
         _write(engine, frames, part, wanted, summary)
     if summary.left_out:
         warn(left_out_line(frames, summary.frames, summary.left_out))

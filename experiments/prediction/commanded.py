@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from backdrop.errors import RunError, UsageError, one_line, warn
+from backdrop.files import NotWritten
 from backdrop.loading import load_engine, usual_threshold
 from backdrop.outputs import CONFIG
 from datamodules.clips.problems import counted
@@ -40,6 +41,7 @@ def predict_all(
 
     Raises:
         UsageError: If arguments do not go together.
+        NotWritten: If the disk is full or forbids to write; clips that are complete stay.
         RunError: If the model cannot be loaded, or the only clip cannot be read.
         ValueError: If no frame of the only clip can be read.
     """
@@ -51,25 +53,28 @@ def predict_all(
     if threshold is None:
         wanted = replace(wanted, threshold=usual_threshold(engine))
     failed, unscored, lost = dict[str, str](), False, False
-    for clip in clips:
-        folder = output if output and len(clips) == 1 else (output or home(run)) / clip.name
-        if len(clips) == 1:
-            summary = apply(engine, clip, folder, wanted)
-        else:
+    try:
+        for clip in clips:
+            folder = output if output and len(clips) == 1 else (output or home(run)) / clip.name
             try:
                 summary = apply(engine, clip, folder, wanted)
+            except NotWritten:
+                raise
             except (RunError, ValueError, OSError) as error:
+                if len(clips) == 1:
+                    raise
                 failed[str(clip.path)] = one_line(error)
                 continue
-        unscored |= not summary.scored
-        lost |= bool(summary.left_out)
-        print(_line(clip, summary, folder), flush=True)
-    if unscored:
-        print(_without_score(run, subjects), flush=True)
-    for reason in failed.values():
-        print(f"error: {reason}", file=sys.stderr, flush=True)
-    if failed:
-        print(f"{len(failed)} of {counted(len(clips), 'input')} skipped: {', '.join(failed)}", file=sys.stderr)
+            unscored |= not summary.scored
+            lost |= bool(summary.left_out)
+            print(_line(clip, summary, folder), flush=True)
+    finally:
+        if unscored:
+            print(_without_score(run, subjects), flush=True)
+        for reason in failed.values():
+            print(f"error: {reason}", file=sys.stderr, flush=True)
+        if failed:
+            print(f"{len(failed)} of {counted(len(clips), 'input')} skipped: {', '.join(failed)}", file=sys.stderr)
     return SOME_BROKEN if failed or lost else 0
 
 

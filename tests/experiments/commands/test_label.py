@@ -255,23 +255,28 @@ def test_an_interruption_leaves_what_was_there(tmp_path: Path, monkeypatch: pyte
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
-def test_labels_that_are_replaced_are_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The right value is the folder before; the kills at each moment are in tests/faults/test_kills.py."""
+def test_labels_that_are_replaced_are_never_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The right value is the folder before; the kills at each moment are in tests/backdrop/test_folders.py."""
     folder, out = write_folder(tmp_path / "in", [draw(20)]), tmp_path / "out"
     assert label(folder, "--output", out) == 0
-    before, rename = everything(out), os.replace
+    before = everything(out)
 
-    def fails(source: Path, target: Path) -> None:
-        if Path(source).name == ".out.part":
-            raise OSError(5, "Input/output error")
-        rename(source, target)
+    def fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as broken:
         broken.setattr(os, "replace", fails)
         assert label(folder, "--output", out, "--overwrite", "--format", "voc") == 1
     assert everything(out) == before
-    out.rename(tmp_path / ".out.former")  # as a process that is killed between the two leaves them
-    assert label(folder, "--output", out) == 1  # the labels have their name again, and stay
+    (out / ".new").mkdir()  # as a process that is killed once the new ones are complete leaves them
+    for path in [*out.iterdir()]:
+        if path.name != ".new":
+            path.rename(out / ".new" / path.name)
+    capsys.readouterr()
+    assert label(folder, "--output", out) == 1  # the labels have their names again, and stay
+    assert "it is in place now" in capsys.readouterr().err
     assert everything(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import shutil
 import subprocess
@@ -213,6 +214,30 @@ def test_a_broken_file_among_many_is_skipped_and_named(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "c.mp4"]
     reason, last = capsys.readouterr().err.splitlines()[-2:]
     assert reason.startswith("error: Cannot read the input") and last == f"1 of 3 inputs skipped: {tmp_path}/in/b.mp4"
+
+
+def test_a_full_disk_ends_the_command_and_blames_no_input(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is that of write(2); a real full disk is in tests/faults/test_faults.py."""
+    for name in ("b", "c", "d"):
+        fake_data.write_images(tmp_path / "in" / name, frames=1)
+    fake_data.write_images(tmp_path / "in" / "a", frames=1)
+    (tmp_path / "in" / "a" / "00000.jpg").write_bytes(b"no image")
+    out, write = tmp_path / "out", Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.is_relative_to(out / "c"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(out)]) == 1
+    assert [path.name for path in out.iterdir()] == ["b"] and everything(out / "b")[0] == "boxes.csv"
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2] == f"1 of 4 inputs skipped: {tmp_path}/in/a"
+    full_disk = f"error: [Errno 28] No space left on device: '{out}/c/.part/"
+    assert said[-1].startswith(full_disk) and sum(line.startswith(full_disk) for line in said) == 1
 
 
 def test_images_given_one_by_one_are_one_clip(alone: Path, tmp_path: Path) -> None:
