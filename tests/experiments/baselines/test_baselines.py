@@ -63,7 +63,7 @@ def test_results_are_those_of_an_evaluation(
         for numbers in (found, *found["floors"].values(), *found["clips"].values()):
             assert wanted <= set(numbers)
         made = found["made_by"]
-        assert made["command"].startswith(f"python -m experiments baselines {tmp_path} --method mog2")
+        assert made["command"].startswith(f"backdrop baselines {tmp_path} --method mog2")
         assert made["labels_used"] == "none in training; that threshold (best_*) is chosen with the test labels"
         assert made["seconds_per_frame"] > 0 and {"commit", "dirty", "date", "seed", "versions"} <= set(made)
         assert made["settings"]["method"] == method and made["settings"]["data"] == "davis"
