@@ -19,7 +19,7 @@ from experiments.prediction.folder import PARTS
 from experiments.prediction.footage import Footage, find_footage
 
 SOME_BROKEN = 2
-"""The exit code where some of several clips could not be read."""
+"""The exit code where some of what was to be read could not be."""
 
 
 def predict_all(
@@ -28,7 +28,7 @@ def predict_all(
     output: Path | None,
     save: str,
     threshold: float | None,
-    checkpoint: Literal["last", "best"],
+    checkpoint: Literal["last", "best"] | None,
     subjects: int,
     refine: bool,
     smooth: int,
@@ -37,7 +37,7 @@ def predict_all(
     """Predict clips; the arguments are those of the command.
 
     Returns:
-        0, or 2 where some of several could not be read: they are listed at the end.
+        0, or 2 where some of several clips, or some frames of one, could not be read: they are listed.
 
     Raises:
         UsageError: If arguments do not go together.
@@ -52,7 +52,7 @@ def predict_all(
     engine = load_engine(run, subjects, checkpoint, wanted.threshold if refine else None)
     if threshold is None:
         wanted = replace(wanted, threshold=usual_threshold(engine))
-    failed, unscored = dict[str, str](), False
+    failed, unscored, lost = dict[str, str](), False, False
     try:
         for clip in clips:
             folder = output if output and len(clips) == 1 else (output or home(run)) / clip.name
@@ -66,6 +66,7 @@ def predict_all(
                 failed[str(clip.path)] = one_line(error)
                 continue
             unscored |= not summary.scored
+            lost |= bool(summary.left_out)
             print(_line(clip, summary, folder), flush=True)
     finally:
         if unscored:
@@ -74,7 +75,7 @@ def predict_all(
             print(f"error: {reason}", file=sys.stderr, flush=True)
         if failed:
             print(f"{len(failed)} of {counted(len(clips), 'input')} skipped: {', '.join(failed)}", file=sys.stderr)
-    return SOME_BROKEN if failed else 0
+    return SOME_BROKEN if failed or lost else 0
 
 
 def _wanted(save: str, threshold: float, subjects: int, refine: bool, smooth: int, track: bool) -> Wanted:
