@@ -101,7 +101,7 @@ class Workshop:
                 self.call(earlier)
                 self.done.append(earlier)
         shutil.rmtree(self.before, ignore_errors=True)
-        shutil.copytree(self.folder, self.before)
+        shutil.copytree(self.folder, self.before, symlinks=True)
         changes, outputs = self.call(name), contents(self.folder)
         self.restore()
         return changes, outputs
@@ -109,7 +109,7 @@ class Workshop:
     def restore(self) -> None:
         """Make all as it was before the command."""
         shutil.rmtree(self.folder)
-        shutil.copytree(self.before, self.folder)
+        shutil.copytree(self.before, self.folder, symlinks=True)
 
 
 def _sweep(folder: Path) -> Path:
