@@ -179,9 +179,10 @@ class ExperimentCLI(LightningCLI):
             return str(begun["precision"])
         if not slow_bf16(trainer.accelerator):
             return BF16
+        option = f"{OPTION} {BF16}"
         warn(
             f"This processor has no bfloat16, which takes some 40 times as long as float32 on it: this training "
-            f"computes in float32 ({FLOAT32}); {fit_option(f'{OPTION} {BF16}')} forces bfloat16."
+            f"computes in float32 ({FLOAT32}); `{fit_option(option) or option}` forces bfloat16."
         )
         return FLOAT32
 
