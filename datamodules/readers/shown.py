@@ -7,10 +7,10 @@ from typing import cast
 
 import av
 import numpy as np
-from av.sidedata.sidedata import SideData
 from av.video.plane import VideoPlane
 from av.video.reformatter import Colorspace, Interpolation
 
+from datamodules.readers.side_data import display_matrix
 from datamodules.readers.source import Pixels
 
 _UNSAID = 2  # ITU-T H.273, matrix coefficients
@@ -108,8 +108,8 @@ def _array(plane: VideoPlane) -> Pixels:
 
 def axes(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """The pixel at (x, y) is shown at x * (first, second) + y * (third, fourth)."""
-    matrix = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
+    matrix = display_matrix(frame)
     if matrix is None:
         return 1, 0, 0, 1
-    x_of_x, y_of_x, _, x_of_y, y_of_y = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    x_of_x, y_of_x, _, x_of_y, y_of_y = np.frombuffer(matrix, np.int32)[:5].tolist()
     return x_of_x, y_of_x, x_of_y, y_of_y

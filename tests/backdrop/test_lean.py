@@ -98,16 +98,18 @@ assert main(["predict", *sys.argv[1:], *words]) == 0
     assert plate[24, 32, 3] == 0 and plate[0, 0, 3] == 255
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "avif"])
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_av_turns_images_as_pillow_does(tmp_path: Path, suffix: str, turn: int) -> None:
+    """AVIF: PyAV 18.1.0 has no name for the EXIF block, see findings/pyav_side_data_of_photographs.sh."""
     exif = Image.Exif()
     exif[0x112] = turn
-    more = {"jpg": {"subsampling": 0, "quality": 95}, "webp": {"lossless": True}}.get(suffix, {})
+    whole = {"quality": 100, "subsampling": "4:4:4"}
+    more = {"jpg": {"subsampling": 0, "quality": 95}, "webp": {"lossless": True}, "avif": whole}.get(suffix, {})
     path = tmp_path / f"in.{suffix}"
     Image.fromarray(draw_frame(0, 0)[0]).save(path, exif=exif, **more)
     off = np.abs(read_by_av(path).astype(int) - read_image(path))
-    assert off.max() <= (2 if suffix == "jpg" else 0) and off.mean() < 0.5  # two roundings from YCbCr
+    assert off.max() <= (2 if suffix in ("jpg", "avif") else 0) and off.mean() < 0.5  # two roundings from YCbCr
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "I;16"])

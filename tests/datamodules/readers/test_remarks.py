@@ -171,7 +171,8 @@ def test_oblong_pixels_are_turned_with_their_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_a_variable_rate_is_said_but_not_the_rounding_of_times(tmp_path: Path, suffix: str) -> None:
     path = write_variable_rate(tmp_path / f"run.{suffix}", [0, 33, 67, 100, 220, 253, 287])
-    assert "33 to 120 ms" in said(path)["variable rate"]
+    remark = said(path)["variable rate"]
+    assert "33 to 120 ms" in remark and "--data.init_args.fps 10 takes ten of a second" in remark
     write_variable_rate(path, [round(number * 1000 / 30) for number in range(60)])
     assert said(path) == {}
 
