@@ -22,8 +22,6 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from backdrop.bfloat16 import has_bf16
 from datamodules.cues.patches import EVERY, LIGHTNESS, ClipFilters, Features, grid_size
 from datamodules.cues.principal import Basis, learnt
-from datamodules.cues.winograd import SETTINGS as OF_WINOGRAD
-from datamodules.cues.winograd import Winograd, fits
 from datamodules.readers import Pixels
 
 AUTO, NONE, FOOTAGE, USUAL = "auto", "none", "footage", "vgg16"
@@ -33,11 +31,10 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet,
 _COMPONENTS = 64  # of each layer
 _CELL, _UNIT, _LEAST_UNITS = 4, 16, 4  # pixels of the network for a cell of the features; sides are multiples of 16
 
-_HALF = has_bf16()  # which makes convolutions faster still
-_WAY = "bfloat16" if _HALF else OF_WINOGRAD
+_HALF = has_bf16()
 _loading = Lock()  # clips may be looked at in several threads
 
-SETTINGS = f"features {LIGHTNESS} {_COMPONENTS} {_CELL} {_UNIT} {_LEAST_UNITS} {EVERY} {_WAY}"
+SETTINGS = f"features {LIGHTNESS} {_COMPONENTS} {_CELL} {_UNIT} {_LEAST_UNITS} {EVERY} {_HALF}"
 """Part of the identity of what is stored."""
 
 
@@ -180,9 +177,6 @@ def _network(name: str) -> nn.Module:
     layers = _layers(network)
     extractor: nn.Module = create_feature_extractor(network, layers).eval().to(memory_format=torch.channels_last)
     extractor.requires_grad_(False)
-    for path, layer in [] if _HALF else list(extractor.named_modules()):
-        if fits(layer):
-            extractor.set_submodule(path, Winograd(layer))
     return extractor
 
 
