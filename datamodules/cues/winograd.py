@@ -59,7 +59,8 @@ class Winograd(nn.Module):
         found = torch.bmm((self.into @ tiles).unflatten(1, (-1, inputs)), self.weight)
         pixels = (self.back @ found.flatten(1)).unflatten(0, (_OUT, _OUT)).unflatten(2, (count, down, along, -1))
         whole = pixels.permute(2, 3, 0, 4, 1, 5).reshape(count, down * _OUT, along * _OUT, -1)
-        return (whole[:, :height, :width] + self.bias).permute(0, 3, 1, 2)
+        result: Tensor = whole[:, :height, :width] + self.bias
+        return result.permute(0, 3, 1, 2)
 
 
 def fits(layer: nn.Module) -> bool:

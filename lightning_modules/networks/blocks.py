@@ -103,7 +103,8 @@ class SkipDecoder(nn.Module):
         features = pyramid[-1]
         for stage, skip in zip(self.stages, pyramid[-2::-1], strict=True):
             larger = functional.interpolate(features, size=skip.shape[-2:], mode="bilinear")
-            if larger.requires_grad:  # its gradient is a slice of one, with which the backward pass is slower
+            if larger.requires_grad and not torch.compiler.is_compiling():
+                # its gradient is a slice of another, with which the backward pass is slower
                 larger.register_hook(_channels_last)
             features = stage(torch.cat([larger, skip], dim=1))
         output: Tensor = self.head(features)
