@@ -63,8 +63,8 @@ both = $(PY) -m experiments train $(configs) $(call option,--root,$(ROOT)) --run
 fit = $(PY) -m experiments fit --stage $(1) $(configs) --trainer.default_root_dir $(call quoted,$(RUN)/$(1)) \
 	--seed_everything $(call quoted,$(SEED)) $(data_args) $(limit_args)
 
-.PHONY: help install lint typecheck test test-full demo prepare inspect train train-inpaint train-seg davis sweep evaluate baselines \
-	predict report dashboard flops docs benchmark gpu-check gpu-proof
+.PHONY: help install lint typecheck test test-full demo prepare inspect train train-inpaint train-seg pretrain-encoder \
+	davis sweep evaluate baselines predict report dashboard flops docs benchmark gpu-check gpu-proof
 
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
@@ -128,6 +128,9 @@ train-inpaint: $(STAMP) ## stage 1: the background inpainter
 
 train-seg: $(STAMP) ## stage 2: detector and segmenter, over the inpainter of the same RUN where something asks it
 	@$(call fit,segment) $(ARGS)
+
+pretrain-encoder: $(STAMP) ## the encoder of stage 2, on unlabelled frames alone (Table 3): RUN/encoder/checkpoints/self_supervised.pth
+	@$(call fit,encoder) $(ARGS)
 
 davis: DATA := davis
 davis: BACKGROUND := $(or $(BACKGROUND),$(if $(filter small,$(PROFILE)),cues,temporal))

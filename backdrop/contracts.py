@@ -77,6 +77,7 @@ class StepOutput(TypedDict, total=False):
         subject_confidence: The share of the cells that agree on each, (B, N), exactly 0 where there are fewer; comes
             with ``subject_mask``, and ``box`` and ``confidence`` are then those of the surest.
         probability: Of every cell, (B, h, w).
+        features: What an encoder makes of the frames, (B, D).
     """
 
     loss: Tensor
@@ -91,6 +92,7 @@ class StepOutput(TypedDict, total=False):
     subject_box: Tensor
     subject_confidence: Tensor
     probability: Tensor
+    features: Tensor
 
 
 Shape = tuple[str | int, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,31 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from backdrop.locks import claim
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk says that has no room, which only writing meets."""
+
+
+class NotWritten(OSError):
+    """What this program writes cannot be written: the disk is full, or forbids it. No input is at fault."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the disk name what is written; that of a full one does not by itself.
+
+    Args:
+        path: The file or folder.
+
+    Raises:
+        NotWritten: In place of any other error of the disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a library's own
+            raise
+        raise NotWritten(error.errno, error.strerror, str(path)) from error
 
 
 @contextmanager
@@ -27,27 +53,24 @@ def whole_file(path: Path, keep: Path | None = None, durable: bool = False) -> I
         A temporary name in the same folder. The block writes there; at its end the file gets its name.
 
     Raises:
-        OSError: If the file cannot be written; it names ``path``, and what was there stays.
+        NotWritten: If the file cannot be written; it names ``path``, and what was there stays.
     """
     part, lock, renamed = path.with_name(f".{path.name}.part"), None, False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if (lock := claim(part)) is None:  # another process writes the same file, or it cannot be locked
-            part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        yield part
-        if durable:
-            to_disk(part)
-        if keep is not None and path.exists():
-            os.replace(path, keep)
-        os.replace(part, path)
-        renamed = True  # by now another process may write under the temporary name
-        if durable:
-            with suppress(OSError):  # not every file system knows it of folders
-                to_disk(path.parent)
-    except OSError as error:
-        if error.errno is None:  # a library's own
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say which file
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if (lock := claim(part)) is None:  # another process writes the same file, or it cannot be locked
+                part = path.with_name(f".{path.name}.{os.getpid()}.part")
+            yield part
+            if durable:
+                to_disk(part)
+            if keep is not None and path.exists():
+                os.replace(path, keep)
+            os.replace(part, path)
+            renamed = True  # by now another process may write under the temporary name
+            if durable:
+                with suppress(OSError):  # not every file system knows it of folders
+                    to_disk(path.parent)
     finally:
         if not renamed:
             with suppress(OSError):
@@ -73,7 +96,7 @@ def write_text(path: Path, text: str) -> None:
         text: The content. Names of files in it may hold bytes that are not UTF-8 (``surrogateescape``).
 
     Raises:
-        OSError: If it cannot be written; what was there stays.
+        NotWritten: If it cannot be written; what was there stays.
     """
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8", errors="surrogateescape")

@@ -24,7 +24,7 @@ def load(
     path: str | os.PathLike[str],
     threshold: float | None = None,
     subjects: int = 1,
-    checkpoint: Literal["last", "best"] = "last",
+    checkpoint: Literal["last", "best"] | None = None,
 ) -> Model:
     """Load a model.
 
@@ -38,7 +38,7 @@ def load(
             av and numpy only.
         threshold: Mask values from here on count as subject, in (0, 1); None takes that of an exported model, else 0.5.
         subjects: Most subjects to find in a frame; an exported model finds one.
-        checkpoint: Of a run: the last one, or the best.
+        checkpoint: Of a run folder: the last one, or the best; None takes the last. A file is one model.
 
     Returns:
         The model, on the GPU where there is one.
@@ -63,7 +63,7 @@ def usual_threshold(engine: Engine) -> float:
 
 
 def load_engine(
-    path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last", refine_at: float | None = None
+    path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] | None = None, refine_at: float | None = None
 ) -> Engine:
     """Load what finds the subjects.
 
@@ -78,6 +78,9 @@ def load_engine(
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no model.
     """
+    if checkpoint is not None and path.is_file():
+        what = f"{path} is a single model, and no run folder to take the {checkpoint} checkpoint of"
+        raise RunError(f"{what}: leave the choice of a checkpoint out, or give the run folder.")
     if path.suffix.lower() == EXPORTED:
         if subjects != 1:
             raise RunError(f"{path} finds one subject in a frame: leave the number of subjects out.")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.batches import MOST, batches
 from backdrop.errors import one_line
 from backdrop.found import Engine, Pixels
 from backdrop.ranges import at_least
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Picture = str | os.PathLike[str] | NDArray[np.uint8] | Image
-
-BATCH = 16
-T = TypeVar("T")
 
 
 class Frame(Protocol):
@@ -42,6 +39,15 @@ class Frame(Protocol):
     @property
     def start(self) -> Fraction | None:
         """When it is shown, in seconds; None where the file does not say."""
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A picture of the user's, as pixels, with the name of its file, if it has one."""
+
+    number: int
+    name: str
+    image: Pixels
 
 
 @dataclass(frozen=True)
@@ -95,16 +101,17 @@ class Model:
             ValueError: If a file is no complete image, or an array is of another shape or type.
         """
         if isinstance(image, list | tuple):
-            return [result for part in _batches(enumerate(image), BATCH) for result in self._results(part)]
-        return self._results([(0, image)])[0]  # type: ignore[list-item]  # a sequence is a list or tuple
+            given = (self._given(number, one) for number, one in enumerate(image))
+            return [result for batch in batches(given) for result in self._results(batch)]
+        return self._results([self._given(0, image)])[0]  # type: ignore[arg-type]  # a sequence is a list or tuple
 
-    def video(self, path: str | os.PathLike[str], stride: int = 1, batch: int = BATCH) -> Iterator[Result]:
+    def video(self, path: str | os.PathLike[str], stride: int = 1, batch: int = MOST) -> Iterator[Result]:
         """Find the subject of each frame of a video, in constant memory at any length.
 
         Args:
             path: The video.
             stride: Takes every such frame, from the first one on.
-            batch: Frames that the model sees at once.
+            batch: Most frames that the model sees at once; of large frames it sees fewer.
 
         Returns:
             A generator of results, one for each frame, with its number and its time. Frames that cannot be read are
@@ -122,7 +129,7 @@ class Model:
     def _of_video(self, path: Path, stride: int, batch: int) -> Iterator[Result]:
         """The generator of :meth:`video`."""
         lost = dict[int, str]()
-        for frames in _batches(self._reader.video(path, stride, lost.setdefault), batch):
+        for frames in batches(self._reader.video(path, stride, lost.setdefault), batch):
             for frame, found in zip(frames, self.engine([frame.image for frame in frames]), strict=True):
                 time = None if frame.start is None else float(frame.start)
                 yield Result(frame.image, tuple(found), path.name, frame.number, time, threshold=self.threshold)
@@ -130,14 +137,16 @@ class Model:
             what = f"{len(lost)} frames of {path} cannot be read and are left out"
             warnings.warn(f"{what}: {next(iter(lost.values()))}", stacklevel=2)
 
-    def _results(self, numbered: Sequence[tuple[int, Picture]]) -> list[Result]:
+    def _results(self, given: Sequence[_Given]) -> list[Result]:
         """Results of a few pictures."""
-        images = [self._pixels(image) for _, image in numbered]
-        names = [Path(image).name if isinstance(image, str | os.PathLike) else "" for _, image in numbered]
         return [
-            Result(pixels, tuple(found), name, number, threshold=self.threshold)
-            for pixels, found, name, (number, _) in zip(images, self.engine(images), names, numbered, strict=True)
+            Result(one.image, tuple(found), one.name, one.number, threshold=self.threshold)
+            for one, found in zip(given, self.engine([one.image for one in given]), strict=True)
         ]
+
+    def _given(self, number: int, image: Picture) -> _Given:
+        name = Path(image).name if isinstance(image, str | os.PathLike) else ""
+        return _Given(number, name, self._pixels(image))
 
     def _pixels(self, image: Picture) -> Pixels:
         """RGB, uint8, (H, W, 3), of what a user calls an image."""
@@ -184,10 +193,3 @@ def _of_picture(image: Image) -> Pixels:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, ValueError) as error:  # PIL reads a file when its pixels are wanted
         raise ValueError(f"The PIL image cannot be read ({one_line(error)}).") from error
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Group items, without reading ahead of a group."""
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch

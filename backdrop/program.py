@@ -9,23 +9,49 @@ from pathlib import Path
 SCRIPT, MODULE, MAKE = "backdrop", "python -m experiments", "make"
 VARIABLE = "BACKDROP_PROGRAM"
 """Says how, to processes that another one starts: the Makefile, or a command that trains in a process of its own."""
+COMMAND = "BACKDROP_COMMAND"
+"""Names the command that was typed, to processes that it starts."""
+_OPTIONS_LAST = ("train", "sweep", "trial")
+"""The commands that take options of ``fit`` behind two dashes."""
+_OPTIONS = ("fit", "validate", "test", "inspect", "prepare", "targets", "baselines")
+"""Those that take them as they are."""
 
 
 def called() -> str:
-    """What the user has typed before the command's name.
+    """What the user has typed before the command's name, or would: a script that imports Backdrop was no command.
 
     Returns:
         ``backdrop``, ``python -m experiments`` or ``make``.
     """
     if (given := os.environ.get(VARIABLE)) in (SCRIPT, MODULE, MAKE):
         return given
-    path = Path(sys.argv[0])  # bin/backdrop, or backdrop/__main__.py
-    return SCRIPT if SCRIPT in (path.stem, path.parent.name) else MODULE
+    return MODULE if Path(sys.argv[0]).parts[-2:] == ("experiments", "__main__.py") else SCRIPT
 
 
 def program() -> str:
     """What runs a command with all its options: ``backdrop`` or ``python -m experiments``; make knows a few only."""
     return SCRIPT if called() == SCRIPT else MODULE
+
+
+def fit_option(option: str) -> str | None:
+    """How an option of ``fit`` is added to the command that was typed.
+
+    Args:
+        option: The option, with its value.
+
+    Returns:
+        What is to be typed; None where the command takes no such option.
+    """
+    if _command() not in _OPTIONS + _OPTIONS_LAST:
+        return None
+    if called() == MAKE:
+        return f'ARGS="{option}"'
+    return f"-- {option}" if _command() in _OPTIONS_LAST else option
+
+
+def _command() -> str:
+    """The command that was typed; empty in a script."""
+    return os.environ.get(COMMAND) or next(iter(sys.argv[1:]), "")
 
 
 def own_command() -> list[str]:
@@ -40,4 +66,4 @@ def own_command() -> list[str]:
 
 def own_environment() -> dict[str, str]:
     """The environment of such a process."""
-    return {**os.environ, VARIABLE: called()}
+    return {**os.environ, VARIABLE: called(), COMMAND: _command()}

@@ -33,9 +33,9 @@ COMPOSITIONS = [
 
 
 def test_every_config_belongs_to_a_composition() -> None:
-    composed = {CONFIGS / f"{name}.yaml" for name in ("base", "debug", "gpu_proof", *STAGES)}
+    composed = {CONFIGS / f"{name}.yaml" for name in ("base", "debug", "gpu_proof", "encoder", *STAGES)}
     composed |= {CONFIGS / "data" / f"{name}.yaml" for name in DATA}
-    composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in STAGES}
+    composed |= {CONFIGS / "profiles" / name / f"{stage}.yaml" for name in PROFILES for stage in (*STAGES, "encoder")}
     composed |= {CONFIGS / "background" / f"{name}.yaml" for name in BACKGROUNDS}
     composed |= {CONFIGS / "objectives" / "paper.yaml"}
     composed |= {CONFIGS / "profiles" / "small" / f"{name}.yaml" for name in ("plates", "cues", "cues_inpaint")}

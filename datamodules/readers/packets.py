@@ -14,6 +14,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from backdrop.program import fit_option
 from datamodules.readers.remarks import Remark
 from datamodules.readers.video_file import best_stream, decode, open_video, refuse_disk_fault
 
@@ -25,6 +26,7 @@ _UNEVEN = 0.1  # share of a step: clocks of cameras are not even to the last tic
 _LOOKED_AT = 300  # packets: ten seconds of a large video are 100 MB
 _SEGMENT = b"\x18\x53\x80\x67"
 _PIECE = 2**20
+_SAMPLED = "--data.init_args.fps 10"
 _TAIL = 32  # frames whose rate is that of the end of a video; decoders reorder fewer
 
 
@@ -187,7 +189,9 @@ def time_remarks(path: Path, every: Callable[[], Packets]) -> Iterator[Remark]:
     steps = np.diff(stamps)
     if len(steps) and (np.abs(steps - np.median(steps)) > max(_UNEVEN * np.median(steps), 1.5 * base)).any():
         apart = f"{1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms from frame to frame"
-        what = f"{path} has a variable rate, {apart}: every_nth counts frames, and fps goes by time"
+        option = fit_option(_SAMPLED)
+        sampled = f"; `{option}` takes ten of a second by their times" if option else ""
+        what = f"{path} has a variable rate, {apart}: frames are taken by their number{sampled}"
         images = f"ffmpeg -i {shlex.quote(str(path))} -fps_mode passthrough -start_number 0 %06d.png"
         yield Remark("variable rate", f"{what}; images of all frames to draw masks on: {images}", of_each=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from backdrop.documents import read_table
@@ -11,8 +11,8 @@ from backdrop.outputs import is_output
 from datamodules.clips.clip import Box
 from datamodules.clips.problems import counted
 from datamodules.readers import is_image, is_video, list_images, natural_key
+from datamodules.sets.clip_folders import clips_below, left_aside
 
-_RESERVED = frozenset({"masks", "boxes", "annotations", "groundtruth", "__macosx"})
 _NOTES = frozenset(
     {"", ".txt", ".md", ".json", ".csv", ".xml", ".yaml", ".yml", ".log", ".html", ".pdf", ".srt", ".db"}
 )
@@ -42,7 +42,7 @@ def find_clips(root: Path) -> dict[str, Path]:
         return {root.stem: root}
     folder = _clips_folder(root)
     clips: dict[str, Path] = {}
-    for path in _below(folder, ()):
+    for path in clips_below(folder):
         below = path.relative_to(folder)
         name = (below if path.is_dir() else below.with_suffix("")).as_posix()
         if name in clips:
@@ -60,23 +60,6 @@ def find_clips(root: Path) -> dict[str, Path]:
     return clips
 
 
-def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Videos and folders of images below a folder, in natural order.
-
-    Links that lead back up are not followed, and what Backdrop itself wrote is no clip.
-    """
-    above = (*above, folder.resolve())
-    for path in sorted(folder.iterdir(), key=natural_key):
-        if _left_aside(path.name):
-            continue
-        if not path.is_dir() and (is_video(path) or (path.is_symlink() and not path.exists() and not path.suffix)):
-            yield path  # also a link that leads nowhere, which opening it says
-        elif path.is_dir() and path.resolve() not in above and not is_output(path):
-            if list_images(path):
-                yield path
-            yield from _below(path, above)
-
-
 def empty_folders(root: Path) -> list[Path]:
     """Folders where a clip was meant to be, but that hold neither an image nor a video, nor another folder.
 
@@ -89,7 +72,7 @@ def empty_folders(root: Path) -> list[Path]:
     top = _clips_folder(root)
     found = []
     for folder, below, files in os.walk(top):
-        below[:] = sorted((name for name in below if not _left_aside(name)), key=natural_key)
+        below[:] = sorted((name for name in below if not left_aside(name)), key=natural_key)
         below[:] = [name for name in below if not is_output(Path(folder, name))]
         used = below or any(is_image(Path(name)) or is_video(Path(name)) for name in files)
         found += [] if used or Path(folder) == top else [Path(folder)]
@@ -107,7 +90,7 @@ def left_for_their_suffix(root: Path) -> dict[str, list[Path]]:
     """
     found: dict[str, list[Path]] = {}
     for folder, below, files in os.walk(_clips_folder(root)):
-        below[:] = sorted(name for name in below if not _left_aside(name) and not is_output(Path(folder, name)))
+        below[:] = sorted(name for name in below if not left_aside(name) and not is_output(Path(folder, name)))
         for path in (Path(folder, name) for name in sorted(files) if not name.startswith(".")):
             if path.suffix.lower() not in _NOTES and not is_image(path) and not is_video(path):
                 found.setdefault(path.suffix.lower(), []).append(path)
@@ -125,7 +108,7 @@ def own_outputs(root: Path) -> list[Path]:
     """
     found = []
     for folder, below, _ in os.walk(_clips_folder(root)):
-        paths = [Path(folder, name) for name in sorted(below, key=natural_key) if not _left_aside(name)]
+        paths = [Path(folder, name) for name in sorted(below, key=natural_key) if not left_aside(name)]
         found += [path for path in paths if is_output(path)]
         below[:] = [path.name for path in paths if path not in found]
     return found
@@ -162,17 +145,12 @@ def _ground_truth(top: Path) -> Path | None:
         for name in below:
             if name.lower() == "groundtruth":
                 return Path(folder, name)
-        below[:] = [name for name in below if not _left_aside(name)]
+        below[:] = [name for name in below if not left_aside(name)]
     return None
 
 
 def _clips_folder(root: Path) -> Path:
     return root / "clips" if (root / "clips").is_dir() else root
-
-
-def _left_aside(name: str) -> bool:
-    """Whether a folder is no place for clips, or a file no clip, by its name."""
-    return name.startswith(".") or name.lower() in _RESERVED
 
 
 def read_boxes_csv(path: Path) -> dict[int, Box]:

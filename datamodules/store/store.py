@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from backdrop.files import to_disk, write_text
+from backdrop.files import FULL, to_disk, write_text
 from backdrop.locks import Use, flock, hold
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Frames, Plane, Producer
@@ -22,7 +22,6 @@ from datamodules.store.entry import ENTRY, FRAMES, EntryWriter, StoredClip, entr
 _PART, _USE, _LOCK = ".part-", ".use-", ".lock"
 _CHECK_EVERY = 64 * 2**20
 _SPARE = 64 * 2**20
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -309,7 +308,7 @@ class FrameStore:
         try:
             yield
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise StoreError(
                     f"No space left in {self.folder}{what} ({error.strerror}): free some, set store_dir to a larger "
                     "disk, lower scale or image_size, or set store_codec to jpeg."

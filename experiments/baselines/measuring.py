@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from callbacks import MaskImages, MaskMetrics
 from datamodules import FramesDataModule
 from experiments.baselines import METHODS
 from experiments.baselines.clip_frames import ClipFrames
+from experiments.baselines.lesson import Lesson
 from experiments.baselines.method import Baseline
 from experiments.baselines.module import BaselineModule
 from experiments.results.evaluation import BEST
@@ -25,13 +28,16 @@ from experiments.runs.folder import differences
 from experiments.runs.trainers import measuring_trainer
 
 
-def _settings(name: str, arguments: Mapping[str, Any], config: Mapping[str, Any]) -> Settings:
+def _settings(
+    name: str, arguments: Mapping[str, Any], config: Mapping[str, Any], transductive: bool | None
+) -> Settings:
     """What decides the numbers of a method, as it is written down.
 
     Args:
         name: The method.
         arguments: Its arguments.
         config: The merged settings of the data.
+        transductive: Whether it learns from the clips that it is tested on; None where it learns nothing.
     """
     data = config["data"]
     return Settings(
@@ -41,6 +47,7 @@ def _settings(name: str, arguments: Mapping[str, Any], config: Mapping[str, Any]
         mode=None,
         method=name,
         method_settings=dict(arguments),
+        transductive=transductive,
         data_settings={key: data[key] for key in ("class_path", "init_args")},
         evaluation_precision="32-true",
     )
@@ -77,6 +84,28 @@ def _compared(made: Settings) -> dict[str, Any]:
     arguments = {key: value for key, value in data["init_args"].items() if key != "batch_size"}
     data = json.loads(json.dumps({**data, "init_args": arguments}))
     return {"data": data, "model": {"init_args": made.method_settings}}
+
+
+def learn(baseline: Baseline, data: FramesDataModule, folder: Path, made: Settings, seed: int) -> None:
+    """Let a baseline learn from the frames to train on, and say what that took.
+
+    Args:
+        baseline: The method.
+        data: A data module.
+        folder: Where its results go. What it keeps of its learning is in ``learning-KEY``, where the key stands for
+            all settings, the frames and the seed: so what an interrupted call has left is gone on with, or not touched.
+        made: Its settings.
+        seed: The seed.
+    """
+    data.setup("fit")
+    dataset = data.dataset("train")
+    frames = [clip.folder.name for clip in dataset.clips]
+    told = json.dumps([made.method_settings, frames, seed], sort_keys=True)
+    key = hashlib.sha256(told.encode()).hexdigest()[:8]
+    begin, processor = time.perf_counter(), time.process_time()
+    baseline.learn(Lesson(dataset, folder / f"learning-{key}", seed))
+    spent, busy = time.perf_counter() - begin, time.process_time() - processor
+    print(f"learnt from {len(dataset)} unlabelled frames in {spent:.0f} s, {busy:.0f} s of the processor", flush=True)
 
 
 def measure(baseline: Baseline, data: FramesDataModule, folder: Path) -> tuple[MaskMetrics, dict[str, Any]]:
@@ -125,7 +154,8 @@ def run_method(
         RunError: If the method cannot run, or was measured with other settings.
     """
     own = folder / "baselines" / name
-    path, wanted = own / RESULTS["held_out"], _settings(name, arguments, config)
+    transductive = data.transductive if METHODS[name].learns else None
+    path, wanted = own / RESULTS["held_out"], _settings(name, arguments, config, transductive)
     seed = int(config["seed_everything"] or 0)
     before = finished(path, wanted, seed)
     if before is not None:
@@ -134,6 +164,8 @@ def run_method(
     print(f"{name}: {len(data.dataset('test'))} frames", flush=True)
     pl.seed_everything(seed, workers=True, verbose=False)
     baseline = METHODS[name](**arguments)
+    if baseline.learns:
+        learn(baseline, data, own, wanted, seed)
     metrics, seconds = measure(baseline, data, own)
     made_by = MadeBy(
         command=command,

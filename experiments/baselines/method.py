@@ -15,6 +15,7 @@ from torch import nn
 from backdrop.boxes import from_corners
 from backdrop.errors import RunError
 from datamodules.readers import Pixels
+from experiments.baselines.lesson import Lesson
 
 Frames = Sequence[Pixels]
 """The frames of one clip in order, RGB, uint8, (H, W, 3), all of one size; read when they are asked for."""
@@ -37,11 +38,13 @@ class Prediction:
         box: (cx, cy, sx, sy), centre and half-extent in [-1, 1], x right, y down, ±1 on the outer pixel edges; zeros
             where nothing was found.
         confidence: In [0, 1].
+        background: The frame without the subject, uint8, (H, W, 3), where the method makes one: for the picture sheet.
     """
 
     mask: Soft
     box: tuple[float, float, float, float]
     confidence: float
+    background: Pixels | None = None
 
 
 class Baseline(ABC):
@@ -50,12 +53,21 @@ class Baseline(ABC):
     Attributes:
         whole_clips: Whether it looks at all frames of a clip; the others see the wanted frames only.
         labels: What labels it has learnt from, in words.
+        learns: Whether it learns from unlabelled frames before it predicts, see :meth:`learn`.
         network: What has to be on the device that computes; None where there is nothing.
     """
 
     whole_clips: ClassVar[bool] = True
     labels: ClassVar[str] = "none in training"
+    learns: ClassVar[bool] = False
     network: nn.Module | None = None
+
+    def learn(self, lesson: Lesson) -> None:  # noqa: B027  (most have nothing to learn)
+        """Learn from the unlabelled frames to train on; called once, before any prediction, where it :attr:`learns`.
+
+        Args:
+            lesson: The frames, and where to keep what has been learnt.
+        """
 
     @abstractmethod
     def predict(self, frames: Frames, wanted: Sequence[int]) -> Iterator[Prediction]:

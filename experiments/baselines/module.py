@@ -39,14 +39,22 @@ class BaselineModule(pl.LightningModule):
         self._predictions: Iterator[tuple[int, Prediction]] = iter(())
 
     def test_step(self, batch: Batch, batch_idx: int) -> StepOutput:
-        """``mask`` (B, 1, h, w), ``box`` (B, 4) and ``confidence`` (B,) of the frames of a batch."""
+        """``mask`` (B, 1, h, w), ``box`` (B, 4) and ``confidence`` (B,) of the frames of a batch.
+
+        And ``background`` (B, 3, h, w), where the method makes one.
+        """
         found = [self._predict(clip, index) for clip, index in zip(batch["clip"], batch["index"].tolist(), strict=True)]
         device = batch["image"].device
-        return {
+        shown = [one.background for one in found if one.background is not None]
+        answer: StepOutput = {
             "mask": torch.from_numpy(np.stack([one.mask for one in found])[:, None]).to(device),
             "box": torch.tensor([one.box for one in found], dtype=torch.float32, device=device),
             "confidence": torch.tensor([one.confidence for one in found], dtype=torch.float32, device=device),
         }
+        if shown:  # of all frames or of none
+            pictures = torch.from_numpy(np.stack(shown)).to(device)
+            answer["background"] = pictures.permute(0, 3, 1, 2).float().div(255)
+        return answer
 
     def _predict(self, clip: str, index: int) -> Prediction:
         """The prediction of the next frame.

@@ -15,11 +15,11 @@ from torchvision import models
 
 from backdrop.errors import RunError
 from datamodules.sets.davis import Davis
-from experiments.runs.composition import Stage, model_and_data
+from experiments.runs.composition import model_and_data
 from lightning_modules.networks.backbone import names_a_file
 
 Step = Literal["inpaint", "segment", "evaluate"]
-STAGES: tuple[Stage, ...] = ("inpaint", "segment")
+STAGES: tuple[Literal["inpaint", "segment"], ...] = ("inpaint", "segment")
 STEPS: tuple[Step, ...] = (*STAGES, "evaluate")
 TRAINING: dict[Step, float] = {"inpaint": 3.0, "segment": 6.0, "evaluate": 0.0}
 REST: dict[Step, float] = {"inpaint": 1.0, "segment": 1.0, "evaluate": 1.5}

@@ -35,6 +35,9 @@ def export(
     from backdrop.errors import UsageError
     from experiments.export.writing import export_run
 
+    if not name.strip() or not name.isprintable() or set(name) & set("/\\"):
+        expected = "expected what the subject is called, such as cat: --output names the file"
+        raise UsageError(f"The name is {name!r}, {expected}")
     if not 0 < threshold < 1:
         raise UsageError(f"The threshold is {threshold}, expected a number between 0 and 1")
     said = {"name": name, "threshold": threshold, "licence": licence, "data_licence": data_licence}

@@ -19,7 +19,7 @@ def label(
     min_score: float | None = None,
     threshold: float | None = None,
     subjects: int = 1,
-    checkpoint: Literal["last", "best"] = "last",
+    checkpoint: Literal["last", "best"] | None = None,
     png: bool = False,
     overwrite: bool = False,
 ) -> int:
@@ -34,11 +34,11 @@ def label(
         format: One or several of coco, coco-polygons, yolo-seg, label-studio, cvat, voc, with commas in between.
         name: What the subject is called.
         every: Take every such frame of each input, the first one too.
-        output: Folder of the labels; it appears when all are made.
+        output: Folder of the labels; they appear in it when all are made.
         min_score: Lowest score of a label (0.5, the limit that the training found).
         threshold: Mask values from here on count as subject (that of an exported model, else 0.5).
         subjects: Most subjects to label in a frame.
-        checkpoint: The last one, or the best: that of the smallest val/loss.
+        checkpoint: Of a run folder: the last one, as usual, or the best: that of the smallest val/loss.
         png: Frames as PNG, without loss, instead of JPEG of quality 95.
         overwrite: Replace labels that are there.
     """

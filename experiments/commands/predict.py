@@ -12,7 +12,7 @@ def predict(
     output: Path | None = None,
     save: str = "overlay,mask",
     threshold: float | None = None,
-    checkpoint: Literal["last", "best"] = "last",
+    checkpoint: Literal["last", "best"] | None = None,
     subjects: int = 1,
     refine: bool = False,
     smooth: int = 1,
@@ -27,7 +27,7 @@ def predict(
         save: What to write beside the table, with commas: overlay, mask, soft (masks as grey values), cutout (PNG with
             alpha), cutout-video (ProRes 4444 with alpha), plate (the scene without the subject).
         threshold: Mask values from here on count as subject (that of an exported model, else 0.5).
-        checkpoint: The last one, or the best: that of the smallest val/loss.
+        checkpoint: Of a run folder: the last one, as usual, or the best: that of the smallest val/loss.
         subjects: Most subjects to find in a frame; the paper's is 1.
         refine: Cut the border of each mask again at the frame's own size; not with soft.
         smooth: Take the median of the masks of so many frames, an odd number, where the camera stands still.

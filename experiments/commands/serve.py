@@ -11,7 +11,7 @@ def serve(
     port: int = 7860,
     threshold: float | None = None,
     subjects: int = 1,
-    checkpoint: Literal["last", "best"] = "last",
+    checkpoint: Literal["last", "best"] | None = None,
     megabytes: float = 100,
     megapixels: float = 25,
     seconds: float = 30,
@@ -26,7 +26,7 @@ def serve(
         port: Where the page is: http://127.0.0.1:PORT; 0 takes a free one.
         threshold: Mask values from here on count as subject (that of an exported model, else 0.5).
         subjects: Most subjects to find in a frame.
-        checkpoint: The last one, or the best: that of the smallest val/loss.
+        checkpoint: Of a run folder: the last one, as usual, or the best: that of the smallest val/loss.
         megabytes: The largest file.
         megapixels: The largest image, or frame of a clip.
         seconds: The longest clip.

@@ -57,9 +57,9 @@ def sweep(
         seed: Seed of all trials, for a file that does not vary it.
         inpaint_options: Options of fit for stage 1, one string.
         processes: Trials at a time.
-        baselines: Measure other methods too, all or some, in the same table; see python -m experiments baselines
+        baselines: Measure other methods too, all or some, in the same table; see backdrop baselines
             --help.
-        continue_: See python -m experiments trial --help.
+        continue_: See backdrop trial --help.
         dry_run: Only list the trials, if their settings fit.
 
     Raises:

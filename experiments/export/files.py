@@ -21,6 +21,7 @@ from backdrop.seal import BLANK, seal
 from experiments.export.convolutions import split_uneven
 from experiments.export.description import Description
 from experiments.export.graph import Graph
+from experiments.export.upsampling import scale_by_factors
 
 OPSET = 20
 """Of ONNX; onnxruntime reads it since 1.17."""
@@ -41,6 +42,8 @@ def write_onnx(graph: Graph, description: Description, path: Path) -> None:
     if absent := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
         what = "An ONNX file is written with onnx and onnxscript, and compared with the run by onnxruntime"
         raise RunError(f"{what}: pip install {' '.join(absent)}.")
+    from onnx_ir.passes.common import RemoveUnusedNodesPass
+
     with _quiet():
         written: Any = torch.onnx.export(
             _program(graph), dynamo=True, input_names=["image"], output_names=list(graph.names), opset_version=OPSET,
@@ -54,6 +57,8 @@ def write_onnx(graph: Graph, description: Description, path: Path) -> None:
     if found.get("") != OPSET:
         raise RunError(f"The exporter wrote operators {found}, expected version {OPSET}.")
     split_uneven(model)
+    scale_by_factors(model)
+    RemoveUnusedNodesPass()(model)
     model.metadata_props.update({**description.entries(), "check": BLANK})
     model.doc_string = f"Backdrop: finds and cuts out {description.name}"
     written.save(str(path))

@@ -13,13 +13,14 @@ from backdrop.files import whole_file, write_text
 from backdrop.found import Engine
 from backdrop.onnx_engine import OnnxEngine
 from experiments.export.card import card, is_card
-from experiments.export.checkpoint import SUFFIXES, read_checkpoint, write_checkpoint
+from experiments.export.checkpoint import write_checkpoint
 from experiments.export.comparison import Differences, compare, generated_frames, own_frames
 from experiments.export.description import Description, describe
 from experiments.export.files import ProgramEngine, write_onnx, write_program
 from experiments.export.graph import Graph
 from experiments.prediction.predictor import Predictor
 from experiments.runs.folder import load_checkpoint
+from experiments.runs.inference import SUFFIXES, read_checkpoint
 from experiments.runs.restore import load_data, load_model, segment_folder
 
 KINDS = (".onnx", ".pt2", *SUFFIXES)

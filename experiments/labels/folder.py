@@ -3,63 +3,28 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from backdrop.errors import RunError
-from backdrop.files import absent, remove_empty
-from backdrop.locks import sole
+from backdrop.folders import OWN, replacing
 from backdrop.outputs import LABELS, is_labels
 from experiments.labels.formats import FORMATS
 
 LEFT_OUT = "left_out.csv"
+PARTS = (LEFT_OUT, *FORMATS, LABELS)
+"""What a folder of labels may hold; the table, by which it is known, comes last."""
 
 
-@contextmanager
-def whole_folder(output: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder that gets its name once everything is in it.
+def new_labels(output: Path, overwrite: bool) -> AbstractContextManager[Path]:
+    """A folder for new labels, which get their place in ``output`` once all are made; see :func:`replacing`.
 
     Args:
-        output: The name; what is there already is looked at before anything is written.
+        output: The folder that the user asked for; refused before anything is written where it holds something else, or
+            labels and not ``overwrite``.
         overwrite: Replace labels that are there.
-
-    Yields:
-        An empty folder beside it; gone in the end, also after an error, when what was there is as it was. A process
-        that is killed leaves one or the other labels whole, under this name or for the next call under another.
-
-    Raises:
-        RunError: If something else is there, or labels and not ``overwrite``, or another process makes them.
     """
-    output = output.resolve()
-    before = absent(output.parent)
-    part, former = (output.with_name(f".{output.name}.{word}") for word in ("part", "former"))
-    try:
-        with sole(output.with_name(f".{output.name}.labelling")) as alone:
-            if not alone:
-                raise RunError(f"Another process makes labels in {output}: wait for its end, or choose another folder.")
-            _put_back(former, output)  # of a process that was killed
-            _require_free(output, overwrite)
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            try:
-                yield part
-                if output.exists():
-                    os.replace(output, former)
-                os.replace(part, output)
-            finally:
-                _put_back(former, output)
-                shutil.rmtree(part, ignore_errors=True)
-    finally:
-        remove_empty(before)
-
-
-def _put_back(former: Path, output: Path) -> None:
-    """Give former labels their name again, unless others have it: then they are replaced, and go."""
-    if former.is_dir() and not output.exists():
-        os.replace(former, output)
-    shutil.rmtree(former, ignore_errors=True)
+    return replacing(output, PARTS, lambda: _require_free(output, overwrite))
 
 
 def _require_free(output: Path, overwrite: bool) -> None:
@@ -68,12 +33,10 @@ def _require_free(output: Path, overwrite: bool) -> None:
     Raises:
         RunError: Naming what it is.
     """
-    if not output.exists():
-        return
-    inside = sorted(os.listdir(output)) if output.is_dir() else [""]
+    inside = sorted({*os.listdir(output)} - {*OWN}) if output.is_dir() else []
     if not inside:
         return
-    strange = [name for name in inside if name not in (*FORMATS, LABELS, LEFT_OUT)]
+    strange = [name for name in inside if name not in PARTS]
     if strange or not is_labels(output):
         raise RunError(f"{output / (strange or inside)[0]} is there and is no label of ours: choose another folder.")
     if not overwrite:

@@ -16,7 +16,7 @@ from backdrop.outputs import LABELS, LABELS_HEADER
 from backdrop.progress import progress
 from datamodules.readers.videos import TimedFrame
 from experiments.labels.choice import Choice
-from experiments.labels.folder import LEFT_OUT, whole_folder
+from experiments.labels.folder import LEFT_OUT, new_labels
 from experiments.labels.formats import FORMATS
 from experiments.labels.frame import LabelledFrame, Subject
 from experiments.labels.inputs import Input
@@ -142,7 +142,7 @@ def make_labels(
     Args:
         engine: What finds the subjects.
         sources: Images, folders of images or of videos, and videos.
-        output: Folder of the labels; it is there once everything is in it.
+        output: Folder of the labels; they get their place in it once all are made.
         formats: Names of the formats, see :data:`FORMATS`.
         category: What the subject is called.
         choice: Which masks become labels.
@@ -157,7 +157,7 @@ def make_labels(
         RunError: If nothing can be read, nothing is left to label, or ``output`` is taken.
     """
     clips = find_footage(sources)
-    with whole_folder(output, overwrite) as folder, ExitStack() as files:
+    with new_labels(output, overwrite) as folder, ExitStack() as files:
         maker = Maker(folder, formats, category, suffix, choice, files)
         inputs = list(_opened(clips, every, maker))
         with progress(sum(len(source) for _, source in inputs) or None, "Labelling") as tick:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backdrop.batches import MOST, batches
 from backdrop.errors import warn
 from backdrop.files import whole_file
 from backdrop.found import Engine, Found
@@ -18,10 +19,9 @@ from backdrop.outputs import BOXES, BOXES_HEADER, BOXES_MORE
 from backdrop.progress import progress
 from backdrop.result import Result
 from datamodules.readers.videos import TimedFrame, VideoFrames
-from experiments.prediction.folder import replacing
+from experiments.prediction.folder import new_prediction
 from experiments.prediction.footage import (
     Footage,
-    batches,
     file_names,
     left_out_line,
     output_names,
@@ -38,7 +38,6 @@ from experiments.prediction.video_files import CUTOUT, video_like
 if TYPE_CHECKING:
     from datamodules.readers import ImageFrames
 
-BATCH, BATCH_BYTES = 16, 48 * 2**20
 SAVED = ("overlay", "mask", "soft", "cutout", "cutout-video", "plate")
 """What can be written beside the table."""
 
@@ -93,7 +92,7 @@ def apply(engine: Engine, footage: Footage, output: Path, wanted: Wanted) -> Sum
         wanted: What is to be found and written.
 
     Returns:
-        What came of it. Frames that cannot be read are left out, and a warning says which.
+        What came of it. Frames that cannot be read are left out, and a warning names them.
 
     Raises:
         RunError: If the clip cannot be opened, or the folder is somebody else's.
@@ -102,7 +101,7 @@ def apply(engine: Engine, footage: Footage, output: Path, wanted: Wanted) -> Sum
     frames = footage.open()
     say_remarks(frames)
     summary = Summary()
-    with replacing(output) as part:
+    with new_prediction(output) as part:
         _write(engine, frames, part, wanted, summary)
     if summary.left_out:
         warn(left_out_line(frames, summary.frames, summary.left_out))
@@ -119,7 +118,7 @@ def _write(engine: Engine, frames: ImageFrames | VideoFrames, output: Path, want
     broken = summary.left_out.__setitem__ if len(frames) > 1 else None  # the only frame says itself what is wrong
     with progress(len(frames) or None, "Predicting") as tick, ExitStack() as stack:
         sinks = [Table(output / BOXES, stack, wanted).add, *_sinks(frames, output, wanted, stack)]
-        submit = stack.enter_context(behind(BATCH))
+        submit = stack.enter_context(behind(MOST))
         results = stack.enter_context(closing(_results(engine, frames, wanted, broken, names)))
         for frame, result in results:
             summary.frames += 1
@@ -163,7 +162,7 @@ def found_in(engine: Engine, frames: Iterator[TimedFrame]) -> Iterator[tuple[Tim
         engine: What finds the subjects.
         frames: The frames, which are read in another thread.
     """
-    for batch in ahead(batches(frames, BATCH, BATCH_BYTES)):
+    for batch in ahead(batches(frames)):
         yield from zip(batch, engine([frame.image for frame in batch]), strict=True)
 
 

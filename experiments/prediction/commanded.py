@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from backdrop.errors import RunError, UsageError, one_line, warn
+from backdrop.files import NotWritten
 from backdrop.loading import load_engine, usual_threshold
 from backdrop.outputs import CONFIG
 from datamodules.clips.problems import counted
@@ -18,7 +19,7 @@ from experiments.prediction.folder import PARTS
 from experiments.prediction.footage import Footage, find_footage
 
 SOME_BROKEN = 2
-"""The exit code where some of several clips could not be read."""
+"""The exit code where some of what was to be read could not be."""
 
 
 def predict_all(
@@ -27,7 +28,7 @@ def predict_all(
     output: Path | None,
     save: str,
     threshold: float | None,
-    checkpoint: Literal["last", "best"],
+    checkpoint: Literal["last", "best"] | None,
     subjects: int,
     refine: bool,
     smooth: int,
@@ -36,10 +37,11 @@ def predict_all(
     """Predict clips; the arguments are those of the command.
 
     Returns:
-        0, or 2 where some of several could not be read: they are listed at the end.
+        0, or 2 where some of several clips, or some frames of one, could not be read: they are listed.
 
     Raises:
         UsageError: If arguments do not go together.
+        NotWritten: If the disk is full or forbids to write; clips that are complete stay.
         RunError: If the model cannot be loaded, or the only clip cannot be read.
         ValueError: If no frame of the only clip can be read.
     """
@@ -50,26 +52,30 @@ def predict_all(
     engine = load_engine(run, subjects, checkpoint, wanted.threshold if refine else None)
     if threshold is None:
         wanted = replace(wanted, threshold=usual_threshold(engine))
-    failed, unscored = dict[str, str](), False
-    for clip in clips:
-        folder = output if output and len(clips) == 1 else (output or home(run)) / clip.name
-        if len(clips) == 1:
-            summary = apply(engine, clip, folder, wanted)
-        else:
+    failed, unscored, lost = dict[str, str](), False, False
+    try:
+        for clip in clips:
+            folder = output if output and len(clips) == 1 else (output or home(run)) / clip.name
             try:
                 summary = apply(engine, clip, folder, wanted)
+            except NotWritten:
+                raise
             except (RunError, ValueError, OSError) as error:
+                if len(clips) == 1:
+                    raise
                 failed[str(clip.path)] = one_line(error)
                 continue
-        unscored |= not summary.scored
-        print(_line(clip, summary, folder), flush=True)
-    if unscored:
-        print(_without_score(run, subjects), flush=True)
-    for reason in failed.values():
-        print(f"error: {reason}", file=sys.stderr, flush=True)
-    if failed:
-        print(f"{len(failed)} of {counted(len(clips), 'input')} skipped: {', '.join(failed)}", file=sys.stderr)
-    return SOME_BROKEN if failed else 0
+            unscored |= not summary.scored
+            lost |= bool(summary.left_out)
+            print(_line(clip, summary, folder), flush=True)
+    finally:
+        if unscored:
+            print(_without_score(run, subjects), flush=True)
+        for reason in failed.values():
+            print(f"error: {reason}", file=sys.stderr, flush=True)
+        if failed:
+            print(f"{len(failed)} of {counted(len(clips), 'input')} skipped: {', '.join(failed)}", file=sys.stderr)
+    return SOME_BROKEN if failed or lost else 0
 
 
 def _wanted(save: str, threshold: float, subjects: int, refine: bool, smooth: int, track: bool) -> Wanted:

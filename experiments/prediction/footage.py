@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 from backdrop.errors import RunError, warn
 from backdrop.outputs import is_output
 from datamodules.clips.problems import counted
-from datamodules.readers import Broken, Keep, is_image, is_video, list_images, missing, natural_key, open_frames
+from datamodules.readers import Broken, Keep, is_image, missing, open_frames
+from datamodules.readers.names import image_names
 from datamodules.readers.videos import TimedFrame, VideoFrames
+from datamodules.sets.clip_folders import clips_below
+from experiments.prediction.folder import PARTS
 
 if TYPE_CHECKING:
     from datamodules.readers import ImageFrames
@@ -73,8 +76,9 @@ def open_input(path: Path, images: Sequence[str] | None = None) -> ImageFrames |
 def find_footage(inputs: Sequence[Path]) -> list[Footage]:
     """List what there is to predict; nothing is opened.
 
-    A folder stands for its images, as one clip, and for each of its videos; one that holds neither stands for its
-    folders. Images that are given one by one are one clip for each folder that they lie in.
+    A folder stands for its images, as one clip, and for the videos and folders of images in it, however deep, as in a
+    training. What Backdrop itself wrote is no footage. Images that are given one by one are one clip for each folder
+    that they lie in.
 
     Args:
         inputs: Images, folders and videos.
@@ -93,35 +97,28 @@ def find_footage(inputs: Sequence[Path]) -> list[Footage]:
             if names is not None and path.name not in names:
                 names.append(path.name)
             continue
-        for clip in _inside(path):
-            found[clip.absolute()] = None
+        for clip, chosen in _inside(path):
+            found[clip.absolute()] = chosen
     clips = [_footage(path, names) for path, names in found.items()]
     return [Footage(name, clip.path, clip.images) for name, clip in zip(_apart(clips), clips, strict=True)]
 
 
-def _inside(path: Path) -> Iterator[Path]:
-    """The videos and folders of images that an input stands for."""
+def _inside(path: Path) -> Iterator[tuple[Path, list[str] | None]]:
+    """The clips that an input stands for, and which images of a folder; None takes all."""
     if not path.exists():
         raise RunError(f"Cannot read the input: {missing('Nothing', path)}")
     if not path.is_dir():
-        yield path
+        yield path, None
         return
-    clips = list(_of_folder(path))
-    if not clips:
-        folders = sorted((one for one in path.iterdir() if one.is_dir() and not is_output(one)), key=natural_key)
-        clips = [clip for folder in folders for clip in _of_folder(folder)]
-    if not clips:
+    own = frozenset(PARTS if is_output(path) else ())  # of a prediction into this folder
+    images = image_names(path)
+    kept = [name for name in images if name not in own]
+    clips = [clip for clip in clips_below(path) if clip.relative_to(path).parts[0] not in own]
+    if not kept and not clips:
         raise RunError(f"Cannot read the input: {path} holds no image and no video.")
-    yield from clips
-
-
-def _of_folder(path: Path) -> Iterator[Path]:
-    """A folder itself, where images lie in it, and the videos in it; links that lead nowhere too: reading says so."""
-    if list_images(path):
-        yield path
-    own = ("overlay.mp4", "cutout.mov") if is_output(path) else ()  # of a prediction into this folder
-    videos = (one for one in path.iterdir() if is_video(one) and not one.is_dir() and one.name not in own)
-    yield from sorted((one for one in videos if one.is_file() or one.is_symlink()), key=natural_key)
+    if kept:
+        yield path, None if len(kept) == len(images) else kept
+    yield from ((clip, None) for clip in clips)
 
 
 def _footage(path: Path, names: Sequence[str] | None) -> Footage:
@@ -163,25 +160,6 @@ def timed(
     if isinstance(frames, VideoFrames):
         return frames.timed_frames(broken, keep)
     return (TimedFrame(number, image, None, Fraction(0)) for number, image in frames.frames(keep=keep, broken=broken))
-
-
-def batches(frames: Iterator[TimedFrame], most: int, size: int) -> Iterator[list[TimedFrame]]:
-    """Group frames, so that the model sees several at once and a long or large video never fills the memory.
-
-    Args:
-        frames: The frames.
-        most: Most frames in a group.
-        size: Bytes after which a group is full.
-    """
-    batch, filled = list[TimedFrame](), 0
-    for frame in frames:
-        batch.append(frame)
-        filled += frame.image.nbytes
-        if len(batch) == most or filled >= size:
-            yield batch
-            batch, filled = [], 0
-    if batch:
-        yield batch
 
 
 def left_out_line(frames: ImageFrames | VideoFrames, count: int, left_out: Mapping[int, str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from backdrop.files import naming
 from backdrop.found import Pixels
 
 _FORMATS = {1: "gray", 3: "rgb24", 4: "rgba"}
@@ -19,6 +20,9 @@ def save_png(path: Path, pixels: Pixels) -> None:
     Args:
         path: The file; its folder is made.
         pixels: Grey (H, W), RGB (H, W, 3), or RGBA (H, W, 4) with straight alpha.
+
+    Raises:
+        NotWritten: If the disk is full, or forbids it.
     """
     kind = _FORMATS[1 if pixels.ndim == 2 else pixels.shape[2]]
     encoder = av.codec.CodecContext.create("png", "w")
@@ -28,8 +32,9 @@ def save_png(path: Path, pixels: Pixels) -> None:
     encoder.options = {"compression_level": "1", "pred": "up"}
     packets = encoder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind))
     content = b"".join(bytes(packet) for packet in [*packets, *encoder.encode(None)])
-    try:
-        path.write_bytes(content)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
+    with naming(path):
+        try:
+            path.write_bytes(content)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True)
+            path.write_bytes(content)

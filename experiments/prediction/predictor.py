@@ -17,20 +17,20 @@ from backdrop.boxes import to_corners
 from backdrop.errors import RunError
 from backdrop.found import Found, Pixels
 from datamodules.readers import resize
-from experiments.export.checkpoint import SUFFIXES, read_checkpoint
 from experiments.runs.folder import StageFolder
+from experiments.runs.inference import SUFFIXES, read_checkpoint
 from experiments.runs.restore import load_data, load_model, seeking, segment_folder
 
 
 def load_predictor(
-    path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] = "last", refine_at: float | None = None
+    path: Path, subjects: int = 1, checkpoint: Literal["last", "best"] | None = None, refine_at: float | None = None
 ) -> Predictor:
     """Load a trained run, on the GPU where there is one.
 
     Args:
         path: The run folder, a checkpoint file inside of one, or one that ``backdrop export`` has written.
         subjects: Most subjects to find in a frame.
-        checkpoint: Which of the run's checkpoints.
+        checkpoint: Which of the run's checkpoints; None takes the last. It says nothing of a file.
         refine_at: See :class:`Predictor`.
 
     Raises:
@@ -46,7 +46,7 @@ def load_predictor(
             raise RunError(f"{path} is no run folder, no checkpoint inside of one, and no .onnx file.")
         folder.require_this_version()
     else:
-        folder, name = segment_folder(path), checkpoint
+        folder, name = segment_folder(path), checkpoint or "last"
     size = load_data(folder.config()).working_size  # type: ignore[attr-defined]
     return Predictor(load_model(folder, name, subjects), size, device, refine_at)
 

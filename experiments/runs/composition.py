@@ -2,7 +2,7 @@
 
 ::
 
-    base.yaml, STAGE.yaml                          --stage inpaint|segment
+    base.yaml, STAGE.yaml                          --stage inpaint|segment|encoder
     data/NAME.yaml                                 --data NAME
     profiles/NAME/STAGE.yaml                       --profile NAME
     background/NAME.yaml                           --background NAME, of stage 2 and of the data
@@ -20,7 +20,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 
@@ -29,7 +29,7 @@ from backdrop.errors import RunError, UsageError
 if TYPE_CHECKING:
     from pytorch_lightning.cli import LightningArgumentParser
 
-Stage = Literal["inpaint", "segment"]
+Stage = Literal["inpaint", "segment", "encoder"]
 Kind = Literal["stage", "data", "profile", "background", "ablation"]
 CONFIGS = Path(__file__).parent.parent / "configs"
 KINDS: tuple[Kind, ...] = ("stage", "data", "profile", "background", "ablation")
@@ -39,9 +39,9 @@ CUES, RECORDINGS = "cues", ("videos",)
 """The background of recordings that nobody has prepared, and the data that are such."""
 
 HELP = (
-    "--stage inpaint|segment, --data NAME, --profile NAME, --background NAME and --ablation NAME (more than once) "
-    "stand for the shipped configs of these names, or those of the working directory. Configs and options that are "
-    "given win over them, later ones over earlier ones."
+    "--stage inpaint|segment|encoder, --data NAME, --profile NAME, --background NAME and --ablation NAME (more than "
+    "once) stand for the shipped configs of these names, or those of the working directory. Configs and options that "
+    "are given win over them, later ones over earlier ones."
 )
 
 
@@ -50,7 +50,7 @@ class Composition:
     """The named configs of a training, or of its data alone.
 
     Attributes:
-        stage: ``inpaint`` or ``segment``; None for the data alone.
+        stage: ``inpaint``, ``segment`` or, before it, ``encoder``; None for the data alone.
         data: Data set.
         profile: Size profile.
         background: What predicts the scene in stage 2: ``inpainting``, the plates of the data, or nothing where
@@ -87,7 +87,7 @@ class Composition:
             found += [f"data/{self.data}.yaml"]
         if self.profile is not None:
             found += [f"profiles/{self.profile}/{stage}.yaml"]
-        if self.scene != INPAINTING:
+        if self.scene != INPAINTING and self.stage != "encoder":  # which has no background
             named = [self.scene, *(["plates"] if self.scene != CUES else [])]
             own = (f"profiles/{self.profile}/{name}.yaml" for name in named)
             of_stage_2 = [f"background/{self.scene}.yaml", *[file for file in own if find(file)][:1]]
@@ -129,7 +129,7 @@ def names(kind: Kind) -> list[str]:
         kind: ``stage``, ``data``, ``profile``, ``background`` or ``ablation``.
     """
     if kind == "stage":
-        return ["inpaint", "segment"]
+        return list(get_args(Stage))
     folders = [top / {"profile": "profiles", "ablation": "ablations"}.get(kind, kind) for top in (CONFIGS, Path())]
     if kind == "profile":
         return sorted({path.parent.name for folder in folders for path in folder.glob("*/inpaint.yaml")})
@@ -273,7 +273,7 @@ def model_and_data(profile: str, stage: Stage, data: str) -> dict[str, dict[str,
 
     Args:
         profile: Size profile.
-        stage: ``inpaint`` or ``segment``.
+        stage: Which.
         data: Data config.
 
     Returns:

@@ -25,7 +25,7 @@ import lightning_modules  # noqa: F401
 from backdrop.errors import NothingToDo, RunError, Terminated, one_line, warn
 from backdrop.files import absent, remove_empty, sha256, write_text
 from backdrop.locks import sole
-from backdrop.program import program
+from backdrop.program import fit_option, program
 from backdrop.settings import import_class
 from datamodules import FramesDataModule, load_all
 from experiments.calibration.calibrate import NotCalibrated, calibrate
@@ -179,9 +179,10 @@ class ExperimentCLI(LightningCLI):
             return str(begun["precision"])
         if not slow_bf16(trainer.accelerator):
             return BF16
+        option = f"{OPTION} {BF16}"
         warn(
             f"This processor has no bfloat16, which takes some 40 times as long as float32 on it: this training "
-            f"computes in float32 ({FLOAT32}); {OPTION} {BF16} forces bfloat16."
+            f"computes in float32 ({FLOAT32}); `{fit_option(option) or option}` forces bfloat16."
         )
         return FLOAT32
 

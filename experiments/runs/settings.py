@@ -15,7 +15,7 @@ class RunSettings:
     """Names of a run, as they appear in its folder and in W&B.
 
     Args:
-        stage: ``inpaint`` (stage 1) or ``segment`` (stage 2); the W&B job type.
+        stage: ``inpaint`` (stage 1), ``segment`` (stage 2) or ``encoder`` (before it); the W&B job type.
         data: Name of the data set; the W&B group.
         profile: Name of the size profile; a W&B tag.
         project: W&B project.
@@ -31,7 +31,7 @@ class RunSettings:
         inpainter_steps: How long that was trained.
     """
 
-    stage: Literal["inpaint", "segment"]
+    stage: Literal["inpaint", "segment", "encoder"]
     data: Measurement[str] = "custom"
     profile: str = "custom"
     project: Place[str] = "backdrop"

@@ -11,7 +11,7 @@ from typing import Any
 from backdrop.program import MAKE, called, program
 from experiments.runs.composition import INPAINTING, RECORDINGS, Stage, names
 
-TARGETS: dict[Stage, str] = {"inpaint": "train-inpaint", "segment": "train-seg"}
+TARGETS: dict[Stage, str] = {"inpaint": "train-inpaint", "segment": "train-seg", "encoder": "pretrain-encoder"}
 """The Makefile's target of a single stage."""
 
 

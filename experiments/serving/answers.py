@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backdrop.batches import batches
 from backdrop.errors import one_line
 from backdrop.found import Pixels
 from backdrop.model import Model
 from backdrop.result import Result
 from datamodules.readers import is_image, read_image
 from datamodules.readers.videos import VideoFrames
-from experiments.prediction.apply import BATCH, BATCH_BYTES
-from experiments.prediction.footage import batches
 from experiments.prediction.video_files import video_like
 from experiments.serving.limits import Limits
 
@@ -71,7 +70,7 @@ def _of_clip(model: Model, path: Path) -> Answer:
     best: Result | None = None
     broken, results = dict[int, str](), list[tuple[bool, float | None]]()
     with video_like(overlay, video) as write:
-        for batch in batches(video.timed_frames(broken.setdefault), BATCH, BATCH_BYTES):
+        for batch in batches(video.timed_frames(broken.setdefault)):
             for frame, result in zip(batch, model([frame.image for frame in batch]), strict=True):
                 write(result.overlay(), frame)
                 results.append((result.found, result.score))

@@ -102,7 +102,12 @@ def _sampled(image: Tensor, centre: Tensor, extent: Tensor, size: tuple[int, int
         return (1 - apart.abs()).clamp(min=0)[:, None]  # (B, 1, target, source)
 
     down, along = weights(1, image.shape[-2], size[0]), weights(0, image.shape[-1], size[1])
-    return down @ image.float() @ along.transpose(-1, -2)
+    picture, across = image.float(), along.transpose(-1, -2)
+    (high, wide), (tall, broad) = image.shape[-2:], size
+    # the order of fewer products: a crop first loses its columns, a paste first gets its rows
+    if broad * high * (wide + tall) < tall * wide * (high + broad):
+        return down @ (picture @ across)
+    return down @ picture @ across
 
 
 def _precision(*tensors: Tensor) -> torch.dtype:

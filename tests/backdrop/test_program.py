@@ -18,7 +18,8 @@ from backdrop import program
         ("C:/Scripts/backdrop.exe", "backdrop"),
         ("/lib/backdrop/__main__.py", "backdrop"),
         ("/lib/experiments/__main__.py", "python -m experiments"),
-        ("/usr/bin/pytest", "python -m experiments"),
+        ("/home/me/label_my_cats.py", "backdrop"),
+        ("", "backdrop"),
     ],
 )
 def test_it_is_known_by_its_file(path: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +32,28 @@ def test_make_says_so_and_knows_no_options_of_a_command(monkeypatch: pytest.Monk
     assert (program.called(), program.program()) == ("make", "python -m experiments")
     assert program.own_environment()[program.VARIABLE] == "make"
     monkeypatch.setenv(program.VARIABLE, "rm -rf")
-    assert program.called() == "python -m experiments"
+    assert program.called() == "backdrop"
+
+
+@pytest.mark.parametrize(
+    ("called", "command", "expected"),
+    [
+        ("backdrop", "export", None),
+        ("backdrop", "train", "-- --data.init_args.fps 10"),
+        ("backdrop", "inspect", "--data.init_args.fps 10"),
+        ("make", "fit", 'ARGS="--data.init_args.fps 10"'),
+    ],
+)
+def test_an_option_of_fit_is_told_in_the_options_of_the_command_that_was_typed(
+    called: str, command: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the process that the command starts, which runs ``fit``."""
+    monkeypatch.setenv(program.VARIABLE, called)
+    monkeypatch.setattr(sys, "argv", ["backdrop", command, "my_videos"])
+    assert program.fit_option("--data.init_args.fps 10") == expected
+    monkeypatch.setenv(program.COMMAND, program.own_environment()[program.COMMAND])
+    monkeypatch.setattr(sys, "argv", ["experiments/__main__.py", "fit"])
+    assert program.fit_option("--data.init_args.fps 10") == expected
 
 
 def test_a_process_of_its_own_looks_for_modules_where_this_one_does(

@@ -183,6 +183,17 @@ def test_a_video_is_read_no_further_than_it_is_asked_for() -> None:
     assert [one.time for one in found[:2]] == [0.0, 0.3] and found[0].name == "endless.mp4"
 
 
+def test_large_frames_come_a_few_at_a_time() -> None:
+    """16 frames of 4K with their masks would take .9 GB."""
+    apply, engine = model()
+    frame = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (2160, 3840, 3))
+    frames = [SimpleNamespace(number=number, image=frame, start=None) for number in range(5)]
+    apply._reader = Reader(lambda _: frame, lambda *_: iter(frames))  # type: ignore[arg-type,return-value]
+    assert len(list(apply.video("large.mp4"))) == 5 and engine.asked == [3, 2]
+    apply([frame] * 4)
+    assert engine.asked[2:] == [3, 1]
+
+
 @pytest.mark.parametrize("wrong", [{"stride": 0}, {"batch": 0}])
 def test_a_number_out_of_range_is_refused_at_once(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="expected at least 1"):

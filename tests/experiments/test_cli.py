@@ -99,10 +99,10 @@ def test_every_parameter_of_a_command_is_documented(command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["xyz"], "There is no command xyz (see python -m experiments --help)"),
+        (["xyz"], "There is no command xyz (see backdrop --help)"),
         (["evaluat"], "There is no command evaluat: did you mean evaluate?"),
         (["trian"], "There is no command trian: did you mean train?"),
-        (["train"], "Which videos? python -m experiments train VIDEOS --run runs/NAME"),
+        (["train"], "Which videos? backdrop train VIDEOS --run runs/NAME"),
         (["train", "nowhere.mp4"], "Nothing at nowhere.mp4"),
         (["train", "a.mp4", "--root", "b"], "a.mp4 and --root b both say where the data are"),
         (["predict"], "required"),
@@ -110,7 +110,7 @@ def test_every_parameter_of_a_command_is_documented(command: str) -> None:
         (["flops", "--profile", "huge"], "huge"),
         (
             ["fit", "--config", "base.yaml", "--trainer.max_steps", "many"],
-            "trainer.max_steps is many, expected a whole number (see python -m experiments fit --help)",
+            "trainer.max_steps is many, expected a whole number (see backdrop fit --help)",
         ),
         (
             ["fit", "--config", "base.yaml", "--trainer.max_epochs", "few"],
@@ -118,11 +118,11 @@ def test_every_parameter_of_a_command_is_documented(command: str) -> None:
         ),
         (
             ["fit", "--config", "base.yaml", "--trainer.max_stepz", "1"],
-            "--trainer.max_stepz 1: did you mean max_steps? (see python -m experiments fit --help)",
+            "--trainer.max_stepz 1: did you mean max_steps? (see backdrop fit --help)",
         ),
         (
             ["prepare", "--config", "data/demo.yaml", "--data.init_args.preset", "drone"],
-            "preset is drone, expected one of static, ptz, handheld (see python -m experiments prepare --help)",
+            "preset is drone, expected one of static, ptz, handheld (see backdrop prepare --help)",
         ),
         (["inspect", "--config", "data/demo.yaml", "--data.init_args.presett", "ptz"], "did you mean preset?"),
     ],
@@ -148,7 +148,7 @@ def test_stage_2_before_stage_1_says_what_to_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, fit_arguments: FitArguments, davis: Path
 ) -> None:
     line = refusal(capsys, fit_arguments(tmp_path, "segment"), 1)
-    assert "`python -m experiments fit --stage inpaint --data davis --profile small" in line
+    assert "`backdrop fit --stage inpaint --data davis --profile small" in line
     assert f"--data.init_args.root {davis} --trainer.default_root_dir {tmp_path}/inpaint`" in line
     assert not (tmp_path / "segment").exists()
 

@@ -126,7 +126,7 @@ def test_what_is_no_option_is_handed_on() -> None:
     assert call("pass", passing, words) == 3
     settings, rest, command, seed = seen.pop()
     assert (settings, rest, seed) == (["--model.a=1", "--config=b c.yaml"], ["--trainer.max_steps", "7", "--"], 5)
-    assert command.startswith("python -m experiments pass --model.a=1") and "'--config=b c.yaml'" in command
+    assert command.startswith("backdrop pass --model.a=1") and "'--config=b c.yaml'" in command
     with pytest.raises(UsageError, match=r"--model\.a is no setting of a pass: write it as --name=value, or after --"):
         call("pass", passing, ["--model.a", "1"])
 
@@ -145,4 +145,4 @@ def test_the_docstring_is_the_help() -> None:
     shown = parser_of("pass", passing).format_help()
     assert "Pass words on." in shown and "One of its own." in shown
     assert "All other options." in shown and "What follows --." in shown
-    assert "usage: python -m experiments pass" in shown
+    assert "usage: backdrop pass" in shown

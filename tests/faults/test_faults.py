@@ -156,11 +156,16 @@ def test_what_cannot_be_written_is_one_sentence_and_harms_no_result(
     run = disk("size=64m") / "run"
     shutil.copytree(trained, run)
     store = {"BACKDROP_CACHE": str(tmp_path / "store")}
+    bear = str(davis / "JPEGImages" / "480p" / "bear")
+    image = next(Path(bear).iterdir())
     data = ["--data=davis", f"--data.init_args.root={davis}", "--data.init_args.image_size=[64, 64]"]
     commands = {
         "evaluate": ["evaluate", str(run)],
         "baselines": ["baselines", str(run), "--method", "mog2", *data],
-        "predict": ["predict", str(run), str(davis / "JPEGImages" / "480p" / "bear")],
+        "predict": ["predict", str(run), bear],
+        "predict, several": ["predict", str(run), bear, str(image), f"--output={run}/several", "--save=soft"],
+        "label": ["label", str(run), bear, f"--output={run}/labels", "--threshold=0.001", "--overwrite"],
+        "export": ["export", str(run), f"--output={run}/subject.onnx", "--frames=1"],
         "report": ["report", str(run)],
         "table": ["table", str(run), f"--output={run}/table.md"],
     }

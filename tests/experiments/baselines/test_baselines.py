@@ -63,7 +63,7 @@ def test_results_are_those_of_an_evaluation(
         for numbers in (found, *found["floors"].values(), *found["clips"].values()):
             assert wanted <= set(numbers)
         made = found["made_by"]
-        assert made["command"].startswith(f"python -m experiments baselines {tmp_path} --method mog2")
+        assert made["command"].startswith(f"backdrop baselines {tmp_path} --method mog2")
         assert made["labels_used"] == "none in training; that threshold (best_*) is chosen with the test labels"
         assert made["seconds_per_frame"] > 0 and {"commit", "dirty", "date", "seed", "versions"} <= set(made)
         assert made["settings"]["method"] == method and made["settings"]["data"] == "davis"
@@ -154,6 +154,24 @@ def test_random_weights_need_no_file(command: Callable[..., list[str]], tmp_path
     made = results(tmp_path, "cam")["made_by"]
     assert made["settings"]["method_settings"] == {"weights": None, "side": 64}
     assert made["labels_used"].startswith("classes of ImageNet")
+
+
+def test_a_method_that_learns_says_of_what_and_goes_on_where_it_was(
+    command: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = [f"--unsup_dilate_unet.{name}" for name in ("steps=1", "width=2", "height=32", "batch_size=1", "most=2")]
+    assert main(command(*tiny, methods=["unsup_dilate_unet"])) == 0
+    told = capsys.readouterr().out
+    assert "generation 2: 1 of 2 masks chosen" in told and "learnt from " in told and " unlabelled frames" in told
+    settings = results(tmp_path, "unsup_dilate_unet")["made_by"]["settings"]
+    assert settings["transductive"] is False and settings["method_settings"]["teacher"] == "videopca"
+    (kept,) = (tmp_path / "baselines" / "unsup_dilate_unet").glob("learning-*/student1.pt")
+    before = kept.stat().st_mtime_ns
+    (tmp_path / "baselines" / "unsup_dilate_unet" / "results.json").unlink()
+    assert main(command(*tiny, methods=["unsup_dilate_unet"])) == 0
+    assert kept.stat().st_mtime_ns == before  # nothing was learnt again
+    assert main(command("--unsup_dilate_unet.teacher=targets", methods=["unsup_dilate_unet"])) == 1
+    assert "was made with other settings" in capsys.readouterr().err
 
 
 def test_wrong_words_are_named(

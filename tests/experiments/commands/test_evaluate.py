@@ -49,7 +49,7 @@ def test_the_numbers_are_all_there(scored: Path) -> None:
 
 def test_what_made_them_is_written_down(scored: Path, davis: Path) -> None:
     made = json.loads((scored / "results.json").read_text())["made_by"]
-    assert made["command"] == f"python -m experiments evaluate {scored}"
+    assert made["command"] == f"backdrop evaluate {scored}"
     assert made["labels_used"].startswith("none in training; that threshold (best_*)")
     assert made["seed"] == 0 and {"commit", "dirty", "date"} <= set(made)
     run = StageFolder(scored / "segment").config()["run"]
@@ -214,7 +214,7 @@ def test_missing_parts_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "There is no run" in capsys.readouterr().err
     (tmp_path / "inpaint").mkdir()
     assert main(["evaluate", str(tmp_path)]) == 1
-    assert f"`python -m experiments train VIDEOS --run {tmp_path}`" in capsys.readouterr().err
+    assert f"`backdrop train VIDEOS --run {tmp_path}`" in capsys.readouterr().err
 
 
 def test_boxes_alone_are_scored(

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from faster_coco_eval import COCO
 
+from backdrop.batches import MOST
 from backdrop.found import Engine, Found, Pixels
 from backdrop.outputs import is_output
 from callbacks.pictures.png import save_png
 from experiments.cli import main
 from experiments.labels.names import Names
-from experiments.prediction.apply import BATCH
 from tests import fake_data
 from tests.experiments.labels.masks import picture
 
@@ -237,7 +237,7 @@ def test_what_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_an_interruption_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_folder(tmp_path / "in", [draw(20)] * (BATCH + 1))
+    folder = write_folder(tmp_path / "in", [draw(20)] * (MOST + 1))
     out = tmp_path / "out"
     assert label(folder, "--output", out) == 0
     before = everything(out)
@@ -251,27 +251,32 @@ def test_an_interruption_leaves_what_was_there(tmp_path: Path, monkeypatch: pyte
 
     use(monkeypatch, stops)
     assert label(folder, "--output", out, "--overwrite") == 130
-    assert calls == [BATCH, 1] and everything(out) == before
+    assert calls == [MOST, 1] and everything(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
-def test_labels_that_are_replaced_are_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The right value is the folder before; the kills at each moment are in tests/faults/test_kills.py."""
+def test_labels_that_are_replaced_are_never_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The right value is the folder before; the kills at each moment are in tests/backdrop/test_folders.py."""
     folder, out = write_folder(tmp_path / "in", [draw(20)]), tmp_path / "out"
     assert label(folder, "--output", out) == 0
-    before, rename = everything(out), os.replace
+    before = everything(out)
 
-    def fails(source: Path, target: Path) -> None:
-        if Path(source).name == ".out.part":
-            raise OSError(5, "Input/output error")
-        rename(source, target)
+    def fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as broken:
         broken.setattr(os, "replace", fails)
         assert label(folder, "--output", out, "--overwrite", "--format", "voc") == 1
     assert everything(out) == before
-    out.rename(tmp_path / ".out.former")  # as a process that is killed between the two leaves them
-    assert label(folder, "--output", out) == 1  # the labels have their name again, and stay
+    (out / ".new").mkdir()  # as a process that is killed once the new ones are complete leaves them
+    for path in [*out.iterdir()]:
+        if path.name != ".new":
+            path.rename(out / ".new" / path.name)
+    capsys.readouterr()
+    assert label(folder, "--output", out) == 1  # the labels have their names again, and stay
+    assert "it is in place now" in capsys.readouterr().err
     assert everything(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
@@ -286,10 +291,10 @@ def test_frames_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         return [white(image) for image in images]
 
     use(monkeypatch, watch)
-    video = write_video(tmp_path / "long.mp4", [draw(20)] * 9 * BATCH)
+    video = write_video(tmp_path / "long.mp4", [draw(20)] * 9 * MOST)
     names = "coco,coco-polygons,yolo-seg,label-studio,cvat,voc"
     assert label(video, "--output", tmp_path / "out", "--format", names) == 0
-    assert len(most) == 9 and max(most) <= 5 * BATCH
+    assert len(most) == 9 and max(most) <= 5 * MOST
 
 
 class Exported:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from backdrop.found import Found, union
 from datamodules.readers import VideoFrames, resize
 from experiments.cli import main
 from experiments.prediction import apply
+from experiments.prediction.footage import find_footage
 from experiments.prediction.predictor import Predictor, _at_full_size
 from tests import fake_data
 
@@ -163,7 +165,7 @@ def test_broken_images_are_left_out_and_named(
     for number in (1, 3):
         (tmp_path / "in" / f"0000{number}.jpg").write_bytes(b"no image")
     output = tmp_path / "out"
-    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]) == 0
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(output)]) == 2
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert "2 of 5 images cannot be read and left out: 00001.jpg, 00003.jpg; replace" in warning
     assert [(row[0], row[6]) for row in boxes(output)] == [("0", "00000.jpg"), ("2", "00002.jpg"), ("4", "00004.jpg")]
@@ -182,7 +184,7 @@ def test_a_truncated_video_says_what_is_missing(
 ) -> None:
     video = fake_data.write_video(tmp_path / "in.mp4", frames=60, options={"movflags": "faststart"})
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
-    assert main(["predict", str(alone), str(video), "--output", str(tmp_path / "out")]) == 0
+    assert main(["predict", str(alone), str(video), "--output", str(tmp_path / "out")]) == 2
     found = boxes(tmp_path / "out")
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert 1 < len(found) < 59 and {row[6] for row in found} == {"in.mp4"}
@@ -214,6 +216,30 @@ def test_a_broken_file_among_many_is_skipped_and_named(
     assert reason.startswith("error: Cannot read the input") and last == f"1 of 3 inputs skipped: {tmp_path}/in/b.mp4"
 
 
+def test_a_full_disk_ends_the_command_and_blames_no_input(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is that of write(2); a real full disk is in tests/faults/test_faults.py."""
+    for name in ("b", "c", "d"):
+        fake_data.write_images(tmp_path / "in" / name, frames=1)
+    fake_data.write_images(tmp_path / "in" / "a", frames=1)
+    (tmp_path / "in" / "a" / "00000.jpg").write_bytes(b"no image")
+    out, write = tmp_path / "out", Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.is_relative_to(out / "c"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(out)]) == 1
+    assert [path.name for path in out.iterdir()] == ["b"] and everything(out / "b")[0] == "boxes.csv"
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2] == f"1 of 4 inputs skipped: {tmp_path}/in/a"
+    full_disk = f"error: [Errno 28] No space left on device: '{out}/c/.part/"
+    assert said[-1].startswith(full_disk) and sum(line.startswith(full_disk) for line in said) == 1
+
+
 def test_images_given_one_by_one_are_one_clip(alone: Path, tmp_path: Path) -> None:
     fake_data.write_images(tmp_path / "in", frames=3)
     images = [str(tmp_path / "in" / f"0000{number}.jpg") for number in (0, 2)]
@@ -240,6 +266,33 @@ def test_a_prediction_into_its_own_input_is_no_footage(alone: Path, tmp_path: Pa
     for _ in range(2):
         assert main(words) == 0
         assert len(boxes(tmp_path / "in")) == 2
+
+
+def test_the_plate_of_a_prediction_into_its_own_input_is_no_image(alone: Path, tmp_path: Path) -> None:
+    fake_data.write_images(tmp_path / "in", frames=2)
+    words = ["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "in"), "--save", "plate,cutout"]
+    for _ in range(2):
+        assert main(words) == 0
+        assert [row[6] for row in boxes(tmp_path / "in")] == ["00000.jpg", "00001.jpg"]
+
+
+def test_a_folder_stands_for_its_images_and_all_that_is_below_it(tmp_path: Path) -> None:
+    """As in a training: whatever is beside it, however deep; masks and what Backdrop wrote are no footage."""
+    fake_data.write_images(tmp_path, frames=1)
+    for name in ("z.mp4", "monday/a.mp4", "monday/cam2/a.mp4", "out/a.mp4/overlay.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"of no matter")
+    for name in ("monday/frames", "masks/a"):
+        fake_data.write_images(tmp_path / name, frames=1)
+    (tmp_path / "out" / "a.mp4" / "boxes.csv").write_text(",".join(HEADER))
+    found = {clip.name: clip.path.relative_to(tmp_path).as_posix() for clip in find_footage([tmp_path])}
+    assert found == {
+        tmp_path.name: ".",
+        "monday-a.mp4": "monday/a.mp4",
+        "cam2-a.mp4": "monday/cam2/a.mp4",
+        "frames": "monday/frames",
+        "z.mp4": "z.mp4",
+    }
 
 
 def test_an_output_that_is_a_file_is_refused(alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

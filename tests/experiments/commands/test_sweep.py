@@ -203,7 +203,7 @@ def test_a_sweep_trains_each_inpainter_once_fails_alone_and_goes_on(
     assert main(["sweep", "two.yaml", *OPTIONS, "--model.init_args.detector.s_min=0.3"]) == 1
     assert "was begun with options" in capsys.readouterr().err
     made = json.loads((two / "runs/two/ours-seed1/results.json").read_text())["made_by"]
-    assert made["setting"] == "ours" and made["seed"] == 1 and made["command"].startswith("python -m experiments trial")
+    assert made["setting"] == "ours" and made["seed"] == 1 and made["command"].startswith("backdrop trial")
     assert made["settings"]["mode"] == "separate"
 
     (two / "runs/two/ours-seed0/results.json").write_text("{")

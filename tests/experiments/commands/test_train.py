@@ -114,7 +114,7 @@ def test_a_training_of_own_videos(clips: Path, tmp_path: Path, capfd: pytest.Cap
     assert train(clips, "--run", run, *TINY) == 0
     said = capfd.readouterr().out
     assert "segment: 2 steps on videos (small)" in said and "without an inpainter" in said
-    assert "The cues agree with the target in" in said and f"next: python -m experiments predict {run}" in said
+    assert "The cues agree with the target in" in said and f"next: backdrop predict {run}" in said
     assert not (run / "inpaint").exists()
     weights = torch.load(StageFolder(run / "segment").last, weights_only=True)["state_dict"]
     assert not [name for name in weights if name.startswith("inpainter.")]

@@ -20,12 +20,12 @@ from backdrop.onnx_engine import OnnxEngine
 from experiments.cli import main
 from experiments.export import writing
 from experiments.export.card import card, is_card
-from experiments.export.checkpoint import read_checkpoint
 from experiments.export.comparison import Differences
 from experiments.export.description import Description
 from experiments.export.files import ProgramEngine
 from experiments.prediction.predictor import load_predictor
 from experiments.runs.folder import StageFolder
+from experiments.runs.inference import read_checkpoint
 from tests import fake_data
 
 
@@ -55,6 +55,27 @@ def test_a_checkpoint_predicts_without_its_run(checkpoint: Path, trained: Path, 
     frames = images((48, 64), (30, 50))
     require_equal(load_predictor(Path(moved))(frames), load_predictor(trained)(frames), 0)
     assert backdrop.load(moved)(frames[0]).mask.shape == (48, 64)
+
+
+@pytest.mark.parametrize("choice", ["last", "best"])
+@pytest.mark.parametrize("file", ["cat.ckpt", "last.ckpt", "cat.pt", "cat.onnx"])
+def test_a_choice_of_checkpoints_is_refused_for_a_single_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, choice: str
+) -> None:
+    """It had no effect, which nothing said."""
+    fake_data.write_images(tmp_path / "in", frames=1)
+    model = tmp_path / file
+    model.write_bytes(b"of no matter")
+    assert main(["predict", str(model), str(tmp_path / "in"), "--checkpoint", choice]) == 1
+    assert f"{model} is a single model, and no run folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", " ", "a\nb"])
+def test_a_name_that_would_be_a_path_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["export", str(tmp_path), "--name", name]) == 2
+    assert "expected what the subject is called, such as cat" in capsys.readouterr().err
 
 
 def test_a_checkpoint_holds_neither_optimiser_nor_inpainter_nor_a_path(checkpoint: Path, trained: Path) -> None:

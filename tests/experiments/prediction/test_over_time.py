@@ -53,6 +53,16 @@ def test_overlaps_are_those_of_torchvision() -> None:
     np.testing.assert_allclose(overlaps(boxes[:4].tolist(), boxes[4:].tolist()), expected)
 
 
+def test_masks_of_several_sizes_are_not_smoothed_which_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = [(4, 5)] * 5 + [(8, 5)] * 2
+    masks = np.random.default_rng(0).random((7, 8, 5)).astype(np.float32)
+    pairs = [(n, Found(mask[: size[0]], LEFT, 0.5)) for n, (mask, size) in enumerate(zip(masks, sizes, strict=True))]
+    found = dict(smoothed(iter(pairs), 3))
+    assert capsys.readouterr().err == "warning: 2 masks not smoothed: the frames around are of several sizes.\n"
+    assert all((found[n].mask == pairs[n][1].mask).all() for n in (4, 5))
+    assert (found[3].mask == np.median([pairs[n][1].mask for n in (2, 3, 4)], axis=0)).all()
+
+
 @pytest.mark.parametrize("frames", [3, 5, 7])
 def test_masks_are_the_median_over_the_frames_around(frames: int) -> None:
     masks = np.random.default_rng(0).random((12, 4, 5)).astype(np.float32)

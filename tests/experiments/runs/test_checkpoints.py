@@ -16,7 +16,7 @@ import torch
 from backdrop.errors import RunError
 from backdrop.locks import sole
 from experiments.cli import main
-from experiments.prediction.folder import replacing
+from experiments.prediction.folder import new_prediction
 from experiments.runs.checkpoints import WholeCheckpoints
 from experiments.runs.csv_log import ResumedCSVLogger
 
@@ -102,8 +102,8 @@ def test_a_second_training_in_a_run_is_refused(
 
 
 def test_a_second_prediction_into_a_folder_is_refused(tmp_path: Path, root: Path) -> None:
-    with held(tmp_path / ".predicting", root), pytest.raises(RunError, match="choose another output folder"):
-        with replacing(tmp_path):
+    with held(tmp_path / ".writing", root), pytest.raises(RunError, match="choose another output folder"):
+        with new_prediction(tmp_path):
             pytest.fail("not alone")
 
 

@@ -82,7 +82,7 @@ def test_each_clip_has_a_model_and_all_have_one_result(
     floors = [alone["floors"]["whole_frame"]["j_mean"] for alone in single.values()]
     assert results["floors"]["whole_frame"]["j_mean"] == pytest.approx(sum(floors) / len(names))
     made = results["made_by"]
-    assert made["command"].startswith("python -m experiments sweep each") and "setting" not in made
+    assert made["command"].startswith("backdrop sweep each") and "setting" not in made
     assert not {"data_settings", "checkpoint", "checkpoint_sha256"} & made["settings"].keys()
     assert len(in_this_process) == len(names)  # targets from cues ask no inpainter: there is no stage 1
     segment = in_this_process[0]

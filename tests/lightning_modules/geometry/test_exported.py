@@ -13,7 +13,7 @@ BOX = torch.tensor([[0.1, -0.2, 0.4, 0.3], [-0.8, 0.9, 0.5, 0.6], [0.0, 0.0, 1.0
 
 
 @pytest.mark.parametrize("transform", [crop, paste])
-@pytest.mark.parametrize("size", [(24, 32), (9, 50)])
+@pytest.mark.parametrize("size", [(24, 32), (9, 50), (40, 20)])
 def test_values_are_the_same(
     transform: Callable[..., torch.Tensor], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

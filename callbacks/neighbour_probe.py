@@ -1,0 +1,68 @@
+"""NeighbourProbe: does a self-supervised encoder learn to know frames again, and more than before its training?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from callbacks.measures.neighbours import neighbour_scores
+
+
+class NeighbourProbe(pl.Callback):
+    """Log what the nearest neighbours of the validation frames are, see :func:`neighbour_scores`.
+
+    ``val/same_clip`` should rise above ``val/same_clip_chance``, and ``val/time_gap`` fall below 1. A random network
+    does so too, as frames of a clip look alike: ``val/…_untrained`` is what it had before the first step, as far as
+    Lightning's sanity check ran over the same frames.
+    """
+
+    def __init__(self) -> None:
+        """Start without frames."""
+        super().__init__()
+        self.untrained: dict[str, float] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._features: list[Tensor] = []
+        self._clips: list[str] = []
+        self._numbers: list[int] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the untrained network had, for a resumed training."""
+        return {"untrained": self.untrained}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See :meth:`state_dict`."""
+        self.untrained = dict(state_dict["untrained"])
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the last epoch's frames."""
+        self._forget()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401  Lightning's union
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the features of a batch."""
+        if isinstance(outputs, Mapping) and "features" in outputs:
+            self._features.append(outputs["features"].detach().float().cpu())
+            self._clips += list(batch["clip"])
+            self._numbers += batch["index"].tolist()
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure them."""
+        found = neighbour_scores(torch.cat(self._features), self._clips, self._numbers) if self._features else {}
+        if trainer.sanity_checking:
+            self.untrained = {f"{name}_untrained": value for name, value in found.items() if "chance" not in name}
+            return
+        logged = {f"val/{name}": value for name, value in {**found, **self.untrained}.items()}
+        pl_module.log_dict(logged, sync_dist=True, batch_size=max(1, len(self._clips)))
