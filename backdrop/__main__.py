@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from backdrop import processor
 from backdrop.errors import RunError, print_error
 from backdrop.rooms import require_rooms
 
@@ -16,6 +17,7 @@ def run() -> int:
         Exit code, see :func:`experiments.cli.main`.
     """
     try:
+        processor.settle("".join(sys.argv[1:2]))
         require_rooms("this command cannot run")
         from experiments.cli import main
 

@@ -13,6 +13,8 @@ COMMAND = "BACKDROP_COMMAND"
 """Names the command that was typed, to processes that it starts."""
 _OPTIONS_LAST = ("train", "sweep", "trial")
 """The commands that take options of ``fit`` behind two dashes."""
+_OPTIONS = ("fit", "validate", "test", "inspect", "prepare", "targets", "baselines")
+"""Those that take them as they are."""
 
 
 def called() -> str:
@@ -31,12 +33,17 @@ def program() -> str:
     return SCRIPT if called() == SCRIPT else MODULE
 
 
-def fit_option(option: str) -> str:
+def fit_option(option: str) -> str | None:
     """How an option of ``fit`` is added to the command that was typed.
 
     Args:
         option: The option, with its value.
+
+    Returns:
+        What is to be typed; None where the command takes no such option.
     """
+    if _command() not in _OPTIONS + _OPTIONS_LAST:
+        return None
     if called() == MAKE:
         return f'ARGS="{option}"'
     return f"-- {option}" if _command() in _OPTIONS_LAST else option

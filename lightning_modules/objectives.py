@@ -50,12 +50,12 @@ class Segmented:
     Attributes:
         mask: In the frame, (B * K, 1, H, W).
         window_mask: In the window, (B * K, 1, h, w).
-        composite: ``F`` of Eq. (1), (B * K, 3, H, W).
+        composite: ``F`` of Eq. (1), (B * K, 3, H, W); None where the scene does not compare it.
     """
 
     mask: Tensor
     window_mask: Tensor
-    composite: Tensor
+    composite: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class Draw:
         output["background"] = self.background.detach()[::draws]
         if self.segmented is not None:
             output["mask"] = self.segmented.mask.detach()[::draws]
-            output["composite"] = self.segmented.composite.detach()[::draws]
+            if self.segmented.composite is not None:
+                output["composite"] = self.segmented.composite.detach()[::draws]
         return output
 
 

@@ -79,6 +79,8 @@ class Scene(metaclass=ABCMeta):
     """Whether the foreground must be the window itself."""
     asks_inpainter: ClassVar[bool] = True
     """Whether an objective depends on what the inpainter paints."""
+    compares: ClassVar[bool] = True
+    """Whether O compares the composite with the frame; else a training composes none."""
 
     growth: float = 1.2
 
@@ -150,20 +152,21 @@ class Scene(metaclass=ABCMeta):
         return self.fill(view, self.hole(view, box))
 
     def loss(
-        self, view: View, box: Tensor, composite: Tensor, mask: Tensor, reconstruction: ReconstructionLoss
+        self, view: View, box: Tensor, composite: Tensor | None, mask: Tensor, reconstruction: ReconstructionLoss
     ) -> Tensor:
         """``L`` of Eq. (2): how far the composite is from the frame.
 
         Args:
             view: The frames.
             box: (B, 4).
-            composite: ``F``, (B, 3, H, W).
+            composite: ``F``, (B, 3, H, W); None where the scene does not compare it.
             mask: (B, 1, H, W).
             reconstruction: ``L``.
 
         Returns:
             (B,).
         """
+        assert composite is not None, "a scene that compares it is given it"
         loss: Tensor = reconstruction(composite, view.image)
         return loss
 
@@ -252,6 +255,7 @@ class Evidence(Scene):
     needs: ClassVar[tuple[str, ...]] = ("plate", "covered", "evidence")
     needs_window: ClassVar[bool] = True
     asks_inpainter: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
 
     reach: float = 0.0
 
@@ -265,7 +269,7 @@ class Evidence(Scene):
         return torch.lerp(view.image, view.batch["plate"], view.batch["covered"] * hole)
 
     def loss(
-        self, view: View, box: Tensor, composite: Tensor, mask: Tensor, reconstruction: ReconstructionLoss
+        self, view: View, box: Tensor, composite: Tensor | None, mask: Tensor, reconstruction: ReconstructionLoss
     ) -> Tensor:
         """See :meth:`Scene.loss`: what the mask leaves unexplained of the evidence.
 

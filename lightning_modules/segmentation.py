@@ -128,14 +128,15 @@ class SegmentationModule(pl.LightningModule):
         """Find and segment the subject, or several; (B, 3, H, W) in [0, 1] -> what :class:`StepOutput` has of them."""
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
-        return best_subject(image, proposals, self.segmenter, self.box_from_mask, self.subjects, self.score)[0]
+        settings = (self.box_from_mask, self.subjects, self.score)
+        return best_subject(image, proposals, self.segmenter, *settings, mask_only=True)[0]
 
     def observe(self, image: Tensor) -> tuple[Observed, Tensor]:
         """What the score looks at, and the mask (B, 1, H, W) that it judges; image (B, 3, H, W) in [0, 1]."""
         image = image.contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         box, _ = proposals.best()
-        mask, _, window_mask = self.segmenter(image, box)
+        mask, _, window_mask = self.segmenter(image, box, mask_only=True)
         return observed(proposals, box, window_mask), mask
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -177,8 +178,9 @@ class SegmentationModule(pl.LightningModule):
         repeated, flat = view.repeated(box.shape[1]), box.flatten(0, 1)  # (B * K, ...)
         background, segmented = view.scene.background(repeated, flat), None
         if self.foreground is not None:
-            mask, foreground, window_mask = self.segmenter(repeated.image, flat)
-            segmented = Segmented(mask, window_mask, compose(background, foreground, mask))
+            mask, foreground, window_mask = self.segmenter(repeated.image, flat, mask_only=not view.scene.compares)
+            composite = None if foreground is None else compose(background, foreground, mask)
+            segmented = Segmented(mask, window_mask, composite)
         return Draw(
             view, proposals, samples, box, flat, repeated, background, segmented,
             self.reconstruction, self.detector.settings.sizes, self._progress,
@@ -200,17 +202,19 @@ class SegmentationModule(pl.LightningModule):
         view, image = self._view(batch), batch["image"].contiguous(memory_format=torch.channels_last)
         proposals = self.detector(image)
         count = self.subjects if stage == "test" else 1
-        found = best_subject(image, proposals, self.segmenter, self.box_from_mask, count, self.score)
+        composes = self.scene.asks_inpainter or "plate" in batch  # else the scene is grey, or the frame itself
+        mask_only = view is None or not (composes or view.scene.compares)
+        found = best_subject(image, proposals, self.segmenter, self.box_from_mask, count, self.score, mask_only)
         output, box, mask, foreground = found
         if view is None:
             self._log(shape_of(output), output, stage)
             return output
         background = view.scene.background(view, box)
-        composite = compose(background, foreground, mask)
+        composite = None if foreground is None else compose(background, foreground, mask)
         terms = {"background": -self.background.density(view, box, background).mean()}
         if self.foreground is not None:
             terms["foreground"] = view.scene.loss(view, box, composite, mask, self.reconstruction).mean()
-        if self.scene.asks_inpainter or "plate" in batch:  # else the scene is grey, or the frame itself
+        if composes and composite is not None:
             output |= {"composite": composite, "background": background}
         return self._sum(terms, output, stage)
 

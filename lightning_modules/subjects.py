@@ -25,8 +25,14 @@ def shape_of(output: StepOutput) -> dict[str, Tensor]:
 
 
 def best_subject(
-    image: Tensor, proposals: Proposals, segmenter: Segmenter, tight: bool, count: int, score: Score | None = None
-) -> tuple[StepOutput, Tensor, Tensor, Tensor]:
+    image: Tensor,
+    proposals: Proposals,
+    segmenter: Segmenter,
+    tight: bool,
+    count: int,
+    score: Score | None = None,
+    mask_only: bool = False,
+) -> tuple[StepOutput, Tensor, Tensor, Tensor | None]:
     """Segment what is in the most probable box; where several subjects are sought, these too.
 
     Args:
@@ -36,14 +42,15 @@ def best_subject(
         tight: Report the extent of the mask as box instead of the detector's.
         count: Most subjects to report.
         score: Scores the frames, where it is calibrated and one subject is sought.
+        mask_only: Nobody asks for the foreground.
 
     Returns:
         ``mask``, ``box``, ``confidence``, ``probability`` and ``score`` of :class:`StepOutput`, and what
         :func:`find_subjects` adds or puts in their place; then, of the most probable box: the detector's box, (B, 4),
-        mask and foreground.
+        mask and foreground, which is None where nobody asks for it.
     """
     box, confidence = proposals.best()
-    mask, foreground, window_mask = segmenter(image, box)
+    mask, foreground, window_mask = segmenter(image, box, mask_only)
     reported = tighten(box, window_mask)[0] if tight else box
     output = described(proposals, reported, confidence) | {"mask": mask}
     if score is not None and count == 1:
@@ -71,7 +78,7 @@ def find_subjects(image: Tensor, proposals: Proposals, segmenter: Segmenter, cou
         ``box`` and ``confidence``, those of the surest.
     """
     frame, box, confidence = peaks(proposals)
-    mask, _, window_mask = segmenter(image[frame], box)
+    mask, _, window_mask = segmenter(image[frame], box, mask_only=True)
     extent, found = tighten(box, window_mask)
     kept = (found | (_rank(frame) == 0)).nonzero().flatten()
     rank = _rank(frame[kept])

@@ -24,13 +24,14 @@ class Targets(Scene):
     needs: ClassVar[tuple[str, ...]] = ("target", "trust")
     needs_window: ClassVar[bool] = True
     asks_inpainter: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
 
     def fill(self, view: View, hole: Tensor) -> Tensor:
         """See :meth:`Scene.fill`: the frame itself, as nothing is predicted."""
         return view.image
 
     def loss(
-        self, view: View, box: Tensor, composite: Tensor, mask: Tensor, reconstruction: ReconstructionLoss
+        self, view: View, box: Tensor, composite: Tensor | None, mask: Tensor, reconstruction: ReconstructionLoss
     ) -> Tensor:
         """See :meth:`Scene.loss`: see :func:`~lightning_modules.losses.target_loss`, in the box."""
         weight = view.batch["trust"] * box_mask(box, frame_size(view))

@@ -54,17 +54,17 @@ def discriminate(features: Sequence[Features], subject: Sequence[Plane]) -> Judg
     Returns:
         What they say.
     """
-    border = near_border(features[0].shape[:2])
-    channels = features[0].shape[2]
-    weight, total, square = np.zeros(2), np.zeros((2, channels)), np.zeros((2, channels, channels))
-    for frame, plane in zip(features, subject, strict=True):
-        inside = np.where(border, 0, np.maximum(plane, _LEAST)).ravel().astype(np.float32)
-        pixels, shares = frame.reshape(len(inside), -1), np.stack([inside, 1 - inside])
-        weight += shares.sum(axis=1)
-        total += shares @ pixels
-        square += np.stack([(pixels * share[:, None]).T @ pixels for share in shares])
+    border, channels = near_border(features[0].shape[:2]), features[0].shape[2]
+    inside = [np.where(border, 0, np.maximum(plane, _LEAST)).ravel().astype(np.float32) for plane in subject]
+    shares = [np.stack([one, 1 - one]) for one in inside]
+    weight: NDArray[np.float64] = np.sum([share.sum(axis=1) for share in shares], axis=0, dtype=np.float64)
+    total, square = np.zeros((2, channels)), np.zeros((channels, channels))
+    for frame, share in zip(features, shares, strict=True):
+        pixels, counted = frame.reshape(share.shape[1], -1), (share / weight[:, None]).sum(axis=0)
+        total += share @ pixels
+        square += (pixels * counted.astype(np.float32)[:, None]).T @ pixels  # of both classes at once
     means: NDArray[np.float64] = total / weight[:, None]
-    spread = np.mean(square / weight[:, None, None] - means[:, :, None] * means[:, None], axis=0)
+    spread = (square - means.T @ means) / 2
     spread += (_RIDGE * np.trace(spread) / len(spread) + 1e-6) * np.eye(len(spread))  # a blank clip has no spread
     factors = np.linalg.solve(spread, means[0] - means[1])
     constant, prior = np.float32(-factors @ means.mean(axis=0)), float(np.log(weight[0] / weight[1]))

@@ -189,8 +189,9 @@ def time_remarks(path: Path, every: Callable[[], Packets]) -> Iterator[Remark]:
     steps = np.diff(stamps)
     if len(steps) and (np.abs(steps - np.median(steps)) > max(_UNEVEN * np.median(steps), 1.5 * base)).any():
         apart = f"{1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms from frame to frame"
-        taken = f"frames are taken by their number; {fit_option(_SAMPLED)} takes ten of a second by their times"
-        what = f"{path} has a variable rate, {apart}: {taken}"
+        option = fit_option(_SAMPLED)
+        sampled = f"; `{option}` takes ten of a second by their times" if option else ""
+        what = f"{path} has a variable rate, {apart}: frames are taken by their number{sampled}"
         images = f"ffmpeg -i {shlex.quote(str(path))} -fps_mode passthrough -start_number 0 %06d.png"
         yield Remark("variable rate", f"{what}; images of all frames to draw masks on: {images}", of_each=False)
 

@@ -1,4 +1,4 @@
-"""``benchmark``: how fast frames are loaded, from the store and in other ways."""
+"""``benchmark``: how fast frames are loaded, and what a step of a training costs."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ from experiments.benchmarks.loading import (
     write_folder,
     write_store,
 )
+from experiments.benchmarks.training import tables, training
 from experiments.results.table import Table, columns, row
 from experiments.results.writers import terminal
 from experiments.runs import provenance
@@ -235,7 +236,7 @@ def memory_lines(found: dict[str, Any]) -> list[str]:
 
 
 def benchmark(
-    what: Literal["data", "stores"],
+    what: Literal["data", "stores", "train"],
     command: Typed,
     frames: int = 1000,
     size: tuple[int, int] = (360, 640),
@@ -243,38 +244,51 @@ def benchmark(
     workers: int = 2,
     rounds: int = 3,
     long: bool = False,
+    kinds: list[str] = [],  # noqa: B006  (nothing changes it)
+    steps: int = 40,
+    against: Path | None = None,
     folder: Path | None = None,
     output: Path | None = None,
 ) -> None:
-    """Measure how fast frames are loaded, from the store and in other ways.
+    """Measure how fast frames are loaded, or what a step of a training costs.
 
     Args:
-        what: data, ways to load a video; or stores, formats to keep its frames in.
+        what: data, ways to load a video; stores, formats to keep its frames in; or train, steps of the small profile.
         command: As it was typed, for the record.
-        frames: Length of the generated clip, for data 1080p.
+        frames: Length of the generated clip, for data 1080p; for train there is one of its own.
         size: (height, width) of the loaded frames in pixels.
         batch: Frames in a batch.
         workers: Loader processes.
         rounds: How often everything is measured.
         long: Also measure the memory over 100000 frames and 5 minutes of video.
+        kinds: For train: inpaint, inpainting, temporal or cues; all by default.
+        steps: For train: length of each training, which is compared with one of 4 steps.
+        against: For train: another checkout of the source code, measured in turns.
         folder: Where the temporary files go: the disk to be measured.
         output: Write the numbers as JSON.
 
     Raises:
         UsageError: If a number is too small.
     """
+    about: dict[str, Any] = {
+        "command": command,
+        "machine": {"cores": cpu_count(), "memory": machine_memory(), "system": platform.platform()},
+        **provenance.commit(),
+    }
+    if what == "train":
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            found = training(Path(temporary), kinds, steps, rounds, against)
+        for one in tables(found):
+            terminal(one)
+        _write(output, {**about, "steps": steps, "rounds": rounds, "training": found})
+        return
     batches = workers + 2
     if what == "stores":  # some formats give every worker frames of its own, and its first batch is not timed
         batches = max(batches, 2 * workers)
     if min(*size, batch, rounds, workers + 1) < 1 or frames < batches * batch:
         raise UsageError(f"sizes and numbers must be positive, and the frames at least {batches} batches of --batch")
     settings: dict[str, Any] = {"size": (size[0], size[1]), "frames": frames, "batch": batch, "workers": workers}
-    results: dict[str, Any] = {
-        "command": command,
-        "machine": {"cores": cpu_count(), "memory": machine_memory(), "system": platform.platform()},
-        **provenance.commit(),
-        "settings": settings,
-    }
+    results: dict[str, Any] = {**about, "settings": settings}
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         measured = speeds if what == "data" else stores
         results["speeds"] = measured(Path(temporary), rounds=rounds, **settings)
@@ -283,6 +297,10 @@ def benchmark(
     terminal(table(results))
     for line in memory_lines(results["memory"]) if long else ():
         print(line)
+    _write(output, results)
+
+
+def _write(output: Path | None, results: dict[str, Any]) -> None:
     if output is not None:
         write_text(output, json.dumps(results, indent=2) + "\n")
         print(f"numbers: {output}")

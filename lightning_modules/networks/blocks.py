@@ -103,6 +103,13 @@ class SkipDecoder(nn.Module):
         features = pyramid[-1]
         for stage, skip in zip(self.stages, pyramid[-2::-1], strict=True):
             larger = functional.interpolate(features, size=skip.shape[-2:], mode="bilinear")
+            if larger.requires_grad and not torch.compiler.is_compiling():
+                # its gradient is a slice of another, with which the backward pass is slower
+                larger.register_hook(_channels_last)
             features = stage(torch.cat([larger, skip], dim=1))
         output: Tensor = self.head(features)
         return output
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)

@@ -48,24 +48,27 @@ class Segmenter(nn.Module):
         self.register_buffer("bump", bump, persistent=False)
         self.recolour = recolour
 
-    def forward(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, image: Tensor, box: Tensor, mask_only: bool = False
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Segment what is in the box.
 
         Args:
             image: (B, 3, H, W) in [0, 1].
             box: (B, 4).
+            mask_only: Leave the foreground where it is: to paste it costs three times what the mask costs.
 
         Returns:
             Mask (B, 1, H, W) and foreground (B, 3, H, W) in the frame, zero outside the box, and the mask in the
-            window, (B, 1, h, w); all in [0, 1].
+            window, (B, 1, h, w); all in [0, 1]. The foreground is None where only the mask was asked for.
         """
         window = crop(image, box, self.crop_size) * self.bump  # (B, 3, h, w)
         seen = self.recolour(window) if self.training else window
         foreground, mask = self.synthesis(window, seen.contiguous(memory_format=torch.channels_last))
         mask = mask * self.bump
         size = (image.shape[-2], image.shape[-1])
-        if torch.compiler.is_exporting():  # apart: the exporter then leaves out the foreground, which nobody asks for
-            return paste(mask, box, size), paste(foreground, box, size), mask
+        if mask_only:
+            return paste(mask, box, size), None, mask
         frame = paste(torch.cat([mask, foreground], 1), box, size)  # (B, 4, H, W)
         return frame[:, :1], frame[:, 1:], mask
 

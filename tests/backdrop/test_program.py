@@ -38,13 +38,14 @@ def test_make_says_so_and_knows_no_options_of_a_command(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("called", "command", "expected"),
     [
+        ("backdrop", "export", None),
         ("backdrop", "train", "-- --data.init_args.fps 10"),
         ("backdrop", "inspect", "--data.init_args.fps 10"),
         ("make", "fit", 'ARGS="--data.init_args.fps 10"'),
     ],
 )
 def test_an_option_of_fit_is_told_in_the_options_of_the_command_that_was_typed(
-    called: str, command: str, expected: str, monkeypatch: pytest.MonkeyPatch
+    called: str, command: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also by the process that the command starts, which runs ``fit``."""
     monkeypatch.setenv(program.VARIABLE, called)

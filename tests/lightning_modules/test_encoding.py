@@ -119,6 +119,9 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path: Path) -> None:
     name = Path("encoder") / "checkpoints" / "self_supervised.pth"
     whole, parts = (weights(tmp_path / run / name) for run in ("whole", "parts"))
     assert all(torch.equal(value, parts[key]) for key, value in whole.items())
+    logs = [(tmp_path / run / "encoder" / "csv" / "metrics.csv").read_text().splitlines() for run in ("whole", "parts")]
+    assert logs[0][0] == logs[1][0] and "val/same_clip_untrained" in logs[0][0]
+    assert logs[0][-1] == logs[1][-1]  # with the probe, and what the untrained network had
 
 
 def test_without_lightly_one_sentence_says_so(

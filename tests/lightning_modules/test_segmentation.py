@@ -194,6 +194,15 @@ def test_both_objectives_look_at_the_plate_where_it_is_known() -> None:
     assert unknown < 0
 
 
+def test_a_scene_that_compares_no_composite_has_none_in_training() -> None:
+    known = {"plate": images(), "covered": torch.ones(3, 1, 36, 48), "evidence": torch.rand(3, 1, 36, 48)}
+    outputs = drawn(module(scene=Evidence(), segmenter=WINDOW), **known).output()
+    assert "mask" in outputs and "composite" not in outputs
+    net = module(scene=Evidence(), segmenter=WINDOW).eval()
+    batch = {"image": images(), "clip": ["a"] * 3, "index": torch.arange(3), **known}
+    assert "composite" in net.validation_step(batch, 0)  # type: ignore[arg-type]
+
+
 def test_against_evidence_the_box_fit_looks_at_it() -> None:
     evidence = torch.zeros(3, 1, 36, 48)
     evidence[..., 12:24, 16:32] = 0.75
@@ -202,7 +211,11 @@ def test_against_evidence_the_box_fit_looks_at_it() -> None:
     def pull(reach: float, mask: float) -> Tensor:
         net = module(scene=Evidence(reach=reach), segmenter=WINDOW, box_fit=BoxFit(1.0))
         whole = net.segmenter.forward
-        net.segmenter.forward = lambda *given: (*whole(*given)[:2], torch.full((len(given[1]), 1, 8, 8), mask))  # type: ignore[method-assign]
+
+        def fixed(image: Tensor, box: Tensor, mask_only: bool) -> tuple[Tensor, Tensor | None, Tensor]:
+            return *whole(image, box, mask_only)[:2], torch.full((len(box), 1, 8, 8), mask)
+
+        net.segmenter.forward = fixed  # type: ignore[method-assign]
         torch.manual_seed(0)
         return terms_of(net, **known)["box_fit"].detach()
 

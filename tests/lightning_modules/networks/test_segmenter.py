@@ -26,6 +26,21 @@ def test_the_foreground_is_the_frame_inside_the_box_and_nothing_outside() -> Non
     torch.testing.assert_close(mask[0, 0, 24, 32], window_mask[0, 0, 15:17, 15:17].mean(), rtol=0.05, atol=0)
 
 
+@pytest.mark.parametrize("settings", [WINDOW, CODE])
+def test_the_mask_alone_is_the_same_with_the_same_gradient(settings: SegmenterSettings) -> None:
+    image = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1))
+    found: list[tuple[torch.Tensor, ...]] = []
+    for mask_only in (False, True):
+        net, box = segmenter(settings).eval(), BOX.clone().requires_grad_()
+        mask, foreground, window_mask = net(image, box, mask_only)
+        assert (foreground is None) == mask_only
+        mask.square().sum().backward()
+        assert box.grad is not None
+        found.append((mask, window_mask, box.grad))
+    for whole, alone in zip(*found, strict=True):
+        assert torch.equal(whole, alone)
+
+
 def test_recolouring_changes_what_decides_the_mask_and_nothing_else() -> None:
     image = torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(1))
     net = segmenter(replace(WINDOW, recolour=True))
