@@ -30,19 +30,24 @@ class Kind:
         stage: ``inpaint`` or ``segment``.
         configs: What comes after the profile's config.
         options: Likewise.
+        inpainter: Whether it is trained over an inpainter.
     """
 
     stage: str
     configs: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    inpainter: bool = True
 
 
 KINDS = {
-    "inpaint": Kind("inpaint"),
+    "inpaint": Kind("inpaint", inpainter=False),
     "inpainting": Kind("segment"),
     "temporal": Kind("segment", ("background/temporal.yaml", "profiles/small/plates.yaml")),
     "cues": Kind(
-        "segment", ("background/cues.yaml", "profiles/small/cues.yaml"), ("--data.init_args.target_features=none",)
+        "segment",
+        ("background/cues.yaml", "profiles/small/cues.yaml"),
+        ("--data.init_args.target_features=none",),
+        inpainter=False,
     ),
 }
 """By what stage 2 learns from: stage 1; stage 2 over the inpainter, over plates, and on targets, small profile."""
@@ -117,7 +122,7 @@ class Trainings:
         named = [f"--config={config}" for config in (*configs, *kind.configs)]
         place = self.folder / kind.stage
         shutil.rmtree(place, ignore_errors=True)
-        made = ["--model.init_args.inpainter_ckpt", str(self._inpainter())] if kind.stage == "segment" else []
+        made = ["--model.init_args.inpainter_ckpt", str(self._inpainter())] if kind.inpainter else []
         options = [f"--data.init_args.root={self.video}", f"--trainer.default_root_dir={place}"]
         options += [f"--trainer.max_steps={steps}", "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0"]
         return self.checkout.run(["fit", *named, *options, *kind.options, *made, *more])
