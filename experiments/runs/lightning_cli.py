@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 import yaml
 from jsonargparse import Namespace
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -46,6 +47,7 @@ from experiments.runs.settings import RunSettings
 from experiments.runs.slurm import own_environment
 from experiments.runs.splits_record import SplitsRecord
 from experiments.runs.suggestions import suggested
+from experiments.runs.threads import keep_threads
 from lightning_modules import SegmentationModule
 from lightning_modules.building import try_out
 
@@ -234,6 +236,7 @@ class ExperimentCLI(LightningCLI):
         config = self.stage_config
         config.run.commits = provenance.trained_by([])
         config.run.command = self.command
+        config.run.threads = torch.get_num_threads()
         if config.ckpt_path is not None:
             return
         self.resumable = True
@@ -266,6 +269,7 @@ class ExperimentCLI(LightningCLI):
         run = old.get("run") or {}
         config.run.id = run.get("id") or new_run_id()
         config.run.commits = provenance.trained_by(run.get("commits") or [])
+        config.run.threads = keep_threads(run.get("threads"))
         config.ckpt_path = str(self.folder.last)
         self.resumed = progress
 

@@ -26,6 +26,7 @@ class RunSettings:
         commits: Commits of the source that trained the run, ``-dirty`` behind one whose tree had changed files; several
             where it was resumed with another one, none outside a repository.
         command: What was typed to train the run; where it was resumed, the last time.
+        threads: With how many threads a process of the training computes on the CPU.
         inpainter_commits: Those that trained the stage-1 checkpoint, as far as its folder says so.
         inpainter_command: What was typed to train that.
         inpainter_steps: How long that was trained.
@@ -41,6 +42,7 @@ class RunSettings:
     inpainter_sha256: str | None = None
     commits: Place[list[str]] = field(default_factory=list)
     command: Place[str | None] = None
+    threads: Place[int | None] = None
     inpainter_commits: Place[list[str]] = field(default_factory=list)
     inpainter_command: Place[str | None] = None
     inpainter_steps: Place[int | None] = None

@@ -21,6 +21,7 @@ from callbacks import MaskImages
 from experiments.cli import main
 from experiments.runs.checkpoints import BestCheckpoint, LastCheckpoint
 from experiments.runs.folder import StageFolder, load_checkpoint
+from experiments.runs.threads import keep_threads
 from lightning_modules import InpaintingModule
 
 FitArguments = Callable[..., list[str]]
@@ -144,6 +145,38 @@ def test_a_training_that_is_stopped_again_and_again_ends_as_one_that_is_not(
         assert adam_steps(folder) == {step + 1}
     assert main(arguments) == 0
     require_equal(result(folder), whole(stage))
+
+
+def test_a_training_goes_on_with_as_many_threads_as_it_began_with(
+    whole: Whole,
+    tmp_path: Path,
+    trained: Path,
+    fit_arguments: FitArguments,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Their number decides the order of sums: without it the weights differ in a digit that Adam makes larger."""
+    whole("segment")
+    arguments, begun = arguments_of(fit_arguments, trained, tmp_path, "segment"), torch.get_num_threads()
+    with monkeypatch.context() as patch:
+        signal_at(patch, 2)
+        assert main(arguments) == 143
+    try:
+        torch.set_num_threads(begun + 1)
+        assert main(arguments) == 0
+        assert torch.get_num_threads() == begun
+    finally:
+        torch.set_num_threads(begun)
+    assert f"goes on with as many threads as it began with, {begun}" in capsys.readouterr().err
+    require_equal(result(StageFolder(tmp_path / "segment")), whole("segment"))
+
+
+def test_a_training_that_began_with_more_threads_than_there_are_cores_says_what_that_changes(
+    capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.get_num_threads()
+    assert keep_threads(10**6) == torch.get_num_threads() == before
+    assert "began with 1000000 threads" in capsys.readouterr().err
 
 
 def test_a_training_by_epochs_goes_on_exactly_too(

@@ -1,0 +1,32 @@
+"""With how many threads a training computes: their number decides the order of its sums, and so its weights."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from backdrop.errors import warn
+
+
+def keep_threads(begun: int | None) -> int:
+    """Let a training compute with as many threads as it began with, as far as there are cores; say where that changes.
+
+    Args:
+        begun: How many; None where its config does not say.
+
+    Returns:
+        How many it computes with now.
+    """
+    now, cores = torch.get_num_threads(), os.cpu_count() or 1
+    if begun is None or begun == now:
+        return now
+    if begun > cores:
+        warn(
+            f"This training began with {begun} threads, and this machine has {cores} cores: it goes on with {now}, "
+            "whose sums come in another order, so that its weights are not to the last digit those of a whole training."
+        )
+        return now
+    torch.set_num_threads(begun)
+    warn(f"This training goes on with as many threads as it began with, {begun}: its weights depend on their number.")
+    return begun
