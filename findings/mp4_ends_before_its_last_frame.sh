@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PyAV 18.1.0 (FFmpeg 8.0, libavformat 62.12, libx264)
+# PyAV 18.1.0 (FFmpeg 8.1, libavformat 62.12, libx264)
 #
 # Behaviour: an MP4 whose frames are shown at a variable rate, encoded by x264 with its default of B-frames, lasts less than
 # the time of its last frame. A track of an MP4 lasts as long as decoding does: the sum of the steps between decoding times.

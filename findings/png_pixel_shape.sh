@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PyAV 18.1.0 (FFmpeg 8.0, libavcodec 62.28), Pillow 13.0.0; FFmpeg 5.1 behaves alike.
+# PyAV 18.1.0 (FFmpeg 8.1, libavcodec 62.28), Pillow 13.0.0; FFmpeg 5.1 behaves alike.
 #
 # Behaviour: FFmpeg writes the shape of a pixel, width over height, into the pHYs chunk of a PNG as it is, and reads it so.
 # The PNG specification of the W3C has pixels per unit there, x before y: a pixel that is 64 wide and 45 high has 45 in

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PyAV 18.1.0 (FFmpeg 8.0)
+# PyAV 18.1.0 (FFmpeg 8.1)
 #
 # Behaviour: the frames that PyAV decodes from an AVI with B-frames come in the right order with `pts` in another one. AVI
 # has decoding times only. PyAV opens every file with FFmpeg's flag `genpts`, which makes up times of display in the order

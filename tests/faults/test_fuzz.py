@@ -2,7 +2,7 @@
 
 The right values are those of the whole file. Where they differ and nothing is said, the file is *silently wrong*; only
 where its format carries no check at all, as in the digits of a CSV file, no reader could know (*cannot be told*).
-Pillow 13.0, PyAV 18.1 (FFmpeg 8.0), h5py 3.16, torch 2.14 and PyYAML 6.0 do the decoding.
+Pillow 13.0, PyAV 18.1 (FFmpeg 8.1), h5py 3.16, torch 2.14 and PyYAML 6.0 do the decoding.
 """
 
 from __future__ import annotations
