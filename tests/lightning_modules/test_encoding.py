@@ -61,6 +61,15 @@ def test_the_file_of_a_training_becomes_the_encoder_of_s(
     assert torch.equal(layers[3][1].conv2.weight, known["layer3.1.conv2.weight"])
     assert not any(name.startswith("fc") for name in known)
 
+    written.unlink()  # as where it was stopped just before
+    last = written.with_name("last.ckpt")
+    assert main(arguments(tmp_path)) == 0
+    assert f"self_supervised.pth was not written: stage 2 takes {last} in its place." in capsys.readouterr().out
+    words += [f"--model.init_args.segmenter.init_args.weights={last}"]
+    model = parser.instantiate(parser.parse_args(composition.compose(words))).model
+    layers = next(module.layers for module in model.segmenter.modules() if hasattr(module, "pyramid_channels"))
+    assert torch.equal(layers[0][0].weight, known["conv1.weight"])
+
 
 def unlogged(**settings: Any) -> EncoderModule:  # noqa: ANN401
     module = EncoderModule(**{"crop_size": (32, 32), "features": 4, "bank": 8, **settings})
