@@ -55,14 +55,14 @@ class Checkout:
         """
         own = {"PYTHONPATH": str(self.folder), "BACKDROP_CACHE": str(self.cache), "WANDB_MODE": "disabled"}
         own |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONDONTWRITEBYTECODE": "1"}
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "experiments", *words],
             cwd=self.folder, env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            said = process.stdout.read()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise RunError(f"{words[0]} failed in {self.folder}: … {said.strip()[-_TOLD:]}")
         return Spent(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)

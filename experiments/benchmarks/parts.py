@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -35,7 +34,7 @@ class Parts(StepFlops):
 
     Args:
         path: The file, JSON: ``parts``, seconds of each by name, medians over the steps; ``images`` in a step;
-            ``flops`` of a step; ``peak``, operations a second in products of float32 matrices; ``memory``, bytes.
+            ``flops`` of a step; ``peak``, operations a second in products of float32 matrices.
     """
 
     def __init__(self, path: str) -> None:
@@ -104,7 +103,6 @@ class Parts(StepFlops):
             "parts": {name: statistics.median(step.get(name, 0.0) for step in steps) for name in steps[-1]},
             "images": self._images,
             "flops": (self.per_image or 0.0) * self._images,
-            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "peak": product_rate(),
         }
         write_text(self.path, json.dumps(found, indent=1) + "\n")

@@ -35,9 +35,9 @@ class Settings:
 
     Attributes:
         data: Name of the data set.
-        profile: Size profile; ``baseline`` where nothing is trained.
+        profile: Size profile; ``baseline`` of another method.
         scale: Working size over evaluation size.
-        mode: Who reaches the detector: ``separate``, ``joint``, ...; None where nothing is trained.
+        mode: Who reaches the detector: ``separate``, ``joint``, ...; None of another method.
         method: Name of a baseline.
         method_settings: Its arguments.
         data_settings: Class and arguments of the data module; of several models each has its own.

@@ -13,7 +13,7 @@ from experiments.benchmarks.checkouts import HERE, Checkout, Spent
 from experiments.benchmarks.parts import BACKWARD, OPTIMISER, REST, product_rate
 from experiments.cli import main
 
-PARTS = {"parts": {BACKWARD: 0.25, "D forward": 0.05}, "images": 16, "flops": 8e9, "peak": 8e10, "memory": 1}
+PARTS = {"parts": {BACKWARD: 0.25, "D forward": 0.05}, "images": 16, "flops": 8e9, "peak": 8e10}
 
 
 def test_a_step_is_the_difference_of_two_lengths_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
