@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from backdrop.files import FULL, to_disk, write_text
 from backdrop.locks import Use, flock, hold
+from backdrop.stops import stopped_by
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Frames, Plane, Producer
 from datamodules.store.codecs import Codec
@@ -94,7 +95,8 @@ class FrameStore:
             producer: Makes the planes; by default the frames themselves.
             needed: Names of entries that must not make room for it.
             tick: Called after every frame that is kept.
-            check: Called before every frame, kept or not; what it raises ends the writing.
+            check: Called before every frame, kept or not, and between the steps of long work on frames; what it raises
+                ends the writing.
 
         Returns:
             The entry.
@@ -111,7 +113,11 @@ class FrameStore:
             check()
             return kept.keeps(position, frame_number)
 
-        with self._part(kept.name) as part, self._writer(part, producer.planes, codec, kept.name) as writer:
+        with (
+            stopped_by(check),
+            self._part(kept.name) as part,
+            self._writer(part, producer.planes, codec, kept.name) as writer,
+        ):
             checked = 0
             try:
                 made = producer.make(clip.source, size, keep, lambda *what: problems.append(what))

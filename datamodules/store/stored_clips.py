@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 
+from backdrop.errors import GO_ON
 from backdrop.locks import Use
 from backdrop.progress import progress
 from datamodules.clips.clip import Clip, refuse_strays
@@ -64,6 +65,7 @@ class StoredClips:
 
         Raises:
             OSError: If the disk of the frames fails.
+            KeyboardInterrupt: If it was interrupted; clips that are complete are kept.
             StoreError: If the store is full or must not be written.
             ValueError: If an annotation belongs to no frame.
         """
@@ -132,6 +134,8 @@ class StoredClips:
             tasks = [pool.submit(write, clip) for clip in clips.values()]
             try:
                 done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
+            except KeyboardInterrupt as interruption:
+                raise type(interruption)(GO_ON) from None
             finally:
                 stop.set()
                 pool.shutdown(cancel_futures=True)

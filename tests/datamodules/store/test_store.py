@@ -12,6 +12,7 @@ import time
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
 from threading import Barrier, Thread
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backdrop.errors import Terminated
 from datamodules import VideosDataModule
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Frames, Plane
@@ -31,6 +33,7 @@ from datamodules.readers import Broken, FrameSource, ImageFrames, Keep, Pixels, 
 from datamodules.store.codecs import Codec
 from datamodules.store.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles, entry_name
 from datamodules.store.store import FrameStore, StoreError
+from datamodules.store.stored_clips import StoredClips
 from tests.fake_data import SIZE, draw_frame, write_images, write_video
 
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* training frames")
@@ -52,7 +55,8 @@ class Drawn:
     ) -> Iterator[tuple[int, Pixels]]:
         for number in range(self.count):
             self.hook(number)
-            yield number, np.full((*(size or SIZE), 3), number % 251, np.uint8)
+            if keep is None or keep(number, number):
+                yield number, np.full((*(size or SIZE), 3), number % 251, np.uint8)
 
     def identity(self) -> Iterator[str]:
         yield f"{self.name} {self.count}"
@@ -766,6 +770,20 @@ def test_an_interruption_waits_for_no_clip_however_little_of_it_is_kept(
     with pytest.raises(KeyboardInterrupt):
         module.prepare()
     assert entries(tmp_path / "store") == []
+
+
+def test_an_interruption_keeps_the_clips_that_are_complete_and_says_that_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(tasks: list[Future[StoredClip]], **_: object) -> None:
+        tasks[0].result(timeout=900)
+        raise Terminated
+
+    clips = StoredClips(FrameStore(tmp_path), SIZE)
+    monkeypatch.setattr("datamodules.store.stored_clips.wait", interrupt)
+    with pytest.raises(Terminated, match=r"^: the same command goes on from here$"):
+        clips.open([drawn("first"), drawn("second", 10**9)], "jpeg")
+    assert entries(tmp_path) == [entry_name(drawn("first"), SIZE, "jpeg")]
 
 
 def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:
