@@ -40,7 +40,7 @@ def replacing(output: Path, names: Sequence[str], require_free: Callable[[], obj
 
     Raises:
         NotWritten: If it cannot be made or renamed, or where the disk is full in the block.
-        RunError: If ``output`` is no folder, or another process writes into it.
+        RunError: If ``output`` is no folder, another process writes into it, or another command was killed there.
     """
     if output.exists() and not output.is_dir():
         raise RunError(f"{output} is no folder: choose another output folder.")
@@ -51,7 +51,10 @@ def replacing(output: Path, names: Sequence[str], require_free: Callable[[], obj
                 raise RunError(
                     f"Another process writes into {output}: wait for its end, or choose another output folder."
                 )
-            if (output / NEW).exists() or (output / PLACED).exists():
+            if complete := next((path for path in (output / NEW, output / PLACED) if path.exists()), None):
+                if not set(os.listdir(complete)) <= set(names):
+                    what = f"{complete} is what another command had completed when it was killed"
+                    raise RunError(f"{what}: give that command again first, or choose another output folder.")
                 _place(output, names)
                 warn(f"A process that was killed had completed what it wrote into {output}: it is in place now.")
             require_free()

@@ -140,3 +140,14 @@ def test_a_full_disk_that_does_not_say_so_is_named(tmp_path: Path) -> None:
         with replacing(tmp_path, NAMES, lambda: None):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert found(tmp_path) == FORMER
+
+
+def test_what_another_command_had_completed_is_named_and_kept(tmp_path: Path) -> None:
+    """Of a killed process whose results have other names."""
+    write(tmp_path / ".new", LATTER)
+    with pytest.raises(RunError, match=rf"{tmp_path}/.new is what another command had completed when it was killed"):
+        with replacing(tmp_path, ("other", "boxes"), lambda: None):
+            pytest.fail("not refused")
+    assert found(tmp_path / ".new") == LATTER
+    look(tmp_path)  # by a command of that kind
+    assert found(tmp_path) == LATTER

@@ -7,8 +7,10 @@ import errno
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -20,6 +22,8 @@ from PIL import Image
 from backdrop.drawing import draw
 from backdrop.found import Found, union
 from datamodules.readers import VideoFrames, resize
+from datamodules.readers.source import disk_failed
+from datamodules.readers.videos import TimedFrame
 from experiments.cli import main
 from experiments.prediction import apply
 from experiments.prediction.footage import find_footage
@@ -238,6 +242,29 @@ def test_a_full_disk_ends_the_command_and_blames_no_input(
     assert said[-2] == f"1 of 4 inputs skipped: {tmp_path}/in/a"
     full_disk = f"error: [Errno 28] No space left on device: '{out}/c/.part/"
     assert said[-1].startswith(full_disk) and sum(line.startswith(full_disk) for line in said) == 1
+
+
+def test_a_disk_that_fails_in_the_middle_of_an_input_costs_that_input_alone(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though files of the prediction are open then: they are not blamed."""
+    for name in ("a.mp4", "b.mp4"):
+        fake_data.write_video(tmp_path / "in" / name, frames=2)
+    read = apply.timed
+
+    def failing(frames: Any, broken: Any) -> Iterator[TimedFrame]:  # noqa: ANN401
+        first, *rest = read(frames, broken)
+        yield first
+        if frames.path.name == "a.mp4":
+            raise disk_failed(frames.path, OSError(errno.EIO, "as the disk says it"))
+        yield from rest
+
+    monkeypatch.setattr(apply, "timed", failing)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mp4"]
+    reason, last = capsys.readouterr().err.splitlines()[-2:]
+    assert f"Cannot read {tmp_path}/in/a.mp4 (Input/output error)" in reason and "overlay" not in reason
+    assert last == f"1 of 2 inputs skipped: {tmp_path}/in/a.mp4"
 
 
 def test_images_given_one_by_one_are_one_clip(alone: Path, tmp_path: Path) -> None:
