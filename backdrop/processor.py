@@ -22,18 +22,20 @@ def settle(command: str) -> None:
     """Let this process, and those that it starts, share the processor with other programs.
 
     Threads that wait for each other spin: where another program holds a core they burn ten times the time that the work
-    needs. So they are to sleep while they wait; and a training takes one thread where others compute, and says so.
+    needs. So they are to sleep while they wait; and a training leaves others the cores that they hold, and says so.
 
     Args:
         command: Its name on the command line.
     """
     os.environ.setdefault(WAITING, "passive")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if command not in TRAINING or THREADS in os.environ or cores < 2 or busy(_STAT) < _BUSY:
+    if command not in TRAINING or THREADS in os.environ or cores < 2 or (held := busy(_STAT)) < _BUSY:
         return
-    os.environ[THREADS] = "1"
+    threads = max(1, cores - max(1, round(held)))
+    os.environ[THREADS] = str(threads)
+    used = "one thread is used" if threads == 1 else f"{threads} threads are used"
     print(
-        f"Other programs compute on this machine: one thread is used; {THREADS}={cores} uses all cores.",
+        f"Other programs compute on this machine: {used}; {THREADS}={cores} uses all cores.",
         file=sys.stderr,
         flush=True,
     )

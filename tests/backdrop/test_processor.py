@@ -40,6 +40,16 @@ def test_a_training_beside_others_takes_one_thread_and_says_so_once(
     assert capsys.readouterr().err.count("OMP_NUM_THREADS=2 uses all cores") == (threads is not None)
 
 
+@pytest.mark.parametrize(("computing", "threads"), [(0.7, "15"), (3.6, "12"), (30.0, "1")])
+def test_of_many_cores_a_training_leaves_others_what_they_hold(
+    computing: float, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*range(16)}, raising=False)
+    monkeypatch.setattr(processor, "busy", lambda _: computing)
+    processor.settle("train")
+    assert os.environ["OMP_NUM_THREADS"] == threads
+
+
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "busy", lambda _: 2.0)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
