@@ -486,7 +486,7 @@ def test_a_bad_input_is_named(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert main(["predict", str(alone), str(tmp_path / name), "--output", str(tmp_path / "out")]) == 1
-    error = capsys.readouterr().err.removeprefix("Predicting: 1\n")
+    error = capsys.readouterr().err.removeprefix(f"Predicting {name}: 1\n")
     assert error.startswith("error: ") and expected in error and error.count("\n") == 1
 
 
