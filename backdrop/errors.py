@@ -23,6 +23,10 @@ TYPES = {
 }
 
 
+GO_ON = ": the same command goes on from here"
+"""What is said of an interruption after which what is complete is kept."""
+
+
 class RunError(Exception):
     """Something about the run, its folder or its settings; the message is one sentence that says what to do."""
 

@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.stops import may_stop
 from datamodules.cues.motion import Plane
 from datamodules.plates.windows import windows
 from datamodules.readers import Pixels
@@ -114,6 +115,7 @@ def colour_mass(bins: NDArray[np.uint16], weights: NDArray[np.float64] | None = 
 
 
 def _counted(item: T, frame: Coloured) -> _Counted[T]:
+    may_stop()
     bins = colour_bins(frame.lab)
     subject = 1 / (1 + np.exp(-frame.log_odds.astype(np.float64)))
     return _Counted(item, bins, np.stack([colour_mass(bins, share) for share in (subject, 1 - subject)]))

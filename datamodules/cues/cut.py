@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.graph.python import max_flow
 
+from backdrop.stops import may_stop
 from datamodules.cues.flow import Flow
 from datamodules.cues.motion import Plane
 from datamodules.plates.windows import chunks
@@ -83,6 +84,7 @@ def cut_in_windows(
         What was given, and where the subject is, bool, (h, w). A clip of up to ``window`` frames is cut as a whole.
     """
     for held, own in chunks(frames, window, shared):
+        may_stop()
         masks = cut([frame for _, frame in held])
         yield from zip((item for item, _ in held[own]), masks[own], strict=True)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.stops import may_stop
 from datamodules.cues.camera import BORDER, near_border
 from datamodules.cues.motion import Plane
 from datamodules.cues.patches import Features
@@ -16,7 +17,7 @@ _RIDGE = 0.05  # of the mean variance
 _LIMIT = 3.0
 _LEAST = 1e-3  # probability of the subject inside, so that the discriminant is defined where nothing moves
 
-SETTINGS = f"discriminant {_RIDGE} {BORDER} {_LIMIT} {_LEAST}"
+SETTINGS = f"discriminant of both {_RIDGE} {BORDER} {_LIMIT} {_LEAST}"
 """Part of the identity of what is stored."""
 
 
@@ -60,6 +61,7 @@ def discriminate(features: Sequence[Features], subject: Sequence[Plane]) -> Judg
     weight: NDArray[np.float64] = np.sum([share.sum(axis=1) for share in shares], axis=0, dtype=np.float64)
     total, square = np.zeros((2, channels)), np.zeros((channels, channels))
     for frame, share in zip(features, shares, strict=True):
+        may_stop()
         pixels, counted = frame.reshape(share.shape[1], -1), (share / weight[:, None]).sum(axis=0)
         total += share @ pixels
         square += (pixels * counted.astype(np.float32)[:, None]).T @ pixels  # of both classes at once

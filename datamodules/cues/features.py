@@ -20,6 +20,7 @@ from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from backdrop.bfloat16 import has_bf16
+from backdrop.stops import may_stop
 from datamodules.cues.patches import EVERY, LIGHTNESS, ClipFilters, Features, grid_size
 from datamodules.cues.principal import Basis, learnt
 from datamodules.readers import Pixels
@@ -89,6 +90,7 @@ class Backbone:
     @torch.inference_mode()
     def _activations(self, image: Pixels) -> list[Tensor]:
         """Activations of unit length, (channels, h, w) of each layer."""
+        may_stop()
         height, width = (max(_LEAST_UNITS, round(_CELL * side / _UNIT)) * _UNIT for side in grid_size(image))
         shrinks = image.shape[0] >= height
         resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -196,6 +198,7 @@ def _bases(examples: Sequence[Sequence[Tensor]]) -> list[Basis]:
 
 def _reduced(image: Pixels, activations: Sequence[Tensor], bases: Sequence[Basis]) -> Features:
     """The components of each layer, and the colour, at the grid of an image."""
+    may_stop()
     grid, planes = grid_size(image), []
     for maps, basis in zip(activations, bases, strict=True):
         planes.append(F.interpolate(basis.reduced(maps)[None], grid, mode="bilinear", align_corners=False)[0])

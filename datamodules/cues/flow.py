@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.stops import may_stop
 from datamodules.readers import Pixels
 
 Flow = NDArray[np.float32]
@@ -62,6 +63,7 @@ def dense_flow(frame: Pixels, other: Pixels, grid: tuple[int, int]) -> Flow:
     Returns:
         The flow, float32, (*grid, 2), in pixels of ``frame``.
     """
+    may_stop()
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(frame, other, None)
     smooth = cv2.GaussianBlur(flow, (0, 0), _BLUR)
     return np.asarray(cv2.resize(smooth, grid[::-1], interpolation=cv2.INTER_AREA), dtype=np.float32)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backdrop.stops import may_stop
 from datamodules.cues.principal import Basis, learnt
 from datamodules.readers import Pixels
 
@@ -60,6 +61,7 @@ def grid_size(image: Pixels) -> tuple[int, int]:
 
 def _lab(image: Pixels) -> Tensor:
     """(1, 3, 2 * height, 2 * width) of the grid."""
+    may_stop()
     height, width = grid_size(image)
     small = cv2.cvtColor(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
     return torch.from_numpy(small).permute(2, 0, 1)[None].float() / LIGHTNESS
@@ -77,6 +79,7 @@ def _patches(frame: Tensor, side: int) -> Tensor:
 
 def _answers(frame: Tensor, basis: Basis, side: int) -> Tensor:
     """Positive and negative parts of what the filters answer, (1, 2 * filters, h, w)."""
+    may_stop()
     channels, pad = frame.shape[1], side // 2
     filters = basis.factors.T.reshape(-1, channels, side, side)
     padded = F.pad(frame, [pad] * 4, mode="reflect")
@@ -86,6 +89,7 @@ def _answers(frame: Tensor, basis: Basis, side: int) -> Tensor:
 
 def _pooled(answers: Tensor) -> Tensor:
     """Averages around each cell of the grid, (channels, height, width), of unit length."""
+    may_stop()
     padded = F.pad(answers, [_SMOOTH // 2] * 4, mode="reflect")
     smooth: Tensor = F.avg_pool2d(padded, _SMOOTH, stride=1)[0]
     return smooth.div(smooth.norm(dim=0, keepdim=True).clamp_min(1e-6))

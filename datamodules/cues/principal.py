@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from backdrop.stops import may_stop
+
 _LEAST = 1e-8  # variance
 
 
@@ -36,6 +38,7 @@ def learnt(vectors: Tensor, components: int) -> Basis:
     Returns:
         Them; as many as there are channels at most.
     """
+    may_stop()
     mean = vectors.mean(dim=0)
     centred = vectors - mean
     spread = centred.T @ centred / len(vectors)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backdrop.ranges import at_least
+from backdrop.stops import may_stop
 from datamodules.clips.clip import Clip
 from datamodules.clips.parts import Part, frame_numbers
 from datamodules.clips.planes import Plane as StoredPlane
@@ -215,6 +216,7 @@ def _read(
     positions: dict[int, int] = {}  # of frames that are not read yet
 
     def note(position: int, frame_number: int) -> bool:
+        may_stop()
         positions[frame_number] = position
         return wanted[0] <= position <= wanted[1]
 

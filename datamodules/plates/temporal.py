@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.stops import may_stop
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Plane
 from datamodules.plates import agreement, appearance, evidence, moving
@@ -135,6 +136,7 @@ class TemporalPlates:
         before: _Read | None = None
 
         def note(position: int, frame_number: int) -> bool:
+            may_stop()
             positions[frame_number] = position
             return True
 
@@ -158,6 +160,7 @@ class TemporalPlates:
             yield _Registered(frame.position, frame.frame_number, frame.image, neighbours, nothing)
 
     def _neighbour(self, frame: _Read, other: _Read, offset: int) -> _Neighbour:
+        may_stop()
         guess = np.linalg.inv(frame.to_first) @ other.to_first
         guess /= guess[2, 2]
         found = camera_motion(other.grey, frame.grey, guess)
@@ -196,6 +199,7 @@ class TemporalPlates:
     @staticmethod
     def _plate(window: list[_Registered], at: int) -> tuple[Pixels, NDArray[np.bool_]]:
         """Median of what of a frame's neighbours does not move, or else of all they show; and where they show any."""
+        may_stop()
         frame = window[at]
         height, width = frame.image.shape[:2]
         if not frame.neighbours:

@@ -39,7 +39,8 @@ class FrameSource(Protocol):
         Args:
             size: Output (height, width) in pixels, by area averaging; None keeps the original size.
             keep: Which frames to yield, by position and original number; None yields all.
-            broken: Told of every frame that is broken or missing; None raises at the first one.
+            broken: Told of every frame to yield that is broken or missing; None raises at the first one. Also told of a
+                file that is cut off or damaged, whichever frames are kept, with the number after the last one met.
 
         Raises:
             ValueError: If a frame is broken and ``broken`` is None, or if no frame at all can be read.

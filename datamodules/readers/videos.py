@@ -134,14 +134,14 @@ class VideoFrames:
             raise undecodable(self.path)
         if broken is not None:
             stated = f"{self._stated} frames" if self._stated else f"that it lasts {self._end or 0:.2f} s"
-            lost = self._lost(count)
-            if not lost and ends_early(self.path, self._container) and (keep is None or keep(count, count)):
+            lost = range(count, count + self._lost(count))
+            kept = [number for number in lost if keep is None or keep(number, number)]
+            if not kept and (lost or ends_early(self.path, self._container)):
                 broken(count, f"{self.path} is cut off: frames from here on may be missing, the last one damaged.")
-            if (at := self._wrong_part) is not None and (keep is None or keep(count, count)):
+            if (at := self._wrong_part) is not None:
                 broken(count, f"{self.path} is damaged at byte {at}, by its own check sum: frames may be wrong.")
-            for number in range(count, count + lost):
-                if keep is None or keep(number, number):
-                    broken(number, f"{self.path} ends before it, though its header states {stated}.")
+            for number in kept:
+                broken(number, f"{self.path} ends before it, though its header states {stated}.")
 
     def times(self) -> NDArray[np.float64]:
         """When every frame is shown, without decoding where the first frame needs no other; the rate may vary.

@@ -24,7 +24,8 @@ class Benchmark(ClipDataSet):
 
     Where it has no split of its own, and where ``clips`` are named, the same clips serve for all three splits: the
     model sees the test frames (never their masks) in training, which must be stated beside any figure (transductive;
-    usual for label-free methods on these benchmarks); ``held_out`` of the data module cuts them in time.
+    usual for label-free methods on these benchmarks); ``held_out`` of the data module cuts them in time. Two clips
+    whose files hold the same are counted once, unless the benchmark or ``clips`` lists the splits: then it is said.
 
     Attributes:
         image_size: (height, width) to which frames are scaled, so that those of another shape can be named; None does
@@ -87,9 +88,13 @@ class Benchmark(ClipDataSet):
         opened = {name: self.findings.open_source(name, partial(ImageFrames, folders[name])) for name in names}
         sources = {name: source for name, source in opened.items() if source is not None}
         self._announce_stretch(sources)
+        self.recordings.compare({name: folders[name] for name in sources}, partial(self._is_annotated, sources))
         official = self.official(sources, split) if self.clips is None else None
-        used = list(sources) if official is None else official
-        return [Clip(name, sources[name], self.masks(name, sources[name])) for name in used]
+        listed = official is not None or self.clips is not None
+        once = self.recordings.once(self.findings, partial(self._is_annotated, sources), listed)
+        used = list(once) if official is None else official
+        same = self.recordings.same
+        return [Clip(name, sources[name], self.masks(name, sources[name]), same_as=same.get(name)) for name in used]
 
     def available_clips(self) -> list[str]:
         """Names of all clips that are there, whatever is chosen, in natural order.
@@ -157,6 +162,9 @@ class Benchmark(ClipDataSet):
         """
         self.findings.notice(name, None, f"masks: {what}")
         self.findings.say(f"Masks of clip '{name}': {what}.")
+
+    def _is_annotated(self, sources: Mapping[str, ImageFrames], name: str) -> bool:
+        return bool(self.masks(name, sources[name]))
 
     def _announce_stretch(self, sources: Mapping[str, ImageFrames]) -> None:
         """Say how many clips are of another shape than what their frames are scaled to."""

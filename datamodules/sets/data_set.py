@@ -13,6 +13,7 @@ from datamodules.clips.findings import Findings
 from datamodules.clips.problems import counted
 from datamodules.clips.splits import Split
 from datamodules.clips.validation import set_aside
+from datamodules.sets.same import Recordings
 
 
 @dataclass(eq=False)
@@ -90,9 +91,15 @@ class ClipDataSet(DataSet):
 
     Attributes:
         clips: Their names; None takes all.
+        recordings: Which of them are one.
     """
 
     clips: list[str] | None = None
+    recordings: Recordings = field(default_factory=Recordings, init=False, repr=False)
+
+    def _recording(self, name: str) -> str:
+        """What a clip is part of; its parts are never in two splits that are not listed by hand."""
+        return self.recordings.same.get(name, name)
 
     @abstractmethod
     def available_clips(self) -> list[str]:

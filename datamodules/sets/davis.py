@@ -36,7 +36,8 @@ class Davis(ClipDataSet):
     those of train.txt train, but for a share that validates (``val_share``). With ``clips``, or where there is no
     folder ImageSets, the same clips serve for all three: the model sees the test frames (never their masks) in
     training, which must be stated beside any figure (transductive; usual for label-free methods on DAVIS); ``held_out``
-    of the data module cuts them in time.
+    of the data module cuts them in time. Two clips whose files hold the same are counted once where neither lists nor
+    ``clips`` are; else it is said.
 
     Attributes are the arguments of :class:`datamodules.davis.DavisDataModule`, and those of every data set.
     """
@@ -77,11 +78,16 @@ class Davis(ClipDataSet):
         if unknown:
             there = ", ".join(available)
             raise ValueError(f"Clip '{unknown[0]}' of {listed_in} is not in {folder}; available: {there}.")
+        compared = available if self.clips is None else names
+        self.recordings.compare({name: folder / name for name in compared}, self._is_annotated)
+        listed = official is not None or self.clips is not None
+        once = self.recordings.once(self.findings, self._is_annotated, listed)
+        names = [name for name in names if name in once]
         sources = {name: self.findings.open_source(name, partial(ImageFrames, folder / name)) for name in names}
         found = {name: source for name, source in sources.items() if source is not None}
         if official is not None and split != "test":
-            validated = self.validation_part(found)
-            found = {name: source for name, source in found.items() if (name in validated) == (split == "val")}
+            validated, wanted = self.validation_part(map(self._recording, found)), split == "val"
+            found = {name: source for name, source in found.items() if (self._recording(name) in validated) == wanted}
         return [self._clip(name, source, annotated=split != "train") for name, source in found.items()]
 
     def available_clips(self) -> list[str]:
@@ -109,7 +115,11 @@ class Davis(ClipDataSet):
         if annotated and self.object_id is not None and paths and not self._shows_object(paths):
             self.findings.notice(name, None, f"no object {self.object_id} in its masks: not evaluated")
             paths = {}
-        return Clip(name, source, {index: self._reader(path) for index, path in paths.items()})
+        masks = {index: self._reader(path) for index, path in paths.items()}
+        return Clip(name, source, masks, same_as=self.recordings.same.get(name))
+
+    def _is_annotated(self, name: str) -> bool:
+        return (self._annotations_folder() / name).is_dir()
 
     def _reader(self, path: Path) -> Callable[[], Mask]:
         """The function that reads one mask."""

@@ -68,8 +68,8 @@ class Fbms(Benchmark):
         training, test = ([name for name in names if (parts[part] / name).is_dir()] for part in _PARTS)
         if split == "test":
             return test
-        validated = self.validation_part(training)
-        return [name for name in training if (name in validated) == (split == "val")]
+        validated = self.validation_part(map(self._recording, training))
+        return [name for name in training if (self._recording(name) in validated) == (split == "val")]
 
     def masks(self, name: str, source: ImageFrames) -> Mapping[int, Callable[[], Mask]]:
         """What reads the mask of each annotated frame; see :meth:`Benchmark.masks`."""

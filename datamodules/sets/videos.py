@@ -42,7 +42,6 @@ from datamodules.sets.recordings import (
     own_outputs,
     read_boxes_csv,
 )
-from datamodules.sets.same import same_recordings
 from datamodules.sets.shapes import stretched
 from datamodules.sets.splits_file import listed_splits
 
@@ -92,8 +91,6 @@ class Videos(ClipDataSet):
     image_size: tuple[int, int] | None = None
     min_frames: int = 1
     _sources: dict[str, ImageFrames | VideoFrames | None] = field(default_factory=dict, init=False)
-    _compared: dict[str, Path] = field(default_factory=dict, init=False)
-    _same: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Check the attributes."""
@@ -146,16 +143,9 @@ class Videos(ClipDataSet):
 
         Of those that are one recording an annotated one stays.
         """
-        if paths != self._compared:  # files of the same lengths are read as a whole: once for all splits
-            order = sorted(paths, key=lambda name: not self._is_annotated(name))
-            self._compared, self._same = paths, same_recordings({name: paths[name] for name in order})
+        self.recordings.compare(paths, self._is_annotated)
         listed = self.clips is not None or (self.root / "splits.json").is_file()
-        for name, first in self._same.items():
-            out = ": left out with its masks and boxes" if self._is_annotated(name) else ": left out"
-            what = f"the same recording as clip '{first}'{'' if listed else out}"
-            self.findings.notice(name, None, f"it is {what}")
-            self.findings.say(f"Clip '{name}' is {what}.")
-        return paths if listed else {name: path for name, path in paths.items() if name not in self._same}
+        return self.recordings.once(self.findings, self._is_annotated, listed)
 
     def _notice_strays(self, clips: dict[str, Path]) -> None:
         """Notice annotations that belong to no clip, folders without one, and a root at the wrong level."""
@@ -197,7 +187,7 @@ class Videos(ClipDataSet):
         masks = self._masks(name, source)
         table = self.root / "boxes" / f"{name}.csv"
         boxes = read_boxes_csv(table) if table.is_file() else {}
-        clip = Clip(name, source, masks, self.every_nth, boxes, same_as=self._same.get(name))
+        clip = Clip(name, source, masks, self.every_nth, boxes, same_as=self.recordings.same.get(name))
         return self._timed(clip) if self.fps is not None or name in self.time_ranges else clip
 
     def _announce_stretch(self, name: str, size: tuple[int, int]) -> None:
@@ -353,10 +343,6 @@ class Videos(ClipDataSet):
     def _is_annotated(self, name: str) -> bool:
         masks, boxes = self.root / "masks", self.root / "boxes"
         return name in self._mattes or (masks / name).is_dir() or (boxes / f"{name}.csv").is_file()
-
-    def _recording(self, name: str) -> str:
-        """What a clip is part of; its parts are never in two splits that are not listed by hand."""
-        return self._same.get(name, name)
 
     def _listed_splits(self, file: Path, paths: dict[str, Path]) -> dict[Split, list[str]]:
         """Read and check ``splits.json``."""

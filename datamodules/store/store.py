@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from pathlib import Path
 from uuid import uuid4
 
 from backdrop.files import FULL, to_disk, write_text
-from backdrop.locks import Use, flock, hold
+from backdrop.locks import Use, flock, hold, sole
+from backdrop.stops import may_stop, stopped_by
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Frames, Plane, Producer
 from datamodules.store.codecs import Codec
 from datamodules.store.entry import ENTRY, FRAMES, EntryWriter, StoredClip, entry_name, open_entry
 
-_PART, _USE, _LOCK = ".part-", ".use-", ".lock"
+_PART, _MAKING, _USE, _LOCK = ".part-", ".making-", ".use-", ".lock"
+_LOOK_AGAIN = 0.5  # seconds after which a process looks whether the one that it waits for has ended
 _CHECK_EVERY = 64 * 2**20
 _SPARE = 64 * 2**20
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -37,6 +40,7 @@ class FrameStore:
 
         FOLDER/run1-0123456789abcdef/    one clip with one setting, see datamodules/store/entry.py
                .part-…/                  being written; left by a killed process, it is removed by the next
+               .making-…                 locked by the process that makes the entry of that name; others wait for it
                .use-…                    names what a living process reads, which is therefore not removed
                .lock                     held for moments
                problems-….csv, boxes-….json   lists beside the entries, see :meth:`write_text`; small, and not counted
@@ -46,7 +50,8 @@ class FrameStore:
     that were not used for longest make room for new ones.
 
     Locks are advisory (``flock``). On a file system without them no process can tell what another one reads or writes:
-    no entry is removed to make room then, nor what killed processes have left.
+    no entry is removed to make room then, nor what killed processes have left; and two that make one entry at once both
+    make it, of which one is kept.
 
     Attributes:
         folder: Where the entries are.
@@ -81,8 +86,11 @@ class FrameStore:
         needed: Collection[str] = (),
         tick: Callable[[], object] = lambda: None,
         check: Callable[[], object] = lambda: None,
+        waits: Callable[[str], object] = lambda _: None,
     ) -> StoredClip:
         """Make planes of a clip's frames, one frame at a time, and keep them as an entry.
+
+        Where another process makes the same entry, its end is waited for, and its entry taken.
 
         Broken frames are left out and listed in the entry; so is a clip of which nothing can be read. Nothing keeps the
         entry from making room for others as soon as it is there: take its use (:meth:`use`) before it is written.
@@ -94,7 +102,9 @@ class FrameStore:
             producer: Makes the planes; by default the frames themselves.
             needed: Names of entries that must not make room for it.
             tick: Called after every frame that is kept.
-            check: Called before every frame, kept or not; what it raises ends the writing.
+            check: Called before every frame, kept or not, between the steps of long work on frames, and while another
+                process is waited for; what it raises ends the writing.
+            waits: Called with the entry's clip where another process is waited for, once.
 
         Returns:
             The entry.
@@ -105,10 +115,29 @@ class FrameStore:
         """
         producer = producer or Frames()
         name, kept = entry_name(clip, size, codec, producer), producer.kept(clip)
+        with stopped_by(check), self._alone(name, lambda: waits(kept.name)):
+            found = open_entry(kept.name, self.folder / name)  # of another process, since it was looked for
+            if found is None:
+                return self._make(clip, size, codec, producer, needed, tick)
+            for _ in range(len(found)):
+                tick()
+            return found
+
+    def _make(
+        self,
+        clip: Clip,
+        size: tuple[int, int],
+        codec: Codec,
+        producer: Producer,
+        needed: Collection[str],
+        tick: Callable[[], object],
+    ) -> StoredClip:
+        """Make an entry, whoever else does; see :meth:`write`."""
+        name, kept = entry_name(clip, size, codec, producer), producer.kept(clip)
         problems: list[tuple[int | None, str]] = []
 
         def keep(position: int, frame_number: int) -> bool:
-            check()
+            may_stop()
             return kept.keeps(position, frame_number)
 
         with self._part(kept.name) as part, self._writer(part, producer.planes, codec, kept.name) as writer:
@@ -207,6 +236,7 @@ class FrameStore:
         try:
             with self._locked():
                 self._used()
+                self._forget_killed()
                 handle = hold(path)
                 os.write(handle, json.dumps(sorted(names)).encode())
         except OSError:  # a store that cannot be written loses no entry either
@@ -228,6 +258,21 @@ class FrameStore:
             if path.exists() and path.read_text(encoding="utf-8", errors="surrogateescape") == text:
                 return
             write_text(path, text)
+
+    @contextmanager
+    def _alone(self, entry: str, waits: Callable[[], object]) -> Iterator[None]:
+        """Keep other processes from making an entry; those that do so already are waited for."""
+        waited = False
+        while True:
+            with sole(self.folder / f"{_MAKING}{entry}") as free:
+                if free:
+                    yield
+                    return
+            if not waited:
+                waits()
+            waited = True
+            may_stop()
+            time.sleep(_LOOK_AGAIN)
 
     @contextmanager
     def _part(self, clip: str) -> Iterator[Path]:
@@ -294,6 +339,12 @@ class FrameStore:
                 else:
                     names |= set(json.loads(use.read_text()))
         return names
+
+    def _forget_killed(self) -> None:
+        """Remove the marks of entries that killed processes made; nothing of this process may be made meanwhile."""
+        for mark in self.folder.glob(f"{_MAKING}*"):
+            with sole(mark):
+                pass
 
     @contextmanager
     def _locked(self) -> Iterator[bool]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 
+from backdrop.errors import GO_ON
 from backdrop.locks import Use
 from backdrop.progress import progress
 from datamodules.clips.clip import Clip, refuse_strays
@@ -38,6 +40,7 @@ class StoredClips:
         self._entries: dict[Hashable, StoredClip] = {}
         self._short: dict[Hashable, Problem] = {}
         self._use: Use | None = None
+        self._waited = False
 
     def __getitem__(self, clip: Clip) -> StoredClip:
         """The entry of a clip that was opened."""
@@ -64,6 +67,7 @@ class StoredClips:
 
         Raises:
             OSError: If the disk of the frames fails.
+            KeyboardInterrupt: If it was interrupted; clips that are complete are kept.
             StoreError: If the store is full or must not be written.
             ValueError: If an annotation belongs to no frame.
         """
@@ -127,17 +131,27 @@ class StoredClips:
                     raise InterruptedError
 
             def write(clip: Clip) -> StoredClip:
-                return self.store.write(clip, self.size, codec, self.producer, needed, tick, check)
+                return self.store.write(clip, self.size, codec, self.producer, needed, tick, check, self._say_waiting)
 
             tasks = [pool.submit(write, clip) for clip in clips.values()]
             try:
                 done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
+            except KeyboardInterrupt as interruption:
+                raise type(interruption)(GO_ON) from None
             finally:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
             for task in done:
                 task.result()  # raises what went wrong first
             return {key: task.result() for key, task in zip(clips, tasks, strict=True)}
+
+    def _say_waiting(self, name: str) -> None:
+        """Say once that another process makes what is wanted."""
+        if not self._waited:
+            self._waited = True
+            where = f"clip '{name}' in {self.store.folder}"
+            what = f"Another process is making {where}: what it makes first is waited for, not made twice."
+            print(what, file=sys.stderr, flush=True)
 
     def _hold(self, names: Iterable[str] = ()) -> None:
         """Keep the entries that are open, and those of some names, from making room for others from now on."""

@@ -6,9 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from backdrop.errors import RunError, one_line
+from backdrop.errors import GO_ON, RunError, one_line
 from experiments.runs.composition import Composition, compose
-from experiments.runs.stages import GO_ON
 from experiments.signatures import Rest, Settings, Typed, arguments
 from experiments.trials.recipe import Recipe, by_name
 from experiments.trials.trial import Trial, check_settings, run_trial

@@ -184,7 +184,7 @@ class ExperimentCLI(LightningCLI):
             return BF16
         option = f"{OPTION} {BF16}"
         warn(
-            f"This processor has no bfloat16, which takes some 40 times as long as float32 on it: this training "
+            f"This processor has no bfloat16 (it would take some 40 times as long as float32): this training "
             f"computes in float32 ({FLOAT32}); `{fit_option(option) or option}` forces bfloat16."
         )
         return FLOAT32

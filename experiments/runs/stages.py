@@ -9,13 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from backdrop.errors import RunError, Terminated
+from backdrop.errors import GO_ON, RunError, Terminated
 from backdrop.locks import flock, hold
 from backdrop.program import own_command, own_environment
 from experiments.runs.composition import Composition
 from experiments.runs.composition import Stage as Stage
-
-GO_ON = ": the same command goes on from here"
 
 
 def fit_arguments(stage: Stage, folder: Path, data: str, profile: str, background: str, seed: int) -> list[str]:

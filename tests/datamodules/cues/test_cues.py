@@ -1,5 +1,7 @@
 """Targets without labels: the camera, what moves beside it, its colours, and the cut, on scenes with a known answer."""
 
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 
@@ -7,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from backdrop.stops import stopped_by
 from datamodules.clips.parts import Part
 from datamodules.cues.camera import camera_flow, weighted_median
 from datamodules.cues.colour import Coloured, bin_log_odds, colour_log_odds
@@ -249,6 +252,33 @@ def test_planes_of_the_targets_are_bytes_at_the_size_asked_for() -> None:
 def test_a_single_frame_says_nothing(features: str) -> None:
     ((_, planes),) = Targets(height=120, features=features).make(Square(1), (30, 40))
     assert not planes["target"].any() and planes["trust"].max() == round(0.05 * 255)
+
+
+@pytest.mark.parametrize("features", ["none", "footage"])
+def test_work_on_targets_can_be_stopped_between_frames_and_between_its_steps(features: str) -> None:
+    """How often each step asks is counted by hand: pairs of frames at distances 1, 2, 3 and 6, both ways."""
+    frames, asked = 9, list[str]()
+
+    def check() -> None:
+        asked.append(sys._getframe(2).f_globals["__name__"].rpartition(".")[2])
+        if len(asked) == stop:
+            raise InterruptedError
+
+    maker, stop = Targets(height=120, features=features), 0
+    with stopped_by(check):
+        made = list(maker.make(Square(frames), (30, 40)))
+    counts = Counter(asked)
+    assert len(made) == frames == counts["targets"] and counts["flow"] == 2 * (8 + 7 + 6 + 3)
+    known = features == "footage"  # learnt in two ways and two rounds, each with colours and a cut
+    assert counts["colour"] >= frames * (1 + 4 * known) and counts["cut"] >= 1 + 3 * known
+    assert counts["patches"] >= 5 * frames * known and counts["discriminant"] >= 2 * 3 * frames * known
+    for step in counts:
+        before, stop = asked[:], asked.index(step) + 1
+        asked.clear()
+        with stopped_by(check), pytest.raises(InterruptedError):
+            list(maker.make(Square(frames), (30, 40)))
+        assert asked == before[:stop]  # nothing is done after it
+        asked[:] = before
 
 
 def test_only_what_is_near_the_frames_to_keep_is_read() -> None:

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from datamodules.readers import VideoFrames
+from datamodules.readers import Keep, VideoFrames
 from tests.fake_data import draw_frame, write_gif, write_video
 
 
@@ -90,3 +90,31 @@ def test_a_video_that_lacks_its_end_is_not_whole(tmp_path: Path, suffix: str) ->
         except ValueError:
             continue
         assert lost and str(video) in lost[-1][1]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "ts", "mkv", "avi"])
+@pytest.mark.parametrize("keep", [lambda position, _: position % 50 == 0, lambda _, number: 2 <= number < 4])
+def test_a_cut_is_said_whichever_frames_are_kept(tmp_path: Path, suffix: str, keep: Keep) -> None:
+    """As with a stride, or the first part of a clip: none of the frames that are lost would be kept."""
+    video = tmp_path / f"run.{suffix}"
+    if suffix == "gif":
+        write_gif(video, durations=(100,) * 20)
+    else:
+        write_video(video, frames=20, codec="mpeg4" if suffix == "avi" else "libx264", rate=25)
+    content, lost = video.read_bytes(), list[tuple[int, str]]()
+    whole = [number for number, _ in VideoFrames(video).frames(keep=keep, broken=lambda *what: lost.append(what))]
+    assert whole in ([0], [2, 3]) and not lost
+    length = int(len(content) * 0.8) // 188 * 188 + 100
+    video.write_bytes(content[: content.rindex(b"00dc", 0, content.index(b"idx1")) if suffix == "avi" else length])
+    found = [number for number, _ in VideoFrames(video).frames(keep=keep, broken=lambda *what: lost.append(what))]
+    assert found == whole and [reason for _, reason in lost if reason.startswith(f"{video} is cut off: ")]
+
+
+def test_damage_is_said_whichever_frames_are_kept(tmp_path: Path) -> None:
+    """A byte near the end is another one, of a part with a check sum (CRC-32, which FFmpeg 8.0 writes)."""
+    video = write_video(tmp_path / "run.mkv", frames=20, rate=25)
+    content, lost = bytearray(video.read_bytes()), list[tuple[int, str]]()
+    content[content.rindex(b"\x1c\x53\xbb\x6b") + 20] ^= 255  # in the table of key frames (RFC 9559, Cues)
+    video.write_bytes(content)
+    found = list(VideoFrames(video).frames(keep=lambda position, _: position == 0, broken=lambda *w: lost.append(w)))
+    assert len(found) == 1 and [reason for _, reason in lost if " is damaged at byte " in reason]

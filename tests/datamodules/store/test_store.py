@@ -12,6 +12,8 @@ import time
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Barrier, Thread
@@ -21,6 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backdrop.errors import Terminated
 from datamodules import VideosDataModule
 from datamodules.clips.clip import Clip
 from datamodules.clips.planes import Frames, Plane
@@ -31,6 +34,7 @@ from datamodules.readers import Broken, FrameSource, ImageFrames, Keep, Pixels, 
 from datamodules.store.codecs import Codec
 from datamodules.store.entry import ENTRY, FRAMES, INDEX, EntryWriter, StoredClip, _OpenFiles, entry_name
 from datamodules.store.store import FrameStore, StoreError
+from datamodules.store.stored_clips import StoredClips
 from tests.fake_data import SIZE, draw_frame, write_images, write_video
 
 pytestmark = pytest.mark.filterwarnings("ignore:Only .* training frames")
@@ -52,7 +56,8 @@ class Drawn:
     ) -> Iterator[tuple[int, Pixels]]:
         for number in range(self.count):
             self.hook(number)
-            yield number, np.full((*(size or SIZE), 3), number % 251, np.uint8)
+            if keep is None or keep(number, number):
+                yield number, np.full((*(size or SIZE), 3), number % 251, np.uint8)
 
     def identity(self) -> Iterator[str]:
         yield f"{self.name} {self.count}"
@@ -282,6 +287,88 @@ def test_two_writers_of_one_entry_do_no_harm(tmp_path: Path) -> None:
         thread.join()
     assert found[0].folder == found[1].folder and entries(tmp_path) == [found[0].folder.name]
     assert found[0].read([3]).max() == 3
+
+
+OTHER = """
+import sys
+from pathlib import Path
+from datamodules.store.store import FrameStore
+from tests.datamodules.store.test_store import SIZE, drawn
+def wait(number):
+    if number == 2:
+        print("half", flush=True)
+        sys.stdin.readline()
+FrameStore(Path(sys.argv[1])).write(drawn("run", hook=wait), SIZE, "raw")
+"""
+
+
+@contextmanager
+def other_process(store: FrameStore) -> Iterator[subprocess.Popen[str]]:
+    """A process that has made half of an entry, and makes the rest when a line is sent."""
+    store.open()
+    words = [sys.executable, "-c", OTHER, str(store.folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, cwd=ROOT, text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "half\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_entry_that_another_process_makes_is_waited_for(
+    killed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say = StoredClips._say_waiting
+
+    def go_on(clips: StoredClips, name: str) -> None:
+        say(clips, name)
+        if killed:
+            process.kill()
+        process.communicate("\n", timeout=900)
+
+    store, made = FrameStore(tmp_path), list[int]()
+    monkeypatch.setattr(StoredClips, "_say_waiting", go_on)
+    clips = StoredClips(store, SIZE)
+    with other_process(store) as process:
+        assert clips.open([drawn("run", hook=made.append)], "raw")
+    assert made == ([0, 1, 2, 3] if killed else [])
+    said = f"Another process is making clip 'run' in {tmp_path}: what it makes first is waited for, not made twice.\n"
+    assert capsys.readouterr().err.count(said) == 1
+    assert [path.name for path in tmp_path.glob(".making-*")] == []
+    assert clips[drawn("run")].read([3]).max() == 3
+
+
+def test_waiting_for_another_process_can_be_interrupted(tmp_path: Path) -> None:
+    def check() -> None:
+        raise InterruptedError
+
+    store = FrameStore(tmp_path)
+    with other_process(store) as process:
+        with pytest.raises(InterruptedError):
+            store.write(drawn("run"), SIZE, "raw", check=check)
+        process.communicate("\n", timeout=900)
+    assert entries(tmp_path) == [entry_name(drawn("run"), SIZE, "raw")]
+
+
+def test_the_mark_of_a_killed_process_is_removed(tmp_path: Path) -> None:
+    mark = tmp_path / ".making-run-0123456789abcdef"
+    mark.touch()
+    FrameStore(tmp_path).use([])
+    assert not mark.exists()
+
+
+def test_an_entry_is_made_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("backdrop.locks.fcntl.lockf", none)
+    store = FrameStore(tmp_path)
+    with other_process(store) as process:
+        found = store.write(drawn("run"), SIZE, "raw")
+        process.communicate("\n", timeout=900)
+    assert process.returncode == 0 and entries(tmp_path) == [found.folder.name]
 
 
 def test_the_next_writer_leaves_a_living_one_alone(tmp_path: Path) -> None:
@@ -766,6 +853,20 @@ def test_an_interruption_waits_for_no_clip_however_little_of_it_is_kept(
     with pytest.raises(KeyboardInterrupt):
         module.prepare()
     assert entries(tmp_path / "store") == []
+
+
+def test_an_interruption_keeps_the_clips_that_are_complete_and_says_that_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(tasks: list[Future[StoredClip]], **_: object) -> None:
+        tasks[0].result(timeout=900)
+        raise Terminated
+
+    clips = StoredClips(FrameStore(tmp_path), SIZE)
+    monkeypatch.setattr("datamodules.store.stored_clips.wait", interrupt)
+    with pytest.raises(Terminated, match=r"^: the same command goes on from here$"):
+        clips.open([drawn("first"), drawn("second", 10**9)], "jpeg")
+    assert entries(tmp_path) == [entry_name(drawn("first"), SIZE, "jpeg")]
 
 
 def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:

@@ -322,6 +322,25 @@ def test_a_folder_stands_for_its_images_and_all_that_is_below_it(tmp_path: Path)
     }
 
 
+def test_a_number_makes_no_name_that_another_clip_has(tmp_path: Path) -> None:
+    for folder in ("a/p/x", "b/p/x", "p-x-2"):
+        fake_data.write_images(tmp_path / folder, frames=1)
+    found = {clip.path.relative_to(tmp_path).as_posix(): clip.name for clip in find_footage([tmp_path])}
+    assert found == {"a/p/x": "p-x", "b/p/x": "p-x-3", "p-x-2": "p-x-2"}
+
+
+@pytest.mark.parametrize("stage", ["inpaint", "encoder"])
+def test_a_checkpoint_of_another_stage_is_refused(
+    stage: str, alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=1)
+    run = shutil.copytree(alone / "segment", tmp_path / "run" / stage)
+    config = run / "config_fit.yaml"
+    config.write_text(config.read_text().replace("stage: segment", f"stage: {stage}"))
+    assert main(["predict", str(run / "checkpoints" / "last.ckpt"), str(video)]) == 1
+    assert f"is of the stage {stage}, which finds no subject" in capsys.readouterr().err
+
+
 def test_an_output_that_is_a_file_is_refused(alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = fake_data.write_video(tmp_path / "in.mp4", frames=2)
     before = video.read_bytes()
@@ -467,7 +486,7 @@ def test_a_bad_input_is_named(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert main(["predict", str(alone), str(tmp_path / name), "--output", str(tmp_path / "out")]) == 1
-    error = capsys.readouterr().err.removeprefix("Predicting: 1\n")
+    error = capsys.readouterr().err.removeprefix(f"Predicting {name}: 1\n")
     assert error.startswith("error: ") and expected in error and error.count("\n") == 1
 
 
