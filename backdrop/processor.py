@@ -51,6 +51,21 @@ def settle(command: str) -> None:
     )
 
 
+def shared(processes: int) -> dict[str, str]:
+    """What processes that are started to compute at a time need in their environment, so that they share the cores.
+
+    Args:
+        processes: How many there are at a time.
+
+    Returns:
+        The variable and its value; nothing for a single one, or where the number of threads is set already.
+    """
+    if processes < 2 or THREADS in os.environ:
+        return {}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {THREADS: str(max(1, cores // processes))}
+
+
 def busy(stat: Path, cores: Collection[int], seconds: float = _LOOK) -> float:
     """How many of some cores compute meanwhile.
 

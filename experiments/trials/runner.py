@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from backdrop.errors import RunError, Terminated, one_line
+from backdrop.processor import shared
 from backdrop.program import own_command, own_environment
 from experiments.runs.progress_bar import duration
 from experiments.runs.stages import refuse_failure
@@ -17,25 +18,26 @@ from experiments.trials.trial import Trial, summary
 LOG = "log.txt"
 
 
-def start(trial: Trial, keep_unfinished: bool, to_a_file: bool, stack: ExitStack) -> subprocess.Popen[bytes]:
+def start(trial: Trial, keep_unfinished: bool, processes: int, stack: ExitStack) -> subprocess.Popen[bytes]:
     """Start a trial in a process of its own.
 
     Args:
         trial: The trial.
         keep_unfinished: Let an interrupted stage go on from its last checkpoint.
-        to_a_file: Write its output to ``log.txt`` in its folder: that of several at once cannot be understood.
+        processes: How many there are at a time. Several share the cores, and each writes its output to ``log.txt`` in its
+            folder: that of several at once cannot be understood.
         stack: Closes that file in the end.
 
     Returns:
         The process.
     """
-    output = None
+    output, to_a_file = None, processes > 1
     if to_a_file:
         trial.folder.mkdir(parents=True, exist_ok=True)
         output = stack.enter_context((trial.folder / LOG).open("ab"))
     return subprocess.Popen(
         [*own_command(), "trial", *["--continue"] * keep_unfinished, *trial.words()],
-        env=own_environment(),
+        env=own_environment() | shared(processes),
         stdout=output,
         stderr=subprocess.STDOUT if to_a_file else None,
     )
@@ -66,7 +68,7 @@ def run_all(todo: Sequence[Trial], total: int, processes: int, keep_unfinished: 
                     place = total - len(waiting)
                     where = f", see {trial.folder / LOG}" if processes > 1 else ""
                     print(f"trial {place} of {total}: {trial.recipe.name}{where}", flush=True)
-                    running[start(trial, keep_unfinished, processes > 1, stack)] = trial
+                    running[start(trial, keep_unfinished, processes, stack)] = trial
                 time.sleep(0.1)
                 for process in [process for process in running if process.poll() is not None]:
                     trial, ended = running.pop(process), ended + 1

@@ -73,6 +73,19 @@ def test_a_training_in_a_container_takes_no_more_than_is_given(
     assert ("This container is given a part" in capsys.readouterr().err) == (given < 64 - computing)
 
 
+@pytest.mark.parametrize(
+    ("processes", "expected"),
+    [(1, {}), (2, {"OMP_NUM_THREADS": "4"}), (3, {"OMP_NUM_THREADS": "2"}), (9, {"OMP_NUM_THREADS": "1"})],
+)
+def test_processes_at_a_time_share_the_cores(
+    processes: int, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(8, math.inf, monkeypatch)
+    assert processor.shared(processes) == expected
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert processor.shared(processes) == {}
+
+
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "busy", lambda *_: 2.0)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
