@@ -24,8 +24,8 @@ def start(trial: Trial, keep_unfinished: bool, processes: int, stack: ExitStack)
     Args:
         trial: The trial.
         keep_unfinished: Let an interrupted stage go on from its last checkpoint.
-        processes: How many there are at a time. Several share the cores, and each writes its output to ``log.txt`` in its
-            folder: that of several at once cannot be understood.
+        processes: How many there are at a time. Several share the cores, and each writes its output to ``log.txt`` in
+            its folder: that of several at once cannot be understood.
         stack: Closes that file in the end.
 
     Returns:
