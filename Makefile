@@ -69,7 +69,7 @@ fit = $(PY) -m experiments fit --stage $(1) $(configs) --trainer.default_root_di
 help: ## print this help
 	@echo "Backdrop: make TARGET [VARIABLE=value ...]"
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 20
 	@echo
 	@echo "Variables (default):"
 	@echo "  DATA=demo|davis|videos|h36m|ski|handheld|cdnet|fbms|segtrack|sbi (demo)             PROFILE=small|paper (small)"

@@ -126,6 +126,7 @@ _OUTPUT: dict[str, Shape] = {
     "subject_box": ("B", "N", 4),
     "subject_confidence": ("B", "N"),
     "probability": ("B", "h", "w"),
+    "features": ("B", "D"),
 }
 _TOGETHER = (
     ("image", "clip", "index"),

@@ -19,6 +19,10 @@ class NotWritten(OSError):
     """What this program writes cannot be written: the disk is full, or forbids it. No input is at fault."""
 
 
+class NotRead(OSError):
+    """What this program reads cannot be read, and that is not the file's fault: the disk fails, or forbids it."""
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Let an error of the disk name what is written; that of a full one does not by itself.
@@ -27,10 +31,12 @@ def naming(path: Path) -> Iterator[None]:
         path: The file or folder.
 
     Raises:
-        NotWritten: In place of any other error of the disk.
+        NotWritten: In place of any other error of the disk, but for one of what is read meanwhile.
     """
     try:
         yield
+    except (NotRead, NotWritten):
+        raise
     except OSError as error:
         if error.errno is None:  # a library's own
             raise

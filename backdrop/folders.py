@@ -40,10 +40,13 @@ def replacing(output: Path, names: Sequence[str], require_free: Callable[[], obj
 
     Raises:
         NotWritten: If it cannot be made or renamed, or where the disk is full in the block.
-        RunError: If ``output`` is no folder, or another process writes into it.
+        RunError: If ``output`` is no folder, another process writes into it, or what lies under the four names is not
+            of such a result.
     """
-    if output.exists() and not output.is_dir():
+    if os.path.lexists(output) and not output.is_dir():
         raise RunError(f"{output} is no folder: choose another output folder.")
+    if (output / LOCK).is_dir() or ((output / LOCK).is_file() and (output / LOCK).stat().st_size):
+        raise _strange(output / LOCK)
     before, part = absent(output), output / PART
     try:
         with sole(output / LOCK) as alone:
@@ -51,6 +54,7 @@ def replacing(output: Path, names: Sequence[str], require_free: Callable[[], obj
                 raise RunError(
                     f"Another process writes into {output}: wait for its end, or choose another output folder."
                 )
+            _require_own(output, names)
             if (output / NEW).exists() or (output / PLACED).exists():
                 _place(output, names)
                 warn(f"A process that was killed had completed what it wrote into {output}: it is in place now.")
@@ -71,6 +75,28 @@ def replacing(output: Path, names: Sequence[str], require_free: Callable[[], obj
                 shutil.rmtree(part, ignore_errors=True)
     finally:
         remove_empty(before)
+
+
+def _require_own(output: Path, names: Sequence[str]) -> None:
+    """Refuse folders under our names that hold what no such result does: somebody else's, or another command's.
+
+    Raises:
+        RunError: Naming the first one.
+    """
+    for path in (output / NEW, output / PLACED, output / PART):
+        if not os.path.lexists(path):
+            continue
+        if path.is_symlink() or not path.is_dir():
+            raise _strange(path)
+        inside = {name for name in os.listdir(path) if path.name != PART or not name.startswith(".")}
+        if inside - {*names}:
+            raise _strange(path)
+
+
+def _strange(path: Path) -> RunError:
+    """The error about something that is not ours."""
+    whose = "somebody else's, or of another command that was killed"
+    return RunError(f"{path} is not of this command ({whose}): move it away, or choose another output folder.")
 
 
 def _place(output: Path, names: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ VARIABLE = "BACKDROP_PROGRAM"
 """Says how, to processes that another one starts: the Makefile, or a command that trains in a process of its own."""
 COMMAND = "BACKDROP_COMMAND"
 """Names the command that was typed, to processes that it starts."""
+_MAIN = "__main__.py"
 _OPTIONS_LAST = ("train", "sweep", "trial")
 """The commands that take options of ``fit`` behind two dashes."""
 _OPTIONS = ("fit", "validate", "test", "inspect", "prepare", "targets", "baselines")
@@ -25,7 +26,7 @@ def called() -> str:
     """
     if (given := os.environ.get(VARIABLE)) in (SCRIPT, MODULE, MAKE):
         return given
-    return MODULE if Path(sys.argv[0]).parts[-2:] == ("experiments", "__main__.py") else SCRIPT
+    return MODULE if _file()[-2:] == ("experiments", _MAIN) else SCRIPT
 
 
 def program() -> str:
@@ -50,8 +51,14 @@ def fit_option(option: str) -> str | None:
 
 
 def _command() -> str:
-    """The command that was typed; empty in a script."""
-    return os.environ.get(COMMAND) or next(iter(sys.argv[1:]), "")
+    """The command that was typed; empty in a script of the user's, whose words are its own."""
+    ours = _file()[-1:] in ((SCRIPT,), (f"{SCRIPT}.exe",)) or _file()[-2:] in ((SCRIPT, _MAIN), ("experiments", _MAIN))
+    return os.environ.get(COMMAND) or (next(iter(sys.argv[1:]), "") if ours else "")
+
+
+def _file() -> tuple[str, ...]:
+    """The parts of the path of what was started."""
+    return Path(sys.argv[0]).parts
 
 
 def own_command() -> list[str]:

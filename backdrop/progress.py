@@ -29,7 +29,7 @@ def progress(total: int | None, description: str) -> Iterator[Callable[[], None]
     from rich.console import Console
 
     columns = (
-        rich.TextColumn("{task.description}"),
+        rich.TextColumn("{task.description}", markup=False),
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
         rich.TimeElapsedColumn(),

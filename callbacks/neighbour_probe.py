@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from callbacks.measures.neighbours import neighbour_scores
+
+Row = NDArray[np.float32]
+"""Features of a frame, (D,)."""
 
 
 class NeighbourProbe(pl.Callback):
@@ -24,12 +28,7 @@ class NeighbourProbe(pl.Callback):
         """Start without frames."""
         super().__init__()
         self.untrained: dict[str, float] = {}
-        self._forget()
-
-    def _forget(self) -> None:
-        self._features: list[Tensor] = []
-        self._clips: list[str] = []
-        self._numbers: list[int] = []
+        self._frames: dict[tuple[str, int], Row] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """What the untrained network had, for a resumed training."""
@@ -41,7 +40,7 @@ class NeighbourProbe(pl.Callback):
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last epoch's frames."""
-        self._forget()
+        self._frames = {}
 
     def on_validation_batch_end(
         self,
@@ -52,17 +51,27 @@ class NeighbourProbe(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the features of a batch."""
+        """Keep the features of a batch, by clip and number of the frame."""
         if isinstance(outputs, Mapping) and "features" in outputs:
-            self._features.append(outputs["features"].detach().float().cpu())
-            self._clips += list(batch["clip"])
-            self._numbers += batch["index"].tolist()
+            rows = outputs["features"].detach().float().cpu().numpy()
+            self._frames |= zip(zip(batch["clip"], batch["index"].tolist(), strict=True), rows, strict=True)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure them."""
-        found = neighbour_scores(torch.cat(self._features), self._clips, self._numbers) if self._features else {}
+        frames, found = self._of_all_processes(), dict[str, float]()
+        if frames:
+            clips, numbers = zip(*frames, strict=True)
+            found = neighbour_scores(torch.from_numpy(np.stack([*frames.values()])), clips, numbers)
         if trainer.sanity_checking:
             self.untrained = {f"{name}_untrained": value for name, value in found.items() if "chance" not in name}
             return
         logged = {f"val/{name}": value for name, value in {**found, **self.untrained}.items()}
-        pl_module.log_dict(logged, sync_dist=True, batch_size=max(1, len(self._clips)))
+        pl_module.log_dict(logged, sync_dist=True, batch_size=max(1, len(frames)))
+
+    def _of_all_processes(self) -> dict[tuple[str, int], Row]:
+        """The frames that all processes have seen; one that Lightning repeats to fill up is there once."""
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return self._frames
+        parts: list[dict[tuple[str, int], Row]] = [{}] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, self._frames)
+        return {place: row for part in parts for place, row in part.items()}

@@ -9,9 +9,11 @@ import kornia.augmentation
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from torchvision import models
 
 from backdrop.contracts import Batch, StepOutput
+from backdrop.errors import warn
 from backdrop.ranges import at_least, one_of, positive, require
 from lightning_modules.building import keep_settings
 from lightning_modules.networks.backbone import IMAGENET_MEAN, IMAGENET_STD, require_trunk
@@ -36,7 +38,7 @@ class EncoderModule(pl.LightningModule):
         least_part: Smallest share of the frame that a view shows.
         features: Length of the features that are compared.
         temperature: Of ``npid`` and ``moco`` (Wu et al.: 0.07).
-        bank: Features in the bank of ``npid`` and ``moco``.
+        bank: Features in the bank of ``npid`` and ``moco``; fewer than there are frames to train on.
         momentum: Of the slow copy of ``moco``.
         learning_rate: Adam's.
         lr_schedule: ``constant`` or ``cosine``.
@@ -91,6 +93,15 @@ class EncoderModule(pl.LightningModule):
         """Features of frames; (B, 3, H, W) in [0, 1] -> (B, width)."""
         found: Tensor = self.backbone(_normalised(image))
         return found
+
+    def on_train_start(self) -> None:
+        """Say where a bank is larger than the data: then a frame's own former features are among the others'."""
+        frames, loader = 0, self.trainer.train_dataloader
+        if isinstance(loader, DataLoader):
+            frames = len(loader.dataset)  # type: ignore[arg-type]  # ours has a length
+        if isinstance(self.objective, Banked) and 0 < frames <= (bank := len(self.objective.bank()["bank"])):
+            what = f"The bank of {bank} features is not smaller than the data, {frames} frames"
+            warn(f"{what}: a frame is told apart from itself too. Set model.init_args.bank below that number.")
 
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """One step on two views of each frame."""

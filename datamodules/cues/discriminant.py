@@ -17,7 +17,7 @@ _RIDGE = 0.05  # of the mean variance
 _LIMIT = 3.0
 _LEAST = 1e-3  # probability of the subject inside, so that the discriminant is defined where nothing moves
 
-SETTINGS = f"discriminant {_RIDGE} {BORDER} {_LIMIT} {_LEAST}"
+SETTINGS = f"discriminant of both {_RIDGE} {BORDER} {_LIMIT} {_LEAST}"
 """Part of the identity of what is stored."""
 
 

@@ -12,6 +12,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from backdrop.files import NotRead
+
 Pixels = NDArray[np.uint8]
 Keep = Callable[[int, int], bool]
 """(position from 0, original number) -> whether to yield the frame."""
@@ -114,8 +116,8 @@ def ignore(_number: int, _reason: str) -> None:
     """Leave a broken frame out without a word; whoever reads the whole clip reports it."""
 
 
-def disk_failed(path: Path | str, error: OSError | MemoryError) -> OSError:
+def disk_failed(path: Path | str, error: OSError | MemoryError) -> NotRead:
     """The error to raise where it is not the file's fault that it cannot be read."""
     number = error.errno if isinstance(error, OSError) else errno.ENOMEM
     reason = os.strerror(number or errno.EIO)
-    return OSError(number, f"Cannot read {path} ({reason}): check the disk and the permissions.")
+    return NotRead(number, f"Cannot read {path} ({reason}): check the disk and the permissions.")

@@ -49,10 +49,9 @@ class Parts(StepFlops):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen to the networks and to the augmentation."""
         for path, name in NETWORKS.items():
-            network = _found(pl_module, path)
-            if network is not None:
-                network.register_forward_pre_hook(lambda *_, name=name: self._add(f"{name} forward", -_seconds()))
-                network.register_forward_hook(lambda *_, name=name: self._add(f"{name} forward", _seconds()))
+            if (network := _found(pl_module, path)) is not None:
+                method = "predict" if hasattr(network, "predict") else "forward"  # what stage 1 calls of the inpainter
+                setattr(network, method, self._timed(f"{name} forward", getattr(network, method)))
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         data.on_after_batch_transfer = self._timed(AUGMENTATION, data.on_after_batch_transfer)
         self._begun = _seconds(), time.perf_counter()

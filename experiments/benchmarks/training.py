@@ -81,12 +81,14 @@ def training(
         raise UsageError(f"--steps must be above {FEW}, and --rounds 1 or more")
     if against is not None and not (against / "experiments" / "configs").is_dir():
         raise UsageError(f"--against {against} is no checkout: it has no experiments/configs")
+    folder = folder.resolve()  # the commands run in their checkouts
     encode(video := folder / "clip.mp4", _FRAMES, _SIZE)
     wanted = {name: KINDS[name] for name in KINDS if name in kinds or not kinds}
     places = {"here": HERE} | ({"there": against.resolve()} if against is not None else {})
     trials = {n: Trainings(Checkout(place, folder / f"{n}-cache"), folder / n, video) for n, place in places.items()}
     found: dict[str, dict[str, Any]] = {}
-    with progress(len(wanted) * (1 + rounds * 2 * len(trials)), "Training") as tick:
+    able = sum(one.has(kind) for kind in wanted.values() for one in trials.values())
+    with progress(able * (1 + rounds), "Training") as tick:
         for name, kind in wanted.items():
             found[name] = _measured(kind, trials, steps, rounds, tick)
     return found

@@ -121,6 +121,6 @@ def _outcome(run: Path, videos: Sequence[Path]) -> list[str]:
         if doubtful and len(shares) > 1:
             named = ", ".join(f"{name} {share:.0%}" for share, name in doubtful[:MOST_NAMED])
             more = f" and {len(doubtful) - MOST_NAMED} more" if len(doubtful) > MOST_NAMED else ""
-            lines.append(f"They agree least in {named}{more}: look at these masks first.")
+            lines.append(f"The cues agree least in {named}{more}: look at these masks first.")
     footage = shlex.join(map(str, videos)) or "VIDEOS"
     return [*lines, f"model: {run}", f"next: {program()} predict {shlex.quote(str(run))} {footage}"]

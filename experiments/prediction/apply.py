@@ -102,13 +102,15 @@ def apply(engine: Engine, footage: Footage, output: Path, wanted: Wanted) -> Sum
     say_remarks(frames)
     summary = Summary()
     with new_prediction(output) as part:
-        _write(engine, frames, part, wanted, summary)
+        _write(engine, footage.name, frames, part, wanted, summary)
     if summary.left_out:
         warn(left_out_line(frames, summary.frames, summary.left_out))
     return summary
 
 
-def _write(engine: Engine, frames: ImageFrames | VideoFrames, output: Path, wanted: Wanted, summary: Summary) -> None:
+def _write(
+    engine: Engine, name: str, frames: ImageFrames | VideoFrames, output: Path, wanted: Wanted, summary: Summary
+) -> None:
     """Predict every frame and write what is found.
 
     Decoding, the model and what is written take turns in three threads.
@@ -116,7 +118,7 @@ def _write(engine: Engine, frames: ImageFrames | VideoFrames, output: Path, want
     names = {} if isinstance(frames, VideoFrames) else file_names(frames)
     stems = output_names(names)
     broken = summary.left_out.__setitem__ if len(frames) > 1 else None  # the only frame says itself what is wrong
-    with progress(len(frames) or None, "Predicting") as tick, ExitStack() as stack:
+    with progress(len(frames) or None, f"Predicting {name}") as tick, ExitStack() as stack:
         sinks = [Table(output / BOXES, stack, wanted).add, *_sinks(frames, output, wanted, stack)]
         submit = stack.enter_context(behind(MOST))
         results = stack.enter_context(closing(_results(engine, frames, wanted, broken, names)))

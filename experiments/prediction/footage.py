@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,11 +134,12 @@ def _apart(clips: Sequence[Footage]) -> list[str]:
     """Names that differ, of each."""
     count = Counter(clip.name for clip in clips)
     longer = [f"{clip.path.parent.name}-{clip.name}" if count[clip.name] > 1 else clip.name for clip in clips]
-    names, taken = list[str](), Counter[str]()
+    names, own = dict[str, None](), {*longer}
     for name in longer:
-        taken[name] += 1
-        names.append(name if taken[name] == 1 else f"{name}-{taken[name]}")
-    return names
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        free = (one for one in numbered if one not in names and one not in own)
+        names[next(free) if name in names else name] = None
+    return list(names)
 
 
 def say_remarks(frames: ImageFrames | VideoFrames) -> None:

@@ -44,7 +44,10 @@ def load_predictor(
         folder, name = StageFolder(path.resolve().parent.parent), path.stem
         if path.suffix != ".ckpt" or not folder.config_file.is_file():
             raise RunError(f"{path} is no run folder, no checkpoint inside of one, and no .onnx file.")
-        folder.require_this_version()
+        stage = (folder.require_this_version().get("run") or {}).get("stage")
+        if stage != "segment":
+            what = f"{path} is of the stage {stage}, which finds no subject"
+            raise RunError(f"{what}: take stage 2's, RUN/segment/checkpoints/{name}.ckpt.")
     else:
         folder, name = segment_folder(path), checkpoint or "last"
     size = load_data(folder.config()).working_size  # type: ignore[attr-defined]

@@ -32,6 +32,7 @@ from datamodules import FramesDataModule, load_all
 from experiments.calibration.calibrate import NotCalibrated, calibrate
 from experiments.runs import provenance
 from experiments.runs.composition import CUES, HELP, compose
+from experiments.runs.encoder_file import NAME as ENCODER
 from experiments.runs.folder import (
     INPAINTER_CHANGED,
     Progress,
@@ -183,7 +184,7 @@ class ExperimentCLI(LightningCLI):
             return BF16
         option = f"{OPTION} {BF16}"
         warn(
-            f"This processor has no bfloat16, which takes some 40 times as long as float32 on it: this training "
+            f"This processor has no bfloat16 (it would take some 40 times as long as float32): this training "
             f"computes in float32 ({FLOAT32}); `{fit_option(option) or option}` forces bfloat16."
         )
         return FLOAT32
@@ -262,10 +263,12 @@ class ExperimentCLI(LightningCLI):
                 "choose another run folder, or delete that one."
             )
         if progress.reached(new["trainer"]):
-            path, of_score = self.folder.path, ""
-            if config.run.stage == "segment" and not self.folder.score_file.is_file():  # or it was stopped just then
-                of_score = f" It has no score: {program()} calibrate {path.parent} makes it, or says why there is none."
-            raise NothingToDo(f"{path} is finished ({progress.step} steps): nothing to do.{of_score}")
+            path, lacks = self.folder.path, ""  # it was stopped just then
+            if config.run.stage == "segment" and not self.folder.score_file.is_file():
+                lacks = f" It has no score: {program()} calibrate {path.parent} makes it, or says why there is none."
+            elif config.run.stage == "encoder" and not (self.folder.checkpoints / ENCODER).is_file():
+                lacks = f" {ENCODER} was not written: stage 2 takes {self.folder.last} in its place."
+            raise NothingToDo(f"{path} is finished ({progress.step} steps): nothing to do.{lacks}")
         run = old.get("run") or {}
         config.run.id = run.get("id") or new_run_id()
         config.run.commits = provenance.trained_by(run.get("commits") or [])

@@ -99,7 +99,7 @@ class Plan:
             left_out.append("background plates")
         if self.inpaint is not None:
             left_out.append("stage 1")
-        what = " and ".join(f"{minutes(seconds)} for {name}" for name, seconds in parts.items())
+        what = ", and ".join(f"{minutes(seconds)} for {name}" for name, seconds in parts.items())
         without = f", without {' and '.join(left_out)}" if left_out else ""
         total = f"{minutes(sum(parts.values()))}: " if len(parts) > 1 else ""
         return f"time: about {total}{what}{without} (an estimate from {TIMED} steps on this machine)"

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from backdrop.errors import warn
+from backdrop.errors import RunError, warn
 
 
 def keep_threads(begun: int | None) -> int:
@@ -17,7 +17,12 @@ def keep_threads(begun: int | None) -> int:
 
     Returns:
         How many it computes with now.
+
+    Raises:
+        RunError: If that is no number of threads.
     """
+    if begun is not None and (type(begun) is not int or begun < 1):
+        raise RunError(f"run.threads in the config of this training is {begun!r}, expected 1 or more: mend it there.")
     now, cores = torch.get_num_threads(), os.cpu_count() or 1
     if begun is None or begun == now:
         return now

@@ -54,7 +54,8 @@ class Npid(Banked):
 
     Every frame is a class of its own. Wu et al. keep a slot for each frame, with the mean of its former features, and
     compare a view with it. Here the bank is a queue of the last features, as lightly has it, and the positive is
-    another view of the same frame in the same batch.
+    another view of the same frame in the same batch. Where the bank is as large as the data or larger, the queue holds
+    the frame's own former features too, and they count as another's.
 
     Args:
         width: Length of what the encoder gives.

@@ -45,6 +45,7 @@ def output(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
         "subject_box": torch.rand(2, 3, 4),
         "subject_confidence": torch.rand(2, 3),
         "probability": torch.full((2, 2, 2), 0.25),
+        "features": torch.rand(2, 5),
     }
     return {key: value for key, value in {**whole, **changes}.items() if value is not None}
 

@@ -128,6 +128,22 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
         replace(tmp_path / "out", LATTER)
 
 
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RunError, match="is no folder"):
+        replace(tmp_path / "out", LATTER)
+
+
+@pytest.mark.parametrize("name", [".new/keep", ".placed/keep", ".part/keep", ".new", ".placed", ".part", ".writing"])
+def test_what_lies_under_our_names_and_is_not_ours_stays_and_so_does_all_else(name: str, tmp_path: Path) -> None:
+    """A user's own files, or the result of another command that was killed while it was placed."""
+    mine = MINE | {name: "mine", "a/by_hand": "mine"}
+    write(tmp_path, mine)
+    with pytest.raises(RunError, match=rf"{name.split('/')[0]} is not of this command"):
+        replace(tmp_path, LATTER)
+    assert found(tmp_path) == mine
+
+
 def test_a_folder_that_was_made_in_vain_goes_again(tmp_path: Path) -> None:
     look(tmp_path / "deep" / "out")
     assert not list(tmp_path.iterdir())
@@ -140,3 +156,14 @@ def test_a_full_disk_that_does_not_say_so_is_named(tmp_path: Path) -> None:
         with replacing(tmp_path, NAMES, lambda: None):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert found(tmp_path) == FORMER
+
+
+def test_what_another_command_had_completed_is_named_and_kept(tmp_path: Path) -> None:
+    """Of a killed process whose results have other names."""
+    write(tmp_path / ".new", LATTER)
+    with pytest.raises(RunError, match=rf"{tmp_path}/.new is not of this command"):
+        with replacing(tmp_path, ("other", "boxes"), lambda: None):
+            pytest.fail("not refused")
+    assert found(tmp_path / ".new") == LATTER
+    look(tmp_path)  # by a command of that kind
+    assert found(tmp_path) == LATTER

@@ -56,6 +56,14 @@ def test_an_option_of_fit_is_told_in_the_options_of_the_command_that_was_typed(
     assert program.fit_option("--data.init_args.fps 10") == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"), [("/bin/backdrop", "--x 1"), ("/lib/experiments/__main__.py", "--x 1"), ("mine.py", None)]
+)
+def test_the_words_of_a_script_are_no_command(path: str, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [path, "fit"])
+    assert program.fit_option("--x 1") == expected
+
+
 def test_a_process_of_its_own_looks_for_modules_where_this_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from backdrop.errors import RunError
 from experiments.cli import main
@@ -40,7 +42,9 @@ def test_the_file_of_a_training_becomes_the_encoder_of_s(
 ) -> None:
     assert main(arguments(tmp_path)) == 0
     written = tmp_path / "encoder" / "checkpoints" / "self_supervised.pth"
-    assert f"encoder: weights of S in {written}" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"encoder: weights of S in {written}" in said.out
+    assert "warning: The bank of 16 features is not smaller than the data, 4 frames: " in said.err
     header, row = (tmp_path / "encoder" / "csv" / "metrics.csv").read_text().splitlines()[:2]
     logged = dict(zip(header.split(","), row.split(","), strict=True))
     assert float(logged["val/same_clip_chance"]) == pytest.approx(3 / 7)  # two clips of four frames
@@ -56,6 +60,15 @@ def test_the_file_of_a_training_becomes_the_encoder_of_s(
     assert torch.equal(layers[0][0].weight, known["conv1.weight"])  # the stem, and the last stage that S keeps
     assert torch.equal(layers[3][1].conv2.weight, known["layer3.1.conv2.weight"])
     assert not any(name.startswith("fc") for name in known)
+
+    written.unlink()  # as where it was stopped just before
+    last = written.with_name("last.ckpt")
+    assert main(arguments(tmp_path)) == 0
+    assert f"self_supervised.pth was not written: stage 2 takes {last} in its place." in capsys.readouterr().out
+    words += [f"--model.init_args.segmenter.init_args.weights={last}"]
+    model = parser.instantiate(parser.parse_args(composition.compose(words))).model
+    layers = next(module.layers for module in model.segmenter.modules() if hasattr(module, "pyramid_channels"))
+    assert torch.equal(layers[0][0].weight, known["conv1.weight"])
 
 
 def unlogged(**settings: Any) -> EncoderModule:  # noqa: ANN401
@@ -108,6 +121,17 @@ def test_the_bank_is_filled_in_training_only_and_kept_in_the_checkpoint() -> Non
     other = unlogged()
     other.on_load_checkpoint(checkpoint)
     assert all(torch.equal(value, bank()[name]) for name, value in other.objective.bank().items())  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("bank", "frames", "said"), [(8, 8, True), (8, 9, False)])
+def test_a_bank_that_is_not_smaller_than_the_data_is_said(
+    bank: int, frames: int, said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = unlogged(bank=bank)
+    module.trainer = SimpleNamespace(train_dataloader=DataLoader(range(frames)))  # type: ignore[assignment,arg-type]
+    module.on_train_start()
+    wanted = f"warning: The bank of {bank} features is not smaller than the data, {frames} frames"
+    assert capsys.readouterr().err.startswith(wanted) == said
 
 
 @pytest.mark.slow

@@ -18,12 +18,13 @@ WHERE = [(-0.5, 0.0, 0.3, 0.5), (0.5, 0.0, 0.3, 0.5)]
 class Blobs(nn.Module):
     """A segmenter that opens the middle of every window where the frame is bright."""
 
-    def forward(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, box: Tensor, mask_only: bool) -> tuple[Tensor, None, Tensor]:
+        assert mask_only
         window = torch.zeros(len(box), 1, 8, 8)
         window[:, :, 2:6, 2:6] = image.amax(dim=(1, 2, 3)).view(-1, 1, 1, 1)
         inner = torch.cat([box[:, :2], box[:, 2:] / 2], dim=1)
         mask = box_mask(inner, (image.shape[2], image.shape[3])) * image.amax(dim=(1, 2, 3), keepdim=True)
-        return mask, image, window
+        return mask, None, window
 
 
 def proposals(*frames: tuple[int, ...]) -> Proposals:

@@ -170,6 +170,9 @@ def test_a_method_that_learns_says_of_what_and_goes_on_where_it_was(
     (tmp_path / "baselines" / "unsup_dilate_unet" / "results.json").unlink()
     assert main(command(*tiny, methods=["unsup_dilate_unet"])) == 0
     assert kept.stat().st_mtime_ns == before  # nothing was learnt again
+    (tmp_path / "baselines" / "unsup_dilate_unet" / "results.json").unlink()
+    assert main(command(*tiny, "--data.init_args.plates=static", methods=["unsup_dilate_unet"])) == 0
+    assert len(list(kept.parent.parent.glob("learning-*"))) == 2  # what a teacher may look at is other
     assert main(command("--unsup_dilate_unet.teacher=targets", methods=["unsup_dilate_unet"])) == 1
     assert "was made with other settings" in capsys.readouterr().err
 

@@ -141,7 +141,7 @@ def test_without_an_account_there_is_one_sentence(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert main(["dashboard"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no account is configured" in line and "`wandb login`" in line and "experiments report" in line
+    assert "no account is configured" in line and "`wandb login`" in line and "`backdrop report DIR`" in line
 
 
 def test_without_the_package_there_is_one_sentence(

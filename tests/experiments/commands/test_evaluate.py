@@ -57,7 +57,7 @@ def test_what_made_them_is_written_down(scored: Path, davis: Path) -> None:
     assert made["trained_by"]["commits"] == provenance.trained_by([])
     for name, stage in (("inpainter_command", "inpaint"), ("command", "segment")):
         said = shlex.split(made["trained_by"][name])
-        assert said[:4] == ["python", "-m", "experiments", "fit"] and f"--stage={stage}" in said
+        assert said[:2] == ["backdrop", "fit"] and f"--stage={stage}" in said
     assert made["settings"]["inpainter_steps"] == 2
     assert made["seconds_per_frame"] > 0 and made["processor_seconds_per_frame"] > 0
     settings = made["settings"]

@@ -7,8 +7,10 @@ import errno
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -20,6 +22,8 @@ from PIL import Image
 from backdrop.drawing import draw
 from backdrop.found import Found, union
 from datamodules.readers import VideoFrames, resize
+from datamodules.readers.source import disk_failed
+from datamodules.readers.videos import TimedFrame
 from experiments.cli import main
 from experiments.prediction import apply
 from experiments.prediction.footage import find_footage
@@ -240,6 +244,29 @@ def test_a_full_disk_ends_the_command_and_blames_no_input(
     assert said[-1].startswith(full_disk) and sum(line.startswith(full_disk) for line in said) == 1
 
 
+def test_a_disk_that_fails_in_the_middle_of_an_input_costs_that_input_alone(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though files of the prediction are open then: they are not blamed."""
+    for name in ("a.mp4", "b.mp4"):
+        fake_data.write_video(tmp_path / "in" / name, frames=2)
+    read = apply.timed
+
+    def failing(frames: Any, broken: Any) -> Iterator[TimedFrame]:  # noqa: ANN401
+        first, *rest = read(frames, broken)
+        yield first
+        if frames.path.name == "a.mp4":
+            raise disk_failed(frames.path, OSError(errno.EIO, "as the disk says it"))
+        yield from rest
+
+    monkeypatch.setattr(apply, "timed", failing)
+    assert main(["predict", str(alone), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mp4"]
+    reason, last = capsys.readouterr().err.splitlines()[-2:]
+    assert f"Cannot read {tmp_path}/in/a.mp4 (Input/output error)" in reason and "overlay" not in reason
+    assert last == f"1 of 2 inputs skipped: {tmp_path}/in/a.mp4"
+
+
 def test_images_given_one_by_one_are_one_clip(alone: Path, tmp_path: Path) -> None:
     fake_data.write_images(tmp_path / "in", frames=3)
     images = [str(tmp_path / "in" / f"0000{number}.jpg") for number in (0, 2)]
@@ -293,6 +320,25 @@ def test_a_folder_stands_for_its_images_and_all_that_is_below_it(tmp_path: Path)
         "frames": "monday/frames",
         "z.mp4": "z.mp4",
     }
+
+
+def test_a_number_makes_no_name_that_another_clip_has(tmp_path: Path) -> None:
+    for folder in ("a/p/x", "b/p/x", "p-x-2"):
+        fake_data.write_images(tmp_path / folder, frames=1)
+    found = {clip.path.relative_to(tmp_path).as_posix(): clip.name for clip in find_footage([tmp_path])}
+    assert found == {"a/p/x": "p-x", "b/p/x": "p-x-3", "p-x-2": "p-x-2"}
+
+
+@pytest.mark.parametrize("stage", ["inpaint", "encoder"])
+def test_a_checkpoint_of_another_stage_is_refused(
+    stage: str, alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = fake_data.write_video(tmp_path / "in.mp4", frames=1)
+    run = shutil.copytree(alone / "segment", tmp_path / "run" / stage)
+    config = run / "config_fit.yaml"
+    config.write_text(config.read_text().replace("stage: segment", f"stage: {stage}"))
+    assert main(["predict", str(run / "checkpoints" / "last.ckpt"), str(video)]) == 1
+    assert f"is of the stage {stage}, which finds no subject" in capsys.readouterr().err
 
 
 def test_an_output_that_is_a_file_is_refused(alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -440,7 +486,7 @@ def test_a_bad_input_is_named(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert main(["predict", str(alone), str(tmp_path / name), "--output", str(tmp_path / "out")]) == 1
-    error = capsys.readouterr().err.removeprefix("Predicting: 1\n")
+    error = capsys.readouterr().err.removeprefix(f"Predicting {name}: 1\n")
     assert error.startswith("error: ") and expected in error and error.count("\n") == 1
 
 

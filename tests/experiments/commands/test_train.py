@@ -64,7 +64,7 @@ def test_a_long_training_is_estimated(
 ) -> None:
     monkeypatch.setattr("experiments.runs.plan.seconds_of_step", lambda _: 2.0)
     assert train(clips, "--run", tmp_path, "--dry-run", *TINY, "--trainer.max_steps=300") == 0
-    wanted = "time: about 11 min: 40 s for the targets, which are made once and 10 min for stage 2 (an estimate"
+    wanted = "time: about 11 min: 40 s for the targets, which are made once, and 10 min for stage 2 (an estimate"
     assert wanted in capsys.readouterr().out
 
 

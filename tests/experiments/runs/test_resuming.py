@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 
+from backdrop.errors import RunError
 from callbacks import MaskImages
 from experiments.cli import main
 from experiments.runs.checkpoints import BestCheckpoint, LastCheckpoint
@@ -177,6 +178,12 @@ def test_a_training_that_began_with_more_threads_than_there_are_cores_says_what_
     before = torch.get_num_threads()
     assert keep_threads(10**6) == torch.get_num_threads() == before
     assert "began with 1000000 threads" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("begun", ["x", -1, 0, 2.5, True])
+def test_what_is_no_number_of_threads_is_refused(begun: Any) -> None:  # noqa: ANN401
+    with pytest.raises(RunError, match=f"run.threads in the config of this training is {begun!r}, expected 1 or more"):
+        keep_threads(begun)
 
 
 def test_a_training_by_epochs_goes_on_exactly_too(
