@@ -94,6 +94,12 @@ class FrameDataset(Dataset[Batch]):
         return [clip.name for clip in self.clips]
 
     @property
+    def kept(self) -> list[str]:
+        """Names of the store's entries that are read, clip by clip; other frames, plates and targets have others."""
+        pairs = zip(self.clips, self._more, strict=True)
+        return [entry.folder.name for clip, more in pairs for entry in (clip, *(entry for entry, _ in more))]
+
+    @property
     def masked_frames(self) -> int:
         """Number of frames that have a mask."""
         return sum(self.clip_counts(clip_index)[1] for clip_index in range(len(self.clips)))

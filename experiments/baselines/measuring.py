@@ -93,14 +93,14 @@ def learn(baseline: Baseline, data: FramesDataModule, folder: Path, made: Settin
         baseline: The method.
         data: A data module.
         folder: Where its results go. What it keeps of its learning is in ``learning-KEY``, where the key stands for
-            all settings, the frames and the seed: so what an interrupted call has left is gone on with, or not touched.
+            all settings, the frames and targets, and the seed: so what an interrupted call has left is gone on with, or
+            not touched.
         made: Its settings.
         seed: The seed.
     """
     data.setup("fit")
     dataset = data.dataset("train")
-    frames = [clip.folder.name for clip in dataset.clips]
-    told = json.dumps([made.method_settings, frames, seed], sort_keys=True)
+    told = json.dumps([made.method_settings, dataset.kept, seed], sort_keys=True)
     key = hashlib.sha256(told.encode()).hexdigest()[:8]
     begin, processor = time.perf_counter(), time.process_time()
     baseline.learn(Lesson(dataset, folder / f"learning-{key}", seed))

@@ -22,7 +22,7 @@ def keep_threads(begun: int | None) -> int:
         RunError: If that is no number of threads.
     """
     if begun is not None and (type(begun) is not int or begun < 1):
-        raise RunError(f"run.threads in the config of this training is {begun!r}, expected 1 or more: correct it there.")
+        raise RunError(f"run.threads in the config of this training is {begun!r}, expected 1 or more: mend it there.")
     now, cores = torch.get_num_threads(), os.cpu_count() or 1
     if begun is None or begun == now:
         return now

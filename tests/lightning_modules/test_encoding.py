@@ -57,6 +57,10 @@ def test_the_file_of_a_training_becomes_the_encoder_of_s(
     assert torch.equal(layers[3][1].conv2.weight, known["layer3.1.conv2.weight"])
     assert not any(name.startswith("fc") for name in known)
 
+    before = written.read_bytes()
+    assert main(arguments(tmp_path, "--trainer.fast_dev_run=1")) == 0
+    assert written.read_bytes() == before  # a trial of one step is no training
+
 
 def unlogged(**settings: Any) -> EncoderModule:  # noqa: ANN401
     module = EncoderModule(**{"crop_size": (32, 32), "features": 4, "bank": 8, **settings})
