@@ -38,7 +38,7 @@ def batches(frames: Iterable[T], most: int = MOST) -> Iterator[list[T]]:
     for frame in frames:
         batch.append(frame)
         filled += frame.image.nbytes
-        if len(batch) == most or filled >= BYTES:
+        if len(batch) >= most or filled >= BYTES:
             yield batch
             batch, filled = [], 0
     if batch:

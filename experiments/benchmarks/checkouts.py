@@ -60,8 +60,13 @@ class Checkout:
             cwd=self.folder, env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as process:  # fmt: skip
             assert process.stdout is not None
-            said = process.stdout.read()
-            _, status, used = os.wait4(process.pid, 0)
+            try:
+                said = process.stdout.read()
+                _, status, used = os.wait4(process.pid, 0)
+            except BaseException:  # a command that nobody measures any more is not to go on
+                process.terminate()
+                process.wait()
+                raise
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise RunError(f"{words[0]} failed in {self.folder}: … {said.strip()[-_TOLD:]}")

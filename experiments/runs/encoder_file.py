@@ -25,8 +25,8 @@ class EncoderFile(pl.Callback):
         self.dirpath = dirpath
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the file, whole or not at all."""
-        if not trainer.is_global_zero or self.dirpath is None:
+        """Write the file, whole or not at all; a trial of a few steps leaves that of a training alone."""
+        if not trainer.is_global_zero or self.dirpath is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         kept = {name: value for name, value in pl_module.state_dict().items() if name.startswith("backbone.")}
         path = Path(self.dirpath) / NAME

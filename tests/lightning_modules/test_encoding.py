@@ -61,6 +61,10 @@ def test_the_file_of_a_training_becomes_the_encoder_of_s(
     assert torch.equal(layers[3][1].conv2.weight, known["layer3.1.conv2.weight"])
     assert not any(name.startswith("fc") for name in known)
 
+    before = written.read_bytes()
+    assert main(arguments(tmp_path, "--trainer.fast_dev_run=1")) == 0
+    assert written.read_bytes() == before  # a trial of one step is no training
+
     written.unlink()  # as where it was stopped just before
     last = written.with_name("last.ckpt")
     assert main(arguments(tmp_path)) == 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.error import URLError
 
 import numpy as np
@@ -15,6 +16,8 @@ import torch
 from datamodules import DavisDataModule, VideosDataModule
 from experiments.baselines import METHODS, Baseline
 from experiments.baselines.clip_frames import ClipFrames
+from experiments.baselines.lesson import Lesson
+from experiments.baselines.measuring import learn
 from experiments.baselines.method import Frames, Prediction
 from experiments.baselines.module import BaselineModule
 from experiments.baselines.subtraction import Knn
@@ -175,6 +178,34 @@ def test_a_method_that_learns_says_of_what_and_goes_on_where_it_was(
     assert len(list(kept.parent.parent.glob("learning-*"))) == 2  # what a teacher may look at is other
     assert main(command("--unsup_dilate_unet.teacher=targets", methods=["unsup_dilate_unet"])) == 1
     assert "was made with other settings" in capsys.readouterr().err
+
+
+def test_what_was_learnt_from_other_targets_is_not_gone_on_with(tmp_path: Path) -> None:
+    """The frames are the same: only the entry with the targets in the store has another name."""
+    folders = list[str]()
+
+    class Learner:
+        def learn(self, lesson: Lesson) -> None:
+            folders.append(lesson.folder.name)
+
+    class Read:
+        def __init__(self, kept: list[str]) -> None:
+            self.kept = kept
+
+        def __len__(self) -> int:
+            return 1
+
+    for kept in (["a-1", "a_targets-1"], ["a-1", "a_targets-2"], ["a-1", "a_targets-1"]):
+        data = SimpleNamespace(setup=lambda _: None, dataset=lambda _, kept=kept: Read(kept))
+        learn(cast(Any, Learner()), cast(Any, data), tmp_path, cast(Any, SimpleNamespace(method_settings={})), 0)
+    assert folders[0] == folders[2] != folders[1]
+
+
+def test_the_entries_that_a_data_set_reads_are_those_of_frames_and_targets(videos: Path) -> None:
+    data = VideosDataModule(str(videos), image_size=(48, 64), num_workers=0, targets=True, target_features="none")
+    data.setup("fit")
+    frames, targets = data.dataset("train").kept
+    assert frames.startswith("run1-") and targets.startswith("run1_targets-")
 
 
 def test_wrong_words_are_named(

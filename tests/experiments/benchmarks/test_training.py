@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_step_is_the_difference_of_two_lengths_in_turns(tmp_path: Path, monkey
 def test_wrong_options_are_refused(wrong: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", "train", *wrong]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_command_ends_with_who_measures_it(tmp_path: Path) -> None:
+    code = "import os, pathlib, signal, time\n"
+    code += "pathlib.Path('pid').write_text(str(os.getpid()))\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(600)\n"
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "__main__.py").write_text(code)
+    with pytest.raises(KeyboardInterrupt):
+        Checkout(tmp_path, tmp_path / "cache").run(["fit"])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_the_peak_is_that_of_products() -> None:
