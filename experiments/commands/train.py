@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,6 +15,7 @@ from experiments.runs.given_videos import root_of, run_name
 from experiments.runs.lightning_cli import understand
 from experiments.runs.plan import Plan
 from experiments.runs.stages import fit_arguments, train_stage
+from experiments.runs.suggestions import prediction
 from experiments.signatures import Operands, Rest, Typed
 from experiments.trials.recipe import data_options
 
@@ -102,7 +102,7 @@ def train(
     if plan.inpaint is not None:
         train_stage(inpaint, "stage 1")
     train_stage(segment, "stage 2")
-    for line in _outcome(run, given):
+    for line in _outcome(run, given if data in RECORDINGS else []):
         print(line, flush=True)
 
 
@@ -122,5 +122,4 @@ def _outcome(run: Path, videos: Sequence[Path]) -> list[str]:
             named = ", ".join(f"{name} {share:.0%}" for share, name in doubtful[:MOST_NAMED])
             more = f" and {len(doubtful) - MOST_NAMED} more" if len(doubtful) > MOST_NAMED else ""
             lines.append(f"The cues agree least in {named}{more}: look at these masks first.")
-    footage = shlex.join(map(str, videos)) or "VIDEOS"
-    return [*lines, f"model: {run}", f"next: {program()} predict {shlex.quote(str(run))} {footage}"]
+    return [*lines, f"model: {run}", f"next: {prediction(run, videos)}"]

@@ -34,6 +34,26 @@ def suggested(stages: Sequence[Stage], config: Mapping[str, Any], run: Path) -> 
     return f"`{' '.join(words)}`"
 
 
+def prediction(run: Path, videos: Sequence[Path]) -> str:
+    """How to predict with a run.
+
+    Args:
+        run: The run folder.
+        videos: What it was trained on, if these are videos of the user; the first one, where make is called.
+
+    Returns:
+        The command, without backquotes.
+    """
+    if called() == MAKE:
+        return " ".join([MAKE, "predict", _variable("RUN", run), _variable("INPUT", next(iter(videos), "VIDEO"))])
+    return f"{program()} predict {shlex.quote(str(run))} {shlex.join(map(str, videos)) or 'VIDEOS'}"
+
+
+def _variable(name: str, value: object) -> str:
+    """A variable of the Makefile."""
+    return f"{name}={shlex.quote(str(value).replace('$', '$$'))}"
+
+
 def _make(stages: Sequence[Stage], config: Mapping[str, Any], run: Path) -> list[str]:
     """Targets and variables of the Makefile."""
     data, named = (config.get("data") or {}).get("init_args") or {}, config["run"]
@@ -49,9 +69,9 @@ def _make(stages: Sequence[Stage], config: Mapping[str, Any], run: Path) -> list
         "SEED": config.get("seed_everything"),
         "RUN": run,
     }
-    usual = {"RESOLUTION": "480p", "PROFILE": "small", "BACKGROUND": INPAINTING, "SEED": 0}
+    usual = {"RESOLUTION": "480p", "PRESET": "handheld", "PROFILE": "small", "BACKGROUND": INPAINTING, "SEED": 0}
     variables = [
-        f"{variable}={shlex.quote(str(value).replace('$', '$$'))}"
+        _variable(variable, value)
         for variable, value in values.items()
         if value not in (None, "", usual.get(variable))
     ]

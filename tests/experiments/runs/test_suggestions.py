@@ -14,7 +14,7 @@ import yaml
 from experiments.cli import main
 from experiments.runs.composition import Stage
 from experiments.runs.folder import StageFolder
-from experiments.runs.suggestions import suggested
+from experiments.runs.suggestions import prediction, suggested
 from tests.test_readme import check
 
 
@@ -59,6 +59,18 @@ def test_videos_are_named_as_train_takes_them(root: Path, program: str) -> None:
     check(root, words)
     if program != "make":
         assert words[-6:] == ["train", "/v", "--run", "runs/a", "--background", "cues"]
+
+
+def test_a_prediction_is_named_as_the_training_was(root: Path, program: str) -> None:
+    words = shlex.split(prediction(Path("runs/a b"), [Path("/my videos"), Path("c.mp4")]))
+    check(root, words)
+    rest = ["RUN=runs/a b", "INPUT=/my videos"] if program == "make" else ["runs/a b", "/my videos", "c.mp4"]
+    assert words == [*program.split(), "predict", *rest]
+
+
+def test_a_usual_preset_is_not_named(program: str) -> None:
+    config = {"run": {"data": "demo", "profile": "small"}, "data": {"init_args": {"preset": "handheld"}}}
+    assert "handheld" not in suggested(["inpaint"], config, Path("runs/a"))
 
 
 def test_own_configs_are_none_of_the_shipped_ones(program: str, tmp_path: Path) -> None:
