@@ -190,7 +190,7 @@ def test_what_was_learnt_from_other_targets_is_not_gone_on_with(tmp_path: Path) 
 
     class Read:
         def __init__(self, kept: list[str]) -> None:
-            self.kept = kept
+            self.entries = kept
 
         def __len__(self) -> int:
             return 1
@@ -204,7 +204,7 @@ def test_what_was_learnt_from_other_targets_is_not_gone_on_with(tmp_path: Path) 
 def test_the_entries_that_a_data_set_reads_are_those_of_frames_and_targets(videos: Path) -> None:
     data = VideosDataModule(str(videos), image_size=(48, 64), num_workers=0, targets=True, target_features="none")
     data.setup("fit")
-    frames, targets = data.dataset("train").kept
+    frames, targets = data.dataset("train").entries
     assert frames.startswith("run1-") and targets.startswith("run1_targets-")
 
 
