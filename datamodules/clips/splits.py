@@ -7,6 +7,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Literal
 
+from backdrop.program import fit_option
 from datamodules.clips.clip import Clip
 from datamodules.clips.findings import Findings
 from datamodules.clips.parts import hold_out
@@ -109,10 +110,11 @@ class Splits:
         """Say which clips are in two splits: the user has put them there."""
         train, val, test = (self._lists.get(split, []) for split in SPLITS)
         if shared := _shared_names(train, [*val, *test]):
-            first = f"clip '{shared[0]}'" + (f" and {len(shared) - 1} more" if len(shared) > 1 else "")
-            cut = "." if self.held_out else ", or cut it in time with held_out."
+            first = f"clip '{shared[0]}'" + (f" and {len(shared) - 1} more are" if len(shared) > 1 else " is")
+            option = None if self.held_out else fit_option("--data.init_args.held_out 0.2")
+            cut = f", or keep the end of each clip for the test: {option}" if option else "."
             self._findings.say(
-                f"Transductive: {first} in the training, without masks, and in the test: say so beside any figure{cut}"
+                f"Transductive: {first} trained on, without masks, and tested on: say so beside any figure{cut}"
             )
         elif shared := _shared_names(val, test):
             self._findings.say(f"Clip '{shared[0]}' both validates and tests, as the splits were chosen.")

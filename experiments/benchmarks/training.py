@@ -20,6 +20,8 @@ FEW = 4
 """Steps of the short training, which the long one is compared with: all else that a command does cancels out."""
 
 _FRAMES, _SIZE = 64, (360, 640)
+_BESIDE = ("there: s", "MiB", "times")
+"""Columns of the other checkout."""
 
 
 @dataclass(frozen=True)
@@ -176,24 +178,25 @@ def tables(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     Args:
         found: See there.
     """
-    heads = ("", "s a step", "images/s", "GFLOP", "share of peak", "MiB", "there: s", "MiB", "times")
-    whole = Table("a step, processor time of all its processes", columns(*heads), tuple(map(_whole, found.items())))
+    beside = any("against" in one for one in found.values())
+    heads = ("", "s a step", "images/s", "GFLOP", "share of peak", "MiB", *(_BESIDE if beside else ()))
+    steps = tuple(_whole(name, one, beside) for name, one in found.items())
+    whole = Table("a step, processor time of all its processes", columns(*heads), steps)
     names = list(dict.fromkeys(name for one in found.values() for name in one["parts"]))
     lines = [row(name, *(_milliseconds(one, name) for one in found.values())) for name in names]
     parts = Table("its parts in the training process, ms (waiting: by the clock)", columns("", *found), tuple(lines))
     return [whole, parts]
 
 
-def _whole(item: tuple[str, Mapping[str, Any]]) -> Row:
-    name, one = item
+def _whole(name: str, one: Mapping[str, Any], beside: bool) -> Row:
     share = one["flops"] / one["seconds"] / one["peak"]
     numbers = [f"{one['seconds']:.3f}", f"{one['images'] / one['seconds']:.1f}", f"{one['flops'] / 1e9:.1f}"]
     numbers += [f"{share:.0%}", f"{one['memory'] / 2**20:.0f}"]
-    other = one.get("against", {})
+    if not beside:
+        return row(name, *numbers)
+    other = one["against"]
     if "missing" in other:
         return row(name, *numbers, other["missing"], "", "")
-    if not other:
-        return row(name, *numbers, "", "", "")
     return row(name, *numbers, f"{other['seconds']:.3f}", f"{other['memory'] / 2**20:.0f}", f"{other['ratio']:.2f}")
 
 

@@ -209,8 +209,8 @@ def test_chosen_clips_are_in_all_splits_unless_they_are_cut_in_time(
 @pytest.mark.parametrize(
     ("clips", "said"),
     [
-        (["camel"], "Transductive: clip 'camel' in the training, without masks, and in the test: say so"),
-        (["bear", "camel", "boat"], "Transductive: clip 'bear' and 2 more in the training"),
+        (["camel"], "Transductive: clip 'camel' is trained on, without masks, and tested on: say so"),
+        (["bear", "camel", "boat"], "Transductive: clip 'bear' and 2 more are trained on"),
         (None, ""),
     ],
 )

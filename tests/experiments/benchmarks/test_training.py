@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,11 @@ from experiments.benchmarks.parts import BACKWARD, OPTIMISER, REST, product_rate
 from experiments.cli import main
 
 PARTS = {"parts": {BACKWARD: 0.25, "D forward": 0.05}, "images": 16, "flops": 8e9, "peak": 8e10}
+
+
+def alone(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The same without the other checkout."""
+    return {kind: {key: value for key, value in one.items() if key != "against"} for kind, one in found.items()}
 
 
 def test_a_step_is_the_difference_of_two_lengths_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +44,7 @@ def test_a_step_is_the_difference_of_two_lengths_in_turns(tmp_path: Path, monkey
     assert found["inpaint"]["seconds"] == pytest.approx(0.5)
     assert found["inpaint"]["against"] == {"seconds": 1.0, "memory": 2**30, "ratio": 2.0}
     assert found["cues"]["against"] == {"missing": "there is no such training"}
+    assert [len(training.tables(found)[0].columns), len(training.tables(alone(found))[0].columns)] == [9, 6]
     assert calls[2:10] == [(name, steps) for name in ("here", "there") for steps in (4, 24)] * 2
     whole, parts = (["|".join(cell.text for cell in row.cells) for row in one.rows] for one in training.tables(found))
     assert whole[0] == "inpaint|0.500|32.0|8.0|20%|1024|1.000|1024|2.00"

@@ -226,7 +226,7 @@ def test_what_the_data_module_says_is_heard(davis: Path, tmp_path: Path, capsys:
     for _ in range(2):  # in one process too
         assert main(["inspect", "--config=data/davis.yaml", *options]) == 0
         said = capsys.readouterr().err
-        assert said.count("Transductive: clip 'camel' in the training") == 1 and "To test on: 1 clip, 6 frames" in said
+        assert said.count("Transductive: clip 'camel' is trained on") == 1 and "To test on: 1 clip, 6 frames" in said
 
 
 def test_plates_and_their_evidence_are_drawn_below_their_frames(
