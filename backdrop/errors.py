@@ -82,7 +82,7 @@ def in_words(error: BaseException) -> str:
     if _is_out_of_memory(error):
         what = one_line(error).split(". GPU")[0].rstrip(".")
         return f"there is not enough memory ({what}): lower --data.init_args.batch_size, or --data.init_args.scale"
-    if re.search(r"DataLoader worker .*(killed by signal|exited unexpectedly)", str(error)):
+    if re.search(r"DataLoader worker .*(killed by signal|exited unexpectedly)", str(error)) or _lost_the_loader(error):
         what = one_line(error).split(". ")[0].rstrip(".")
         return (
             f"a process of the loader was killed ({what}), as the system does where memory runs out: the same command "
@@ -98,6 +98,14 @@ def _is_out_of_memory(error: BaseException) -> bool:
     """Whether memory was asked for in vain: Python's and NumPy's error, torch's on a GPU, and its text on the CPU."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def _lost_the_loader(error: BaseException) -> bool:
+    """Whether a process of the loader was gone when torch asked it, through a socket, for the memory of a batch."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    asked = [os.path.join("multiprocessing", "connection.py"), os.path.join("torch", "utils", "data", "dataloader.py")]
+    gone = isinstance(error, ConnectionError | EOFError | FileNotFoundError)
+    return gone and all(any(file.endswith(path) for file in files) for path in asked)
 
 
 def settings_error(error: BaseException) -> str:

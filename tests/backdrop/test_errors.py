@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from multiprocessing import connection
 from pathlib import Path
 
 import pytest
 from jsonargparse import ArgumentError
+from torch.utils.data import DataLoader, Dataset
 
-from backdrop.errors import settings_error
+from backdrop.errors import in_words, settings_error
 from experiments.runs.lightning_cli import understand
 
 GROUPS = "model.init_args"
@@ -40,3 +42,27 @@ def test_a_mistake_in_a_group_of_settings_is_one_sentence(
     with pytest.raises(ArgumentError) as error:
         understand(fit_arguments(tmp_path, "segment", f"--model.init_args.{wrong}"))
     assert settings_error(error.value) == WRONG[wrong]
+
+
+class Asks(Dataset[int]):
+    """Asks a process for something, as torch asks one of the loader for the memory of a batch."""
+
+    def __init__(self, address: Path) -> None:
+        self.address = address
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        connection.Client(str(self.address), "AF_UNIX")
+        return 0
+
+
+def test_a_process_of_the_loader_that_is_gone_when_it_is_asked_is_named(tmp_path: Path) -> None:
+    """torch 2.14 then meets the end of its socket before it hears of the process: no text of its own."""
+    with pytest.raises(FileNotFoundError) as error:
+        list(DataLoader(Asks(tmp_path / "socket")))
+    assert in_words(error.value).startswith("a process of the loader was killed ([Errno 2] No such file or directory)")
+    with pytest.raises(FileNotFoundError) as other:
+        (tmp_path / "frame.png").read_bytes()
+    assert "was killed" not in in_words(other.value)
