@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,12 @@ def test_a_command_ends_with_who_measures_it(tmp_path: Path) -> None:
     code += "pathlib.Path('pid').write_text(str(os.getpid()))\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(600)\n"
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "__main__.py").write_text(code)
-    with pytest.raises(KeyboardInterrupt):
-        Checkout(tmp_path, tmp_path / "cache").run(["fit"])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process of pytest-xdist ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Checkout(tmp_path, tmp_path / "cache").run(["fit"])
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
