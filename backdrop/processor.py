@@ -35,20 +35,25 @@ def settle(command: str) -> None:
     os.environ.setdefault(WAITING, "passive")
     if command not in TRAINING or THREADS in os.environ or _RANK in os.environ:
         return
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
-    if len(cores) < 2:
+    own = cores()
+    if len(own) < 2:
         return
-    free, given = len(cores) - busy(_STAT, cores), limit(_LIMIT)
+    free, given = len(own) - busy(_STAT, own), limit(_LIMIT)
     threads = max(1, math.ceil(min(free, given) - _HALF))
-    if threads >= len(cores):
+    if threads >= len(own):
         return
     os.environ[THREADS] = str(threads)
     why = "This container is given a part of the machine" if given < free else "Other programs compute on this machine"
     print(
-        f"{why}: threads used: {threads} on {len(cores)} cores; {THREADS}={len(cores)} uses all cores.",
+        f"{why}: threads used: {threads} on {len(own)} cores; {THREADS}={len(own)} uses all cores.",
         file=sys.stderr,
         flush=True,
     )
+
+
+def cores() -> set[int]:
+    """The numbers of the cores that this process may use: all, or those that taskset or a scheduler leaves it."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def shared(processes: int) -> dict[str, str]:
@@ -62,32 +67,33 @@ def shared(processes: int) -> dict[str, str]:
     """
     if processes < 2 or THREADS in os.environ:
         return {}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {THREADS: str(max(1, cores // processes))}
+    return {THREADS: str(max(1, len(cores()) // processes))}
 
 
-def busy(stat: Path, cores: Collection[int], seconds: float = _LOOK) -> float:
+def busy(stat: Path, numbers: Collection[int], seconds: float = _LOOK) -> float:
     """How many of some cores compute meanwhile.
 
     Args:
         stat: Linux's counters, ``/proc/stat``.
-        cores: Their numbers.
+        numbers: Of the cores.
         seconds: How long to look.
 
     Returns:
         Cores, 0 where the counters cannot be read.
     """
-    before = _ticks(stat, cores)
-    time.sleep(seconds)
-    after = _ticks(stat, cores)
-    if before is None or after is None or after[1] == before[1]:
+    before = _ticks(stat, numbers)
+    if before is None:
         return 0.0
-    return len(cores) * (after[0] - before[0]) / (after[1] - before[1])
+    time.sleep(seconds)
+    after = _ticks(stat, numbers)
+    if after is None or after[1] == before[1]:
+        return 0.0
+    return len(numbers) * (after[0] - before[0]) / (after[1] - before[1])
 
 
-def _ticks(stat: Path, cores: Collection[int]) -> tuple[int, int] | None:
+def _ticks(stat: Path, numbers: Collection[int]) -> tuple[int, int] | None:
     """Ticks of some cores in which something computed, and all their ticks."""
-    names = {f"cpu{core}" for core in cores}
+    names = {f"cpu{number}" for number in numbers}
     try:
         lines = [line.split() for line in stat.read_text(encoding="ascii").splitlines()]
         counted = [list(map(int, line[1:9])) for line in lines if line and line[0] in names]

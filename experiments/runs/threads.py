@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from backdrop.errors import RunError, warn
+from backdrop.processor import cores
 
 
 def keep_threads(begun: int | None) -> int:
@@ -23,13 +22,14 @@ def keep_threads(begun: int | None) -> int:
     """
     if begun is not None and (type(begun) is not int or begun < 1):
         raise RunError(f"run.threads in the config of this training is {begun!r}, expected 1 or more: mend it there.")
-    now, cores = torch.get_num_threads(), os.cpu_count() or 1
+    now, most = torch.get_num_threads(), len(cores())
     if begun is None or begun == now:
         return now
-    if begun > cores:
+    if begun > most:
         warn(
-            f"This training began with {begun} threads, and this machine has {cores} cores: it goes on with {now}, "
-            "whose sums come in another order, so that its weights are not to the last digit those of a whole training."
+            f"This training began with {begun} threads, more than the cores that it may use now, {most}: it goes on "
+            f"with {now}, whose sums come in another order, so that its weights are not to the last digit those of a "
+            "whole training."
         )
         return now
     torch.set_num_threads(begun)

@@ -178,6 +178,13 @@ def test_a_training_that_began_with_more_threads_than_there_are_cores_says_what_
     before = torch.get_num_threads()
     assert keep_threads(10**6) == torch.get_num_threads() == before
     assert "began with 1000000 threads" in capsys.readouterr().err
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(mine)})  # as taskset or a scheduler does: other cores of the machine are not its own
+    try:
+        assert keep_threads(before + 1) == torch.get_num_threads() == before
+    finally:
+        os.sched_setaffinity(0, mine)
+    assert "more than the cores that it may use now, 1:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("begun", ["x", -1, 0, 2.5, True])
